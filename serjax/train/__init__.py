@@ -1,0 +1,1 @@
+"""Training: state, step, stack of runs, devices, loop, checkpoints."""

@@ -1,0 +1,161 @@
+"""Checkpoints by orbax with a sha256 manifest: whole or absent, verified on load, an older one taken when damaged."""
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import chex
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+
+from serjax.errors import SerjaxError
+
+ARRAYS, PROGRESS, MANIFEST = "arrays", "progress.json", "manifest.json"
+KEEP = 2
+
+Json = dict[str, object]
+
+
+class CheckpointError(SerjaxError):
+    """A checkpoint does not belong to this run, or could not be written."""
+
+
+class DamagedCheckpointError(CheckpointError):
+    """A checkpoint's files are not those that were written."""
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """The checkpoints of one stack of runs under `folder`, one sub-folder a number.
+
+    `fingerprint` names what the stack was made from (configuration, index stream); a checkpoint of another one is
+    refused. Saving writes beside the final name, hashes every file, syncs, then renames: a kill at any moment leaves
+    the older checkpoint whole.
+    """
+
+    folder: Path
+    fingerprint: str
+
+    def save(self, number: int, tree: chex.ArrayTree, progress: Json) -> None:
+        """Write `tree` and `progress` as checkpoint `number`, then drop all but the newest two.
+
+        Raises:
+          CheckpointError: the folder cannot be written or the disk is full; older checkpoints stay whole.
+        """
+        target = self.folder / f"{number:06d}"
+        unfinished = self.folder / f"{number:06d}.unfinished"
+        try:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            unfinished.mkdir(parents=True)
+            _save_arrays(unfinished / ARRAYS, tree)
+            (unfinished / PROGRESS).write_text(json.dumps({"fingerprint": self.fingerprint, **progress}))
+            (unfinished / MANIFEST).write_text(json.dumps(_hash_files(unfinished), indent=0))
+            _sync(unfinished / MANIFEST)
+            shutil.rmtree(target, ignore_errors=True)
+            os.replace(unfinished, target)
+            _sync(self.folder)
+        except (OSError, ValueError, RuntimeError) as error:
+            raise CheckpointError(
+                f"The checkpoint {target} could not be written ({type(error).__name__}: {error}). Older checkpoints "
+                f"are whole: make room or allow writing there, then give the same command again."
+            ) from error
+        for old in self._numbers()[:-KEEP]:
+            shutil.rmtree(self.folder / f"{old:06d}", ignore_errors=True)
+
+    def load(self, like: chex.ArrayTree) -> tuple[int, chex.ArrayTree, Json] | None:
+        """Return number, tree and progress of the newest undamaged checkpoint, or None where there is none.
+
+        `like` is a tree of the same structure and shapes. Damaged checkpoints are renamed, not deleted.
+
+        Raises:
+          CheckpointError: the newest whole checkpoint was written by a run of another fingerprint.
+        """
+        for number in reversed(self._numbers()):
+            path = self.folder / f"{number:06d}"
+            try:
+                progress = _verify(path)
+            except DamagedCheckpointError as error:
+                logging.getLogger(__name__).warning("%s Going back to an older one.", error)
+                os.replace(path, self._free_name(path))
+                continue
+            if progress.pop("fingerprint") != self.fingerprint:
+                raise CheckpointError(
+                    f"{path} belongs to another configuration, corpus or index stream: choose another --out, "
+                    f"or remove {self.folder} to train anew."
+                )
+            return number, _load_arrays(path / ARRAYS, like), progress
+        return None
+
+    def clear_before(self, number: int) -> None:
+        """Remove every checkpoint older than `number`."""
+        for old in self._numbers():
+            if old < number:
+                shutil.rmtree(self.folder / f"{old:06d}", ignore_errors=True)
+
+    def _numbers(self) -> list[int]:
+        return sorted(int(path.name) for path in self.folder.glob("[0-9]*") if path.name.isdigit())
+
+    def _free_name(self, path: Path) -> Path:
+        names = (path.with_name(f"{path.name}.damaged-{i}") for i in range(1_000_000))
+        return next(name for name in names if not name.exists())
+
+
+def _save_arrays(path: Path, tree: chex.ArrayTree) -> None:
+    logging.getLogger("absl").setLevel(logging.ERROR)  # orbax warns of a merge that one process does not need
+    with ocp.StandardCheckpointer() as checkpointer:
+        checkpointer.save(path.absolute(), tree)
+
+
+def _load_arrays(path: Path, like: chex.ArrayTree) -> chex.ArrayTree:
+    template = jax.tree.map(lambda a: np.empty(a.shape, a.dtype), like)
+    with ocp.StandardCheckpointer() as checkpointer:
+        return checkpointer.restore(path.absolute(), template)
+
+
+def _hash_files(folder: Path) -> dict[str, str]:
+    return {path.relative_to(folder).as_posix(): _hash_and_sync(path) for path in _files(folder)}
+
+
+def _verify(folder: Path) -> Json:
+    """Return the progress of a checkpoint whose files are all as the manifest says."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text())
+        found = {path.relative_to(folder).as_posix() for path in _files(folder)} - {MANIFEST}
+        if found != set(manifest):
+            raise DamagedCheckpointError(f"{folder} is damaged: files are missing or new.")
+        for name, digest in manifest.items():
+            if _digest(folder / name) != digest:
+                raise DamagedCheckpointError(f"{folder} is damaged: {name} is not what was written.")
+        return dict(json.loads((folder / PROGRESS).read_text()))
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        if isinstance(error, DamagedCheckpointError):
+            raise
+        raise DamagedCheckpointError(f"{folder} is damaged: {error}.") from error
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    return (path for path in sorted(folder.rglob("*")) if path.is_file())
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _hash_and_sync(path: Path) -> str:
+    _sync(path)
+    return _digest(path)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,122 @@
+"""What the models minimise, per clip, in nats per element; augmentation happens here and nowhere else."""
+
+from dataclasses import dataclass, replace
+
+import chex
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Key
+
+from serjax.models.autoencoder import Autoencoder
+from serjax.models.vae import VAE, kl_to_standard_normal, squared_error_by_feature
+from serjax.train.state import Batch, Hyper
+
+Parts = dict[str, Float[Array, " B"]]
+
+
+@dataclass(frozen=True)
+class PictureAugmentation:
+    """Random changes of a feature picture `[T, C]`.
+
+    `roll_frames`: the picture is rolled in time by a uniform number of frames in ±roll_frames, target included: what
+    is said when does not matter. `noise`: standard deviation (in units of the normalised features) of Gaussian noise
+    that the encoder sees and the target does not (Vincent et al. 2008, denoising autoencoders).
+    """
+
+    roll_frames: int = 8
+    noise: float = 0.0
+
+    def roll(self, key_B: Key[Array, " B"], batch: Batch) -> Batch:
+        """Roll every clip of the batch, frames and mask together, each by its own amount."""
+        if not self.roll_frames:
+            return batch
+        draw = jax.vmap(lambda key: jax.random.randint(key, (), -self.roll_frames, self.roll_frames + 1))
+        shift_B = draw(fold_each(key_B, 0))
+        roll = jax.vmap(lambda a, shift: jnp.roll(a, shift, axis=0))
+        return replace(batch, x_BTC=roll(batch.x_BTC, shift_B), mask_BT=roll(batch.mask_BT, shift_B))
+
+    def corrupt(self, key_B: Key[Array, " B"], batch: Batch) -> Float[Array, "B T C"]:
+        """Return what the encoder sees of the batch."""
+        if not self.noise:
+            return batch.x_BTC
+        shape = batch.x_BTC.shape[1:]
+        noise_BTC = jax.vmap(lambda key: jax.random.normal(key, shape))(fold_each(key_B, 1))
+        return batch.x_BTC + self.noise * noise_BTC * batch.mask_BT[..., None]
+
+
+@dataclass(frozen=True)
+class VaeObjective:
+    """The negative evidence lower bound at unit variance with weight β on the KL term (Higgins et al. 2017).
+
+    `loss = (½ ‖x − dec(z)‖² + β KL(q(z|x) ‖ N(0, I))) / n`, `z ~ q(z|x)` by one sample, `n` valid elements.
+    """
+
+    model: VAE
+    augmentation: PictureAugmentation
+
+    def init(self, key: Key[Array, ""]) -> chex.ArrayTree:
+        """Return fresh parameters."""
+        picture = jnp.zeros((1, self.model.frames, self.model.n_features))
+        return self.model.init(key, picture, jnp.zeros((1, self.model.latent_dim)))
+
+    def loss(
+        self, params: chex.ArrayTree, batch: Batch, key_B: Key[Array, " B"], hyper: Hyper
+    ) -> tuple[Float[Array, " B"], Parts]:
+        """Return the loss of each augmented clip, with its mean squared error and KL."""
+        batch = self.augmentation.roll(key_B, batch)
+        noise_BZ = jax.vmap(lambda key: jax.random.normal(key, (self.model.latent_dim,)))(fold_each(key_B, 2))
+        seen_BTC = self.augmentation.corrupt(key_B, batch)
+        output_BTC, mean_BZ, logvar_BZ = self.model.apply(params, seen_BTC, noise_BZ)
+        return self._loss(output_BTC, kl_to_standard_normal(mean_BZ, logvar_BZ), batch, hyper)
+
+    def validation_loss(self, params: chex.ArrayTree, batch: Batch, hyper: Hyper) -> Float[Array, " B"]:
+        """Return the loss of each clip as it is, at `z = μ(x)`."""
+        output_BTC, mean_BZ, logvar_BZ = self.model.apply(
+            params, batch.x_BTC, jnp.zeros((batch.x_BTC.shape[0], self.model.latent_dim))
+        )
+        return self._loss(output_BTC, kl_to_standard_normal(mean_BZ, logvar_BZ), batch, hyper)[0]
+
+    def _loss(
+        self, output_BTC: Float[Array, "B T C"], kl_B: Float[Array, " B"], batch: Batch, hyper: Hyper
+    ) -> tuple[Float[Array, " B"], Parts]:
+        squared_B = jnp.sum(squared_error_by_feature(batch.x_BTC, output_BTC, batch.mask_BT), axis=-1)
+        n_B = n_elements(batch)
+        return (0.5 * squared_B + hyper.beta * kl_B) / n_B, {"squared_error": squared_B / n_B, "kl": kl_B}
+
+
+@dataclass(frozen=True)
+class AutoencoderObjective:
+    """Half the mean squared error: `loss = ½ ‖x − dec(enc(x))‖² / n`, the VAE's loss without its second term."""
+
+    model: Autoencoder
+    augmentation: PictureAugmentation
+
+    def init(self, key: Key[Array, ""]) -> chex.ArrayTree:
+        """Return fresh parameters."""
+        return self.model.init(key, jnp.zeros((1, self.model.frames, self.model.n_features)))
+
+    def loss(
+        self, params: chex.ArrayTree, batch: Batch, key_B: Key[Array, " B"], hyper: Hyper
+    ) -> tuple[Float[Array, " B"], Parts]:
+        """Return the loss of each augmented clip, with its mean squared error."""
+        batch = self.augmentation.roll(key_B, batch)
+        return self._loss(self.model.apply(params, self.augmentation.corrupt(key_B, batch)), batch)
+
+    def validation_loss(self, params: chex.ArrayTree, batch: Batch, hyper: Hyper) -> Float[Array, " B"]:
+        """Return the loss of each clip as it is."""
+        return self._loss(self.model.apply(params, batch.x_BTC), batch)[0]
+
+    def _loss(self, output_BTC: Float[Array, "B T C"], batch: Batch) -> tuple[Float[Array, " B"], Parts]:
+        squared_BC = squared_error_by_feature(batch.x_BTC, output_BTC, batch.mask_BT)
+        error_B = jnp.sum(squared_BC, axis=-1) / n_elements(batch)
+        return 0.5 * error_B, {"squared_error": error_B}
+
+
+def n_elements(batch: Batch) -> Float[Array, " B"]:
+    """Return how many elements of each picture are valid, at least 1."""
+    return jnp.maximum(jnp.sum(batch.mask_BT, axis=-1) * batch.x_BTC.shape[-1], 1.0)
+
+
+def fold_each(key_B: Key[Array, " B"], purpose: int | Int[Array, ""]) -> Key[Array, " B"]:
+    """Return a key of each key for one purpose, so that no two draws share one."""
+    return jax.vmap(lambda key: jax.random.fold_in(key, purpose))(key_B)

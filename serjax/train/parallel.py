@@ -1,0 +1,154 @@
+"""The one file that knows devices: a stack of runs, or the batch of each run, laid over them by `jax.pmap`."""
+
+import contextlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from serjax.errors import SerjaxError
+from serjax.train.step import DATA_AXIS
+
+Shard = Literal["runs", "data"]
+Stacking = Literal["map", "vmap"]
+RUNS_AXIS = "runs"
+
+
+class DeviceError(SerjaxError):
+    """The devices asked for are not there."""
+
+
+def request_devices(n_devices: int | None) -> list[jax.Device]:
+    """Return the first `n_devices` local devices; on CPU, make as many virtual ones (default: one a core).
+
+    Virtual CPU devices can be made only before JAX first computes in a process.
+
+    Raises:
+      DeviceError: fewer devices than asked for.
+    """
+    if n_devices is not None and n_devices < 1:
+        raise DeviceError(f"--devices {n_devices}: expected at least 1.")
+    with contextlib.suppress(RuntimeError):  # raised once the backend runs: what it has is then what there is
+        jax.config.update("jax_num_cpu_devices", n_devices or n_cores())
+    devices = jax.local_devices()
+    if n_devices is not None and len(devices) < n_devices:
+        raise DeviceError(
+            f"--devices {n_devices}: this process has {len(devices)} {devices[0].platform} device(s); "
+            f"ask for at most {len(devices)}, or leave --devices out."
+        )
+    return devices[:n_devices]
+
+
+def n_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How runs lie on devices.
+
+    `shard="runs"`: each device trains its share of the runs; a run never leaves its device, so nothing is reduced
+    between devices. `shard="data"`: every device holds every run and trains it on its share of the batch.
+    `stacking`: the runs of one device one after another (`map`: best where a run's state fits the cache) or as one
+    batched program (`vmap`: best on accelerators).
+    """
+
+    devices: tuple[jax.Device, ...]
+    shard: Shard = "runs"
+    stacking: Stacking = "map"
+
+    @property
+    def n_shares(self) -> int:
+        """Into how many parts the run axis is cut."""
+        return len(self.devices) if self.shard == "runs" else 1
+
+    def put_runs(self, tree: chex.ArrayTree) -> chex.ArrayTree:
+        """Lay a stack `[R, …]` over the devices; an uneven one is padded with copies of its last run."""
+        if self.shard == "data":
+            return jax.device_put(tree, self._sharding())
+        return jax.device_put(jax.tree.map(self._cut, tree), self._sharding(RUNS_AXIS))
+
+    def put_shared(self, tree: chex.ArrayTree) -> chex.ArrayTree:
+        """Copy to every device what all runs read."""
+        return jax.device_put(tree, self._sharding())
+
+    def put_rows(self, rows_RESB: np.ndarray) -> jax.Array:
+        """Lay an index block `[R, E, S, B]` over the devices; with `shard="data"` the batch is cut, −1 pads it."""
+        if self.shard == "runs":
+            return self.put_runs(rows_RESB)
+        n = len(self.devices)
+        short = -rows_RESB.shape[-1] % n
+        padded = np.pad(rows_RESB, [(0, 0)] * (rows_RESB.ndim - 1) + [(0, short)], constant_values=-1)
+        return jax.device_put(np.stack(np.split(padded, n, axis=-1)), self._sharding(DATA_AXIS))
+
+    def get_runs(self, tree: chex.ArrayTree, n_runs: int) -> chex.ArrayTree:
+        """Bring a stack back to the host as NumPy arrays `[R, …]`, without the padding."""
+        host = jax.device_get(tree)
+        if self.shard == "data":
+            return host
+        return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[:n_runs], host)
+
+    def train(self, train_epochs: Callable) -> Callable:
+        """Compile `train_epochs(state, inputs, rows, dataset)` of one run for the whole stack; `state` is donated."""
+        if self.shard == "data":
+            stacked = self._stack(train_epochs, (0, 0, 0, None))
+            in_axes = (None, None, 0, None)
+            return self._pmap(stacked, DATA_AXIS, in_axes, None, donate=(0,))
+        alone = jax.vmap(train_epochs, in_axes=(None, None, 0, None), out_axes=None, axis_name=DATA_AXIS)
+        stacked = self._stack(lambda state, inputs, rows, data: alone(state, inputs, rows[None], data), (0, 0, 0, None))
+        return self._pmap(stacked, RUNS_AXIS, (0, 0, 0, None), 0, donate=(0,))
+
+    def evaluate(self, function: Callable) -> Callable:
+        """Compile `function(run, shared)` of one run for the whole stack; the runs are cut over the devices."""
+        stacked = self._stack(function, (0, None))
+        if self.shard == "data":
+            return self._pmap(stacked, DATA_AXIS, (None, None), None)
+        return self._pmap(stacked, RUNS_AXIS, (0, None), 0)
+
+    def _stack(self, function: Callable, in_axes: tuple[int | None, ...]) -> Callable:
+        if self.stacking == "vmap":
+            return jax.vmap(function, in_axes=in_axes)
+
+        def mapped(*args: chex.ArrayTree) -> chex.ArrayTree:
+            moving = [a for a, axis in zip(args, in_axes, strict=True) if axis == 0]
+
+            def one(slices: list[chex.ArrayTree]) -> chex.ArrayTree:
+                queue = iter(slices)
+                return function(*(next(queue) if axis == 0 else a for a, axis in zip(args, in_axes, strict=True)))
+
+            return jax.lax.map(one, moving)
+
+        return mapped
+
+    def _pmap(
+        self,
+        function: Callable,
+        axis_name: str,
+        in_axes: tuple[int | None, ...],
+        out_axes: int | None,
+        donate: tuple[int, ...] = (),
+    ) -> Callable:
+        return jax.pmap(
+            function,
+            axis_name=axis_name,
+            in_axes=in_axes,
+            out_axes=out_axes,
+            devices=self.devices,
+            donate_argnums=donate,
+        )
+
+    def _cut(self, array: jax.Array | np.ndarray) -> jax.Array:
+        n = len(self.devices)
+        rows = np.minimum(np.arange(array.shape[0] + -array.shape[0] % n), array.shape[0] - 1)
+        return jnp.asarray(array)[rows].reshape(n, -1, *array.shape[1:])
+
+    def _sharding(self, axis: str | None = None) -> NamedSharding:
+        name = axis or (RUNS_AXIS if self.shard == "runs" else DATA_AXIS)
+        return NamedSharding(Mesh(np.array(self.devices), (name,)), PartitionSpec(axis) if axis else PartitionSpec())

@@ -1,0 +1,87 @@
+"""The stack of runs: what a study trains, on which rows, from which seeds, as arrays with a leading run axis."""
+
+import functools
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float, Int, Key, UInt
+
+from serjax.train.state import Hyper, RunInputs, TrainState, init_state
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One model to be trained: its place in the study, its rows and its numbers."""
+
+    seed: int
+    fold: str
+    emotion: str
+    train: Int[np.ndarray, " n"]
+    validation: Int[np.ndarray, " v"]
+    shift_C: Float[np.ndarray, " C"]
+    scale_C: Float[np.ndarray, " C"]
+    learning_rate: float
+    beta: float
+    epochs: int
+
+    @property
+    def entropy(self) -> tuple[int, ...]:
+        """The run's own seed numbers: from what it is, not from where in the stack it stands."""
+        return (self.seed, zlib.crc32(self.fold.encode()), zlib.crc32(self.emotion.encode()))
+
+    @property
+    def name(self) -> dict[str, str | int]:
+        """What names the run in the history."""
+        return {"seed": self.seed, "fold": self.fold, "emotion": self.emotion}
+
+
+def fit_normaliser(
+    x_NTC: Float[np.ndarray, "N T C"], mask_NT: Float[np.ndarray, "N T"], rows: Int[np.ndarray, " n"]
+) -> tuple[Float[np.ndarray, " C"], Float[np.ndarray, " C"]]:
+    """Return mean and standard deviation of each coefficient over the valid frames of `rows` (training rows only)."""
+    x_MC = x_NTC[rows][mask_NT[rows] > 0].astype(np.float64)
+    scale_C = np.maximum(x_MC.std(axis=0), 1e-6)
+    return x_MC.mean(axis=0).astype(np.float32), scale_C.astype(np.float32)
+
+
+def stack_inputs(runs: Sequence[Run]) -> RunInputs:
+    """Return what the runs read, stacked; validation sets are padded to the longest."""
+    longest = max(1, *(len(run.validation) for run in runs))
+    rows_RV = np.zeros((len(runs), longest), np.int32)
+    weight_RV = np.zeros((len(runs), longest), np.float32)
+    for r, run in enumerate(runs):
+        rows_RV[r, : len(run.validation)] = run.validation
+        weight_RV[r, : len(run.validation)] = 1.0
+    return RunInputs(
+        shift_C=jnp.stack([run.shift_C for run in runs]),
+        scale_C=jnp.stack([run.scale_C for run in runs]),
+        validation_V=jnp.asarray(rows_RV),
+        validation_weight_V=jnp.asarray(weight_RV),
+    )
+
+
+def stack_states(
+    runs: Sequence[Run],
+    init: Callable[[Key[Array, ""]], chex.ArrayTree],
+    optimizer: optax.GradientTransformation,
+) -> TrainState:
+    """Return the states before the first step, stacked."""
+    entropy_RE = jnp.array([run.entropy for run in runs], jnp.uint32)
+    hyper_R = Hyper(
+        learning_rate=jnp.array([run.learning_rate for run in runs], jnp.float32),
+        beta=jnp.array([run.beta for run in runs], jnp.float32),
+        epochs=jnp.array([run.epochs for run in runs], jnp.int32),
+    )
+
+    def one(entropy_E: UInt[Array, " E"], hyper: Hyper) -> TrainState:
+        seed, *place = entropy_E
+        init_key, train_key = jax.random.split(functools.reduce(jax.random.fold_in, place, jax.random.key(seed)))
+        return init_state(init(init_key), optimizer, train_key, hyper)
+
+    return jax.jit(jax.vmap(one))(entropy_RE, hyper_R)

@@ -1,0 +1,105 @@
+"""What a run carries from step to step, and what it reads: all pytrees, so that runs stack along a leading axis."""
+
+from dataclasses import dataclass
+
+import chex
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int, Key, UInt32
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Hyper:
+    """Hyper-parameters that are numbers: an entry of the run axis may differ from its neighbour in each."""
+
+    learning_rate: Float[Array, "*r"]
+    beta: Float[Array, "*r"]
+    epochs: Int[Array, "*r"]
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Best:
+    """The parameters of the epoch with the lowest validation loss so far."""
+
+    params: chex.ArrayTree
+    loss: Float[Array, "*r"]
+    epoch: Int[Array, "*r"]
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class TrainState:
+    """One run in training; `rejected` counts the non-finite steps in a row that were refused.
+
+    The root key is held as its words, which can be chosen between, saved and sent like any other numbers.
+    """
+
+    step: Int[Array, "*r"]
+    epoch: Int[Array, "*r"]
+    params: chex.ArrayTree
+    opt_state: optax.OptState
+    key_data: UInt32[Array, "*r W"]
+    hyper: Hyper
+    best: Best
+    rejected: Int[Array, "*r"]
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Dataset:
+    """All clips of the corpus on the device, in feature units; `mask` is 1 in frames that hold sound of the file."""
+
+    x_NTC: Float[Array, "*d N T C"]
+    mask_NT: Float[Array, "*d N T"]
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class RunInputs:
+    """What a run reads beside its index stream: its fold's normaliser `(x − shift) / scale` and validation rows.
+
+    Shorter validation sets are padded with row 0 at weight 0.
+    """
+
+    shift_C: Float[Array, "*r C"]
+    scale_C: Float[Array, "*r C"]
+    validation_V: Int[Array, "*r V"]
+    validation_weight_V: Float[Array, "*r V"]
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Batch:
+    """Normalised clips of one step; `weight` is 0 for padding, masked frames are 0."""
+
+    x_BTC: Float[Array, "B T C"]
+    mask_BT: Float[Array, "B T"]
+    weight_B: Float[Array, " B"]
+
+
+def gather(dataset: Dataset, inputs: RunInputs, rows_B: Int[Array, " B"], weight_B: Float[Array, " B"]) -> Batch:
+    """Take rows of the data set, normalised as the run's fold says."""
+    mask_BT = dataset.mask_NT[rows_B]
+    x_BTC = (dataset.x_NTC[rows_B] - inputs.shift_C[None, None, :]) / inputs.scale_C[None, None, :]
+    return Batch(x_BTC=x_BTC * mask_BT[..., None], mask_BT=mask_BT, weight_B=weight_B)
+
+
+def init_state(
+    params: chex.ArrayTree, optimizer: optax.GradientTransformation, key: Key[Array, ""], hyper: Hyper
+) -> TrainState:
+    """Return the state before the first step."""
+    zero = jnp.zeros((), jnp.int32)
+    best = Best(params=params, loss=jnp.array(jnp.inf), epoch=zero)
+    return TrainState(
+        step=zero,
+        epoch=zero,
+        params=params,
+        opt_state=optimizer.init(params),
+        key_data=jax.random.key_data(key),
+        hyper=hyper,
+        best=best,
+        rejected=zero,
+    )
