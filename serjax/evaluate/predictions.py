@@ -1,0 +1,205 @@
+"""Predictions of a study as one table, `predictions.csv`: one row for each clip, fold and seed."""
+
+import csv
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from serjax.errors import SerjaxError
+from serjax.evaluate.metrics import check_labels, confusion
+
+COLUMNS = ("utterance", "speaker", "fold", "seed", "truth", "prediction")
+SCORE_PREFIX = "score_"
+
+
+class PredictionsError(SerjaxError):
+    """A table of predictions that contradicts itself or cannot be read."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """One row for each clip, fold and seed: what it is, what it was taken for, and a score for each class.
+
+    Args:
+      utterance: the clip's identity, its path inside the corpus; once a seed.
+      speaker: who speaks.
+      fold: the name of the fold whose test clip it is.
+      seed: the training seed.
+      truth: true class ids, positions in `labels`.
+      prediction: predicted class ids.
+      scores_NK: one score a class, higher = more likely, finite; kept as float64.
+      labels: the names of the classes.
+
+    Raises:
+      PredictionsError: columns of unequal length, an id out of range, a clip twice in a seed, a score that is
+        not finite.
+    """
+
+    utterance: tuple[str, ...]
+    speaker: tuple[str, ...]
+    fold: tuple[str, ...]
+    seed: Int[np.ndarray, "N"]
+    truth: Int[np.ndarray, "N"]
+    prediction: Int[np.ndarray, "N"]
+    scores_NK: Float[np.ndarray, "N K"]
+    labels: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        for name, dtype in (("seed", np.int64), ("truth", np.int64), ("prediction", np.int64), ("scores_NK", float)):
+            object.__setattr__(self, name, np.asarray(getattr(self, name), dtype))
+        _check_shapes(self)
+        _check_values(self)
+
+    def rows(self, keep_N: Bool[np.ndarray, "N"]) -> "Predictions":
+        """Return the rows for which `keep_N` is true."""
+        kept = np.flatnonzero(keep_N)
+        return Predictions(
+            utterance=tuple(self.utterance[n] for n in kept),
+            speaker=tuple(self.speaker[n] for n in kept),
+            fold=tuple(self.fold[n] for n in kept),
+            seed=self.seed[kept],
+            truth=self.truth[kept],
+            prediction=self.prediction[kept],
+            scores_NK=self.scores_NK[kept],
+            labels=self.labels,
+        )
+
+    def confusion(self) -> Int[np.ndarray, "K K"]:
+        """Return the [truth, prediction] counts of all rows."""
+        return confusion(self.truth, self.prediction, len(self.labels))
+
+
+def concatenate(parts: Sequence[Predictions]) -> Predictions:
+    """Put the rows of several folds and seeds under each other.
+
+    Raises:
+      PredictionsError: no part, or parts of different labels.
+    """
+    if len({part.labels for part in parts}) != 1:
+        raise PredictionsError(f"parts with labels {[part.labels for part in parts]}: expected the same in each")
+    return Predictions(
+        utterance=tuple(chain.from_iterable(part.utterance for part in parts)),
+        speaker=tuple(chain.from_iterable(part.speaker for part in parts)),
+        fold=tuple(chain.from_iterable(part.fold for part in parts)),
+        seed=np.concatenate([part.seed for part in parts]),
+        truth=np.concatenate([part.truth for part in parts]),
+        prediction=np.concatenate([part.prediction for part in parts]),
+        scores_NK=np.concatenate([part.scores_NK for part in parts]),
+        labels=parts[0].labels,
+    )
+
+
+def write_predictions(predictions: Predictions, path: Path) -> None:
+    """Write `predictions.csv`: labels by name, numbers so that they are read back bit for bit.
+
+    The file appears whole or not at all: it is written beside its place and moved there.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow([*COLUMNS, *(SCORE_PREFIX + label for label in predictions.labels)])
+            writer.writerows(_row(predictions, n) for n in range(len(predictions.utterance)))
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read_predictions(path: Path) -> Predictions:
+    """Read what `write_predictions` wrote.
+
+    Raises:
+      PredictionsError: the header or a row is not of that form; the message names the file and the line.
+      OSError: the file cannot be opened.
+    """
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))
+    labels = _labels_of_header(rows[0] if rows else [], path)
+    parsed = [_parsed(row, labels, f"{path}:{line}") for line, row in enumerate(rows[1:], 2)]
+    return Predictions(
+        utterance=tuple(row.utterance for row in parsed),
+        speaker=tuple(row.speaker for row in parsed),
+        fold=tuple(row.fold for row in parsed),
+        seed=np.array([row.seed for row in parsed], np.int64),
+        truth=np.array([row.truth for row in parsed], np.int64),
+        prediction=np.array([row.prediction for row in parsed], np.int64),
+        scores_NK=np.array([row.scores for row in parsed], np.float64).reshape(len(parsed), len(labels)),
+        labels=labels,
+    )
+
+
+class _Row(NamedTuple):
+    utterance: str
+    speaker: str
+    fold: str
+    seed: int
+    truth: int
+    prediction: int
+    scores: list[float]
+
+
+def _row(predictions: Predictions, n: int) -> list[str]:
+    return [
+        *(predictions.utterance[n], predictions.speaker[n], predictions.fold[n], str(predictions.seed[n])),
+        *(predictions.labels[predictions.truth[n]], predictions.labels[predictions.prediction[n]]),
+        *(repr(float(score)) for score in predictions.scores_NK[n]),
+    ]
+
+
+def _labels_of_header(header: list[str], path: Path) -> tuple[str, ...]:
+    fixed, scores = tuple(header[: len(COLUMNS)]), header[len(COLUMNS) :]
+    if fixed != COLUMNS or not scores or not all(name.startswith(SCORE_PREFIX) for name in scores):
+        raise PredictionsError(
+            f"{path}: the header is {','.join(header)!r}, expected {','.join(COLUMNS)} and a column "
+            f"{SCORE_PREFIX}LABEL for each label: this is not a predictions.csv"
+        )
+    return tuple(name.removeprefix(SCORE_PREFIX) for name in scores)
+
+
+def _parsed(row: list[str], labels: tuple[str, ...], where: str) -> _Row:
+    if len(row) != len(COLUMNS) + len(labels):
+        raise PredictionsError(
+            f"{where}: {len(row)} cells, expected {len(COLUMNS) + len(labels)}; the file is damaged, write it again"
+        )
+    utterance, speaker, fold, seed, truth, prediction, *scores = row
+    try:
+        ids = int(seed), labels.index(truth), labels.index(prediction)
+        return _Row(utterance, speaker, fold, *ids, [float(score) for score in scores])
+    except ValueError as error:
+        raise PredictionsError(f"{where}: {error}; the file is damaged, write it again") from error
+
+
+def _check_shapes(table: Predictions) -> None:
+    columns = {name: getattr(table, name) for name in (*COLUMNS, "scores_NK")}
+    lengths = {name: len(column) for name, column in columns.items()}
+    if len(set(lengths.values())) != 1 or table.scores_NK.shape[1:] != (len(table.labels),):
+        raise PredictionsError(
+            f"columns of lengths {lengths}, scores of shape {table.scores_NK.shape} for {len(table.labels)} labels: "
+            "expected one row a prediction and one score a label"
+        )
+
+
+def _check_values(table: Predictions) -> None:
+    try:
+        check_labels(table.truth, len(table.labels), "truth")
+        check_labels(table.prediction, len(table.labels), "prediction")
+    except ValueError as error:
+        raise PredictionsError(str(error)) from error
+    bad = np.flatnonzero(~np.isfinite(table.scores_NK).all(axis=1))
+    if bad.size:
+        raise PredictionsError(
+            f"the scores of {table.utterance[bad[0]]} are not finite ({bad.size} such rows): the model has diverged"
+        )
+    seen = set()
+    for row in zip(table.seed.tolist(), table.utterance, strict=True):
+        if row in seen:
+            raise PredictionsError(f"{row[1]} is predicted twice under seed {row[0]}: a clip is a test clip once")
+        seen.add(row)

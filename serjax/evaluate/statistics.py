@@ -1,0 +1,186 @@
+"""How sure a UAR is, and whether two differ: resampling by speaker.
+
+The clips of one speaker are alike, so the speaker, not the clip, is what gets resampled or swapped, together
+with all that speaker's predictions under all seeds. The sufficient statistic is a confusion matrix for each
+speaker.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int, Num
+
+from serjax.evaluate.metrics import AnyArray, confusion, mean_recall
+
+
+class Comparison(NamedTuple):
+    """The UAR of the first run minus that of the second, and the two-sided p-value of "they are the same"."""
+
+    difference: float
+    p_value: float
+
+
+def speaker_counts(
+    truth_N: Int[AnyArray, "N"], prediction_N: Int[AnyArray, "N"], speaker_N: Sequence[str], n_classes: int
+) -> Int[np.ndarray, "S K K"]:
+    """Count a confusion matrix for each speaker, speakers in sorted order.
+
+    Args:
+      truth_N: class ids, 0 … n_classes − 1, the rows of all folds and seeds together.
+      prediction_N: class ids, 0 … n_classes − 1.
+      speaker_N: the speaker of each row.
+      n_classes: the number of classes K.
+
+    Raises:
+      ValueError: an id out of range or unequal lengths.
+
+    >>> speaker_counts(np.array([0, 1, 1]), np.array([0, 0, 1]), ["b", "a", "b"], 2).tolist()
+    [[[0, 0], [1, 0]], [[1, 0], [0, 1]]]
+    """
+    if len(speaker_N) != len(truth_N):
+        raise ValueError(f"{len(truth_N)} true labels, but {len(speaker_N)} speakers: expected one for each clip")
+    truth_N, prediction_N = np.asarray(truth_N), np.asarray(prediction_N)
+    names, owner_N = np.unique(np.asarray(speaker_N, dtype=str), return_inverse=True)
+    rows = [np.flatnonzero(owner_N == s) for s in range(len(names))]
+    counts = [confusion(truth_N[r], prediction_N[r], n_classes) for r in rows]
+    return np.array(counts, np.int64).reshape(len(names), n_classes, n_classes)
+
+
+def uar_interval(
+    counts_SKK: Num[AnyArray, "S K K"],
+    *,
+    speakers_shared: bool,
+    n_resamples: int = 2_000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> tuple[float, float] | None:
+    """Percentile bootstrap interval of the UAR, speakers drawn with replacement, all seeds together.
+
+    Resample r draws S speakers, w_r ~ Multinomial(S, 1/S): UAR_r = UAR(Σ_s w_rs C_s), over the classes
+    present in the resample. The interval is the (1 ∓ level)/2 quantiles of UAR_r. Source: Efron &
+    Tibshirani, "An Introduction to the Bootstrap", 1993, ch. 13; for clusters: Field & Welsh, JRSS B 69,
+    2007. It says how the result would vary with other *test* speakers; the spread over trainings is
+    `uar_sd`. With few speakers (about ten or fewer) percentile intervals are somewhat too short.
+
+    Args:
+      counts_SKK: a [truth, prediction] count matrix for each speaker, pooled over folds and seeds.
+      speakers_shared: the protocol lets a test speaker into training. No interval over speakers has a
+        meaning then.
+      n_resamples: number of resamples, ≥ 1.
+      level: coverage, in (0, 1).
+      seed: of the resampling; the same seed gives the same interval.
+
+    Returns:
+      (lower, upper), or None where speakers are shared or fewer than two.
+
+    Raises:
+      ValueError: `level` outside (0, 1), `n_resamples` below 1, a speaker without a clip.
+
+    >>> twins = np.array([[[3, 1], [2, 2]], [[3, 1], [2, 2]]])
+    >>> uar_interval(twins, speakers_shared=False)
+    (0.625, 0.625)
+    """
+    if not (0 < level < 1 and n_resamples >= 1):
+        raise ValueError(f"level {level}, n_resamples {n_resamples}: expected 0 < level < 1 and n_resamples ≥ 1")
+    n_speakers = len(counts_SKK)
+    if speakers_shared or n_speakers < 2:
+        return None
+    chance_S = np.full(n_speakers, 1 / n_speakers)
+    weights_RS = np.random.default_rng(seed).multinomial(n_speakers, chance_S, n_resamples)
+    uar_R = mean_recall(np.tensordot(weights_RS, np.asarray(counts_SKK, np.float64), axes=1))
+    lower, upper = np.quantile(uar_R, [(1 - level) / 2, (1 + level) / 2])
+    return float(lower), float(upper)
+
+
+def paired_permutation(
+    first_SKK: Num[AnyArray, "S K K"],
+    second_SKK: Num[AnyArray, "S K K"],
+    *,
+    n_seeds: tuple[int, int] = (1, 1),
+    n_permutations: int = 10_000,
+    seed: int = 0,
+) -> Comparison:
+    """Test whether two runs over the same clips have equal UAR, swapping speaker by speaker.
+
+    All predictions of a speaker, under all seeds, are swapped together or not at all.
+    Counts are divided by the run's number of seeds first, so that a run of three seeds is compared with one
+    of five by their mean UARs. As both runs have the same truth, the UAR difference is a sum over speakers,
+
+      Δ = Σ_s d_s,  d_s = 1/|P| Σ_{c ∈ P} (A_s[c, c] − B_s[c, c]) / n_c,
+
+    and a swap of speaker s turns the sign of d_s. p = (1 + #{|Δ*| ≥ |Δ|}) / (1 + n_permutations), two-sided.
+    It can be no smaller than about 2^(1−S): under six speakers nothing is significant at .05. If the runs
+    have different numbers of seeds, their noise differs in size and the exchange under "no difference" is
+    approximate. Source: Good, "Permutation, Parametric and Bootstrap Tests of Hypotheses", 2005; the "+1":
+    Phipson & Smyth, Stat. Appl. Genet. Mol. Biol. 9, 2010.
+
+    Args:
+      first_SKK: `speaker_counts` of the first run, pooled over folds and seeds.
+      second_SKK: the same of the second run, for the same speakers in the same order.
+      n_seeds: how many seeds each run's counts hold, both ≥ 1.
+      n_permutations: number of random swaps, ≥ 1.
+      seed: of the swapping; the same seed gives the same p.
+
+    Raises:
+      ValueError: the runs differ in speakers or in the number of clips of a class, or a number is out of
+        range.
+
+    >>> right, wrong = np.array([[[9, 1], [1, 9]]] * 8), np.array([[[5, 5], [5, 5]]] * 8)
+    >>> paired_permutation(right, wrong, n_permutations=999)
+    Comparison(difference=0.4, p_value=0.01)
+    """
+    if min(n_seeds) < 1 or n_permutations < 1:
+        raise ValueError(f"n_seeds {n_seeds}, n_permutations {n_permutations}: expected all to be at least 1")
+    if len(first_SKK) != len(second_SKK):
+        raise ValueError(
+            f"the runs have {len(first_SKK)} and {len(second_SKK)} speakers: a paired test needs the same clips in both"
+        )
+    first_SKK, second_SKK = np.asarray(first_SKK) / n_seeds[0], np.asarray(second_SKK) / n_seeds[1]
+    gain_S = _gain_by_speaker(first_SKK, second_SKK)
+    signs_PS = np.random.default_rng(seed).choice(np.array([-1.0, 1.0]), (n_permutations, len(gain_S)))
+    # swaps that change nothing must count as ties, whatever the order of summation
+    n_as_large = int((np.abs(signs_PS @ gain_S) >= abs(gain_S.sum()) - 1e-12).sum())
+    return Comparison(float(gain_S.sum()), (1 + n_as_large) / (1 + n_permutations))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Adjust p-values of one table for their number; reject where the adjusted p ≤ α.
+
+    Sorted, p̃_(i) = max_{j ≤ i} min(1, (m − j + 1) p_(j)); returned in the order given. The chance of any
+    false rejection in the table is at most α, whatever the dependence. Source: Holm, Scand. J. Statist. 6,
+    1979.
+
+    Args:
+      p_values: in [0, 1].
+
+    Raises:
+      ValueError: a value outside [0, 1].
+
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
+    """
+    p_M = np.asarray(p_values, np.float64)
+    if not ((p_M >= 0) & (p_M <= 1)).all():
+        raise ValueError(f"p-values {list(p_values)}: expected numbers between 0 and 1")
+    order = np.argsort(p_M, kind="stable")
+    stepped_M = np.minimum(1, p_M[order] * np.arange(p_M.size, 0, -1))
+    adjusted_M = np.empty_like(p_M)
+    adjusted_M[order] = np.maximum.accumulate(stepped_M)
+    return [float(p) for p in adjusted_M]
+
+
+def _gain_by_speaker(first_SKK: np.ndarray, second_SKK: np.ndarray) -> Float[np.ndarray, "S"]:
+    """Return each speaker's share d_s of the UAR difference; the clips of the two runs must be the same."""
+    support_SK = first_SKK.sum(axis=2)
+    unequal = np.abs(support_SK - second_SKK.sum(axis=2)) > 1e-9
+    if unequal.any():
+        speaker, label = np.argwhere(unequal)[0]
+        raise ValueError(
+            f"speaker {speaker} has {support_SK[speaker, label]:g} clips of class {label} a seed in one run "
+            f"and {second_SKK[speaker, label].sum():g} in the other: compare runs over the same clips and labels"
+        )
+    support_K = support_SK.sum(axis=0)
+    present_K = support_K > 0
+    hits_SK = np.diagonal(first_SKK - second_SKK, axis1=1, axis2=2)
+    return (hits_SK[:, present_K] / support_K[present_K]).mean(axis=1)

@@ -1,0 +1,140 @@
+"""The figures of `metrics.json` that the predictions of a study determine, and the comparison of two studies."""
+
+from collections.abc import Sequence
+from typing import TypedDict
+
+import numpy as np
+from jaxtyping import Int
+
+from serjax.evaluate.metrics import macro_f1, per_class, roc_auc_ovr, uar, war
+from serjax.evaluate.predictions import Predictions, PredictionsError
+from serjax.evaluate.statistics import Comparison, paired_permutation, speaker_counts, uar_interval
+
+
+class FoldSummary(TypedDict):
+    """What one fold reached under one seed."""
+
+    uar: float
+    war: float
+
+
+class ClassSummary(TypedDict):
+    """What one class reached, null where it is 0 / 0."""
+
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    support: int
+
+
+class RocAucSummary(TypedDict):
+    """One-vs-rest areas, null where a class has no positives or no negatives."""
+
+    macro: float | None
+    per_class: dict[str, float | None]
+
+
+class Summary(TypedDict):
+    """The part of `metrics.json` that the predictions determine; holds no NaN."""
+
+    uar: float
+    uar_sd: float | None
+    uar_ci95: list[float] | None
+    war: float
+    macro_f1: float
+    per_fold: dict[str, dict[str, FoldSummary]]
+    per_class: dict[str, ClassSummary]
+    confusion: list[list[int]]
+    roc_auc: RocAucSummary
+
+
+def summarise(predictions: Predictions, speakers_shared: bool) -> Summary:
+    """Compute the figures of `metrics.json` from the predictions of a study.
+
+    `uar`, `war`, `macro_f1` and `roc_auc` are computed for each seed on its predictions pooled over the
+    folds, then averaged over the seeds; `uar_sd` is the standard deviation over seeds (n − 1), null for one
+    seed. `uar_ci95` is `uar_interval`. `per_fold[seed][fold]` has the UAR and WAR of one fold.
+    `confusion[truth][prediction]` and, from it, `per_class` are summed over seeds.
+
+    Args:
+      predictions: the test rows of all folds and seeds, at least one.
+      speakers_shared: the protocol lets test speakers into training (then there is no interval).
+
+    Raises:
+      PredictionsError: no row.
+    """
+    if not predictions.utterance:
+        raise PredictionsError("no prediction: expected the test rows of at least one fold")
+    seeds = [predictions.rows(predictions.seed == seed) for seed in np.unique(predictions.seed)]
+    counts = [part.confusion() for part in seeds]
+    summed_KK = np.sum(counts, axis=0)
+    uars = [uar(count_KK) for count_KK in counts]
+    by_speaker_SKK = speaker_counts(
+        predictions.truth, predictions.prediction, predictions.speaker, len(predictions.labels)
+    )
+    interval = uar_interval(by_speaker_SKK, speakers_shared=speakers_shared)
+    return Summary(
+        uar=float(np.mean(uars)),
+        uar_sd=float(np.std(uars, ddof=1)) if len(uars) > 1 else None,
+        uar_ci95=None if interval is None else list(interval),
+        war=float(np.mean([war(count_KK) for count_KK in counts])),
+        macro_f1=float(np.mean([macro_f1(count_KK) for count_KK in counts])),
+        per_fold={str(part.seed[0]): _fold_summaries(part) for part in seeds},
+        per_class=_class_summaries(summed_KK, predictions.labels),
+        confusion=summed_KK.tolist(),
+        roc_auc=_roc_auc_summary(seeds),
+    )
+
+
+def compare(first: Predictions, second: Predictions, n_permutations: int = 10_000, seed: int = 0) -> Comparison:
+    """Test the UAR difference of two runs over the same clips by swapping speakers (`paired_permutation`).
+
+    Raises:
+      PredictionsError: the runs have other labels or clips; the message names one.
+    """
+    if first.labels != second.labels:
+        raise PredictionsError(f"labels {first.labels} and {second.labels}: only runs of the same labels compare")
+    clips = [set(zip(run.utterance, run.speaker, run.truth.tolist(), strict=True)) for run in (first, second)]
+    unpaired = sorted(clips[0] ^ clips[1])
+    if unpaired:
+        raise PredictionsError(
+            f"{len(unpaired)} clips are not the same in both runs, among them {unpaired[0][0]}: "
+            "compare runs of the same corpus and the same --emotions"
+        )
+    counts = [speaker_counts(run.truth, run.prediction, run.speaker, len(run.labels)) for run in (first, second)]
+    n_seeds = (len(np.unique(first.seed)), len(np.unique(second.seed)))
+    return paired_permutation(*counts, n_seeds=n_seeds, n_permutations=n_permutations, seed=seed)
+
+
+def _fold_summaries(part: Predictions) -> dict[str, FoldSummary]:
+    summaries: dict[str, FoldSummary] = {}
+    for fold in dict.fromkeys(part.fold):  # in the order of the folds, not of their names
+        counts_KK = part.rows(np.array(part.fold) == fold).confusion()
+        summaries[fold] = FoldSummary(uar=uar(counts_KK), war=war(counts_KK))
+    return summaries
+
+
+def _class_summaries(counts_KK: Int[np.ndarray, "K K"], labels: tuple[str, ...]) -> dict[str, ClassSummary]:
+    table = per_class(counts_KK)
+    return {
+        label: ClassSummary(
+            precision=_or_null(table.precision_K[c]),
+            recall=_or_null(table.recall_K[c]),
+            f1=_or_null(table.f1_K[c]),
+            support=int(table.support_K[c]),
+        )
+        for c, label in enumerate(labels)
+    }
+
+
+def _roc_auc_summary(seeds: Sequence[Predictions]) -> RocAucSummary:
+    areas = [roc_auc_ovr(part.truth, part.scores_NK) for part in seeds]
+    mean_K = np.mean([area.per_class_K for area in areas], axis=0)
+    return RocAucSummary(
+        macro=_or_null(float(np.mean([area.macro for area in areas]))),
+        per_class={label: _or_null(mean_K[c]) for c, label in enumerate(seeds[0].labels)},
+    )
+
+
+def _or_null(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
