@@ -1,0 +1,1 @@
+"""Experiments: `python -m serjax.experiments.NAME`; one short module each, one skeleton."""

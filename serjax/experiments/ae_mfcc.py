@@ -1,0 +1,33 @@
+"""One plain autoencoder an emotion: the VAE experiment without a distribution over codes.
+
+Question: is the reconstruction error of a deterministic autoencoder as good a witness as a VAE's?
+"""
+
+from dataclasses import dataclass, field
+
+from serjax.experiments.command import run_command
+from serjax.experiments.config import Classification, Data, Features, Machine, Model, Training
+from serjax.experiments.study import Study, run_study
+from serjax.models.autoencoder import Autoencoder
+
+
+@dataclass(frozen=True)
+class Config:
+    """Every field of every section is a flag."""
+
+    data: Data = field(default_factory=Data)
+    features: Features = field(default_factory=Features)
+    model: Model = field(default_factory=Model)
+    training: Training = field(default_factory=Training)
+    classification: Classification = field(default_factory=lambda: Classification(score="reconstruction"))
+    machine: Machine = field(default_factory=Machine)
+
+
+def run(config: Config) -> None:
+    """Run the experiment."""
+    sections = (config.data, config.features, config.model, config.training, config.classification, config.machine)
+    run_study(Study("ae_mfcc", Autoencoder, 0.0, *sections))
+
+
+if __name__ == "__main__":
+    run_command(Config, run, __doc__)

@@ -1,0 +1,161 @@
+"""The flags that experiments share, as frozen dataclasses: every field is a flag, its docstring the help text."""
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from serjax.data.splits import Protocol
+from serjax.dsp.frontend import Mfcc
+from serjax.errors import SerjaxError
+from serjax.evaluate.generative import ClassPrior
+from serjax.models.layers import Architecture
+from serjax.train.parallel import Shard, Stacking
+
+Score = Literal["reconstruction", "elbo", "iwae", "auto"]
+
+
+class ConfigError(SerjaxError):
+    """A flag has a value that makes no sense."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """Which clips, and how they are split."""
+
+    corpus: str = "synthetic"
+    """synthetic, ravdess (speech), ravdess-song or ravdess-all."""
+    root: Path | None = None
+    """Folder that holds the corpus's audio files at any depth (not for synthetic)."""
+    protocol: Protocol | None = None
+    """How train, validation and test are split; default: speaker-6fold where defined, else speaker-5fold, else loso."""
+    emotions: tuple[str, ...] = ()
+    """Only these emotions, e.g. `--emotions happy sad`; default: all."""
+    seeds: int = 1
+    """Number of seeds: each trains every fold with its own initialisation, batches and augmentation."""
+    synthetic_clips: int | None = None
+    """Shorten the synthetic corpus to about so many clips; default: all 1440."""
+    offset: float = 0.5
+    """Seconds skipped at the start of each clip."""
+    duration: float | None = None
+    """Seconds read at most; what `--frames` asks beyond is padded and masked. Default: as `--frames` needs."""
+
+
+@dataclass(frozen=True)
+class Features:
+    """The MFCC picture of a clip."""
+
+    sample_rate: int = 22_050
+    """Hz; files of another rate are resampled."""
+    n_mfcc: int = 20
+    """Coefficients a frame."""
+    frames: int = 108
+    """Frames a clip: 108 × 512 samples are 2.5 s."""
+    n_fft: int = 2048
+    """Samples a frame."""
+    hop_length: int = 512
+    """Samples between frames."""
+    n_mels: int = 128
+    """Mel bands under the cosine transform."""
+
+    def frontend(self) -> Mfcc:
+        """Return the DSP front end these flags describe."""
+        return Mfcc(
+            sample_rate_hz=self.sample_rate,
+            n_mfcc=self.n_mfcc,
+            frames=self.frames,
+            n_fft=self.n_fft,
+            hop_length=self.hop_length,
+            n_mels=self.n_mels,
+        )
+
+
+@dataclass(frozen=True)
+class Model:
+    """The autoencoder of one emotion."""
+
+    latent_dim: int = 128
+    """Numbers in the code of a clip."""
+    hidden: tuple[int, ...] = (256,)
+    """Hidden widths of the encoder, mirrored in the decoder: units (dense) or channels (conv)."""
+    architecture: Architecture = "dense"
+    """dense, or conv: convolutions over time."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """How every model is trained."""
+
+    epochs: int = 60
+    """Passes over an emotion's training clips; the best one on validation speakers is kept."""
+    pretrain_epochs: int = 0
+    """Passes over the training clips of all emotions, by one model a fold, from which each emotion's model starts."""
+    batch_size: int = 32
+    """Clips a step."""
+    learning_rate: float = 1e-3
+    """Peak of the warm-up and cosine schedule of Adam."""
+    warmup_epochs: int = 1
+    """Epochs in which the learning rate rises from 0."""
+    clip_norm: float = 1.0
+    """Gradients of a larger global norm are scaled down to it."""
+    roll_frames: int = 8
+    """Augmentation: training pictures are rolled in time by up to so many frames."""
+    noise: float = 0.0
+    """Augmentation: noise on what the encoder sees, in standard deviations of the features."""
+    refit: bool = True
+    """Train each fold again on train + validation speakers, for the number of epochs that validation chose."""
+    max_rejected: int = 20
+    """Stop when a run gives so many non-finite losses or gradients in a row."""
+
+
+@dataclass(frozen=True)
+class Classification:
+    """How a clip is scored under each emotion's model."""
+
+    score: Score = "auto"
+    """What classifies: reconstruction error, ELBO, importance-weighted bound, or the best on each fold's validation."""
+    importance_samples: int = 16
+    """Samples of the posterior a clip for ELBO and IWAE."""
+    class_prior: ClassPrior = "uniform"
+    """Class prior added to ELBO and IWAE: uniform, or the empirical one of the training clips."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where and how loudly it runs; not part of the configuration's fingerprint."""
+
+    out: Path | None = None
+    """Run folder; default: runs/EXPERIMENT-CORPUS-HASH. The same command goes on where it was stopped."""
+    devices: int | None = None
+    """Local devices to train on (CPU: virtual ones are made); default: all, on CPU one a core."""
+    shard: Shard = "runs"
+    """What is spread over the devices: the runs, or the batch of each run."""
+    stacking: Stacking | Literal["auto"] = "auto"
+    """Runs of one device one after another (map) or in one batched program (vmap); auto: map on CPU."""
+    stack_size: int = 48
+    """Models trained at a time; more need more memory."""
+    save_every: float = 30.0
+    """Seconds between checkpoints."""
+    cache: Path | None = None
+    """Folder of computed features; default: $SERJAX_CACHE, else the user's cache folder."""
+    quiet: bool = False
+    """No progress, only the result."""
+
+
+def check_positive(flag: str, value: float) -> None:
+    """Raise ConfigError unless `value` is above zero."""
+    if not value > 0:
+        raise ConfigError(f"{flag} {value}: expected a number above 0.")
+
+
+def fingerprint(experiment: str, sections: tuple[object, ...]) -> str:
+    """Return 16 hex digits that differ whenever a field of a section differs; paths count as absolute."""
+    content = {type(s).__name__: dataclasses.asdict(s) for s in sections}  # type: ignore[call-overload]
+    text = json.dumps([experiment, content], sort_keys=True, default=_absolute)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _absolute(value: object) -> str:
+    return str(value.resolve()) if isinstance(value, Path) else str(value)

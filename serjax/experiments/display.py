@@ -1,0 +1,81 @@
+"""What the user sees while and after: progress with loss and remaining time, and tables."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+PLAIN_EVERY_S = 15.0
+Cell = str | float | int | None
+
+
+class Progresses:
+    """Named progress bars on a terminal; elsewhere one plain line every 15 seconds; nothing when quiet."""
+
+    def __init__(self, quiet: bool, stream: TextIO) -> None:
+        self.console = Console(file=stream)
+        self.quiet, self.bars = quiet, self.console.is_terminal and not quiet
+        self.progress = Progress(
+            TextColumn("{task.description:>22}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f}%  {task.fields[note]}"),
+            TimeRemainingColumn(),
+            console=self.console,
+        )
+        self.tasks: dict[str, TaskID] = {}
+        self.spoke_s = time.monotonic()
+
+    def update(self, name: str, done: int, total: int, note: str = "") -> None:
+        """Tell how far the task `name` is."""
+        if self.bars:
+            if name not in self.tasks:
+                self.tasks[name] = self.progress.add_task(name, total=total, note=note)
+            self.progress.update(self.tasks[name], completed=done, note=note)
+        elif not self.quiet and (done == total or time.monotonic() - self.spoke_s > PLAIN_EVERY_S):
+            self.spoke_s = time.monotonic()
+            self.console.print(f"{name}: {100 * done // total} % {note}".rstrip())
+
+    def counter(self, name: str) -> Callable[[int, int], None]:
+        """Return a callback `(done, total)` for one task."""
+        return lambda done, total: self.update(name, done, total)
+
+    def training(self, stage: str, done: int, total: int, loss: float) -> None:
+        """Tell how many epochs of all runs of a stage are done, and the last loss."""
+        self.update(stage, done, total, f"loss {loss:.4f}")
+
+
+@contextmanager
+def progresses(quiet: bool) -> Iterator[Progresses]:
+    """Show progress on standard error while the block runs."""
+    shown = Progresses(quiet, sys.stderr)
+    if not shown.bars:
+        yield shown
+        return
+    with shown.progress:
+        yield shown
+
+
+def print_table(title: str, header: tuple[str, ...], rows: Sequence[tuple[Cell, ...]]) -> None:
+    """Print a table: numbers to the right with three digits, an en dash for what is not there."""
+    table = Table(title=title, title_justify="left")
+    for n, name in enumerate(header):
+        table.add_column(name, justify="left" if n == 0 else "right")
+    for row in rows:
+        table.add_row(*(_text(cell) for cell in row))
+    Console(soft_wrap=not sys.stdout.isatty(), width=None if sys.stdout.isatty() else 120).print(table)
+
+
+def interval(bounds: list[float] | None) -> str | None:
+    """Write a confidence interval."""
+    return None if bounds is None else f"{bounds[0]:.3f} – {bounds[1]:.3f}"
+
+
+def _text(cell: Cell) -> str:
+    if cell is None:
+        return "–"
+    return f"{cell:.3f}" if isinstance(cell, float) else str(cell)

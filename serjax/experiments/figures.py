@@ -1,0 +1,109 @@
+"""The figures of a generative study, drawn from its results into the run folder."""
+
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Int
+
+from serjax.evaluate import plots, plots_generative
+from serjax.evaluate.likelihood import decode_mean, latent_mean
+from serjax.evaluate.predictions import Predictions
+from serjax.experiments.generative import Models, take
+from serjax.experiments.problem import Problem
+from serjax.experiments.verdict import Matrices
+from serjax.models.autoencoder import Autoencoder
+from serjax.models.vae import VAE
+from serjax.train.record import Row
+from serjax.train.runs import stack_inputs
+from serjax.train.state import gather
+
+EXAMPLES = 4
+
+
+def draw_classification(predictions: Predictions, title: str, folder: Path) -> None:
+    """Draw the confusion matrix and the ROC curves of the test predictions."""
+    truth_N, labels = predictions.truth, predictions.labels
+    plots.save(plots.confusion_matrix(predictions.confusion(), labels, title), folder / "confusion.png")
+    plots.save(plots.roc_curves(truth_N, predictions.scores_NK, labels, title), folder / "roc.png")
+
+
+def draw_training(history: list[Row], labels: tuple[str, ...], title: str, folder: Path) -> None:
+    """Draw the learning curves of the stage in which epochs are chosen, by emotion."""
+    rows = [row for row in history if str(row["stage"]).startswith("train-")]
+    runs = sorted({(str(row["emotion"]), str(row["seed"]), str(row["fold"])) for row in rows})
+    place = {run: r for r, run in enumerate(runs)}
+    n_epochs = max(int(row["epoch"] or 0) for row in rows)
+    curves = {name: np.full((len(runs), n_epochs), np.nan) for name in ("loss", "validation_loss")}
+    for row in rows:
+        r = place[str(row["emotion"]), str(row["seed"]), str(row["fold"])]
+        for name, curve_RE in curves.items():
+            value = row[name]
+            curve_RE[r, int(row["epoch"] or 0) - 1] = np.nan if value is None else float(value)
+    group_R = np.array([labels.index(emotion) for emotion, _, _ in runs])
+    figure = plots.learning_curves(
+        np.arange(1, n_epochs + 1),
+        curves["loss"],
+        curves["validation_loss"],
+        group_R,
+        labels,
+        "loss / nats an element",
+        title,
+    )
+    plots.save(figure, folder / "learning.png")
+
+
+def draw_reconstruction(matrices: Matrices, labels: tuple[str, ...], title: str, folder: Path) -> None:
+    """Draw the reconstruction matrices of train, validation and test side by side."""
+    parts = {part: matrix.mean() for part, matrix in matrices.items()}
+    figure = plots_generative.reconstruction_matrices(parts, labels, title)
+    plots.save(figure, folder / "reconstruction_matrix.png")
+
+
+def draw_examples(
+    problem: Problem, models: Models, model: VAE | Autoencoder, frame_s: float, title: str, folder: Path
+) -> None:
+    """Draw test clips of the first cell beside what their own emotion's model makes of them."""
+    shown = np.linspace(0, len(problem.labels) - 1, min(EXAMPLES, len(problem.labels))).astype(int)
+    test = problem.cells[0].fold.test
+    rows = [int(test[problem.truth_N[test] == k][0]) for k in shown if (problem.truth_N[test] == k).any()]
+    pairs = [_reconstructed(problem, models, model, row) for row in rows]
+    figure = plots_generative.mfcc_pairs(
+        np.stack([original for original, _ in pairs]),
+        np.stack([output for _, output in pairs]),
+        problem.mask_NT[rows] > 0,
+        [f"{problem.labels[problem.truth_N[row]]} · {Path(problem.corpus.utterances[row].path).stem}" for row in rows],
+        title,
+        frame_s=frame_s,
+    )
+    plots.save(figure, folder / "reconstructions.png")
+
+
+def draw_latents(problem: Problem, models: Models, model: VAE | Autoencoder, title: str, folder: Path) -> None:
+    """Draw the latent means of the first cell's test clips under each emotion's model."""
+    test = problem.cells[0].fold.test
+    means = {f"model of {label}": _latents(problem, models, model, k, test) for k, label in enumerate(problem.labels)}
+    figure = plots_generative.latent_means(means, problem.truth_N[test], problem.labels, title)
+    plots.save(figure, folder / "latents.png")
+
+
+def _reconstructed(
+    problem: Problem, models: Models, model: VAE | Autoencoder, row: int
+) -> tuple[Float[np.ndarray, "T C"], Float[np.ndarray, "T C"]]:
+    """Return a clip in normalised units, and its reconstruction by its own emotion's model of the first cell."""
+    k = int(problem.truth_N[row])
+    x_BTC = _normalised(problem, models, k, np.array([row]))
+    params = take(models.trained.params, np.array(k))
+    return np.asarray(x_BTC[0]), np.asarray(decode_mean(model, params, x_BTC)[0])
+
+
+def _latents(
+    problem: Problem, models: Models, model: VAE | Autoencoder, run: int, rows: Int[np.ndarray, " n"]
+) -> Float[np.ndarray, "n Z"]:
+    params = take(models.trained.params, np.array(run))
+    return np.asarray(latent_mean(model, params, _normalised(problem, models, run, rows)))
+
+
+def _normalised(problem: Problem, models: Models, run: int, rows: Int[np.ndarray, " n"]) -> jnp.ndarray:
+    inputs = take(stack_inputs([models.runs[run]]), np.array(0))
+    return gather(problem.dataset, inputs, jnp.asarray(rows), jnp.ones(len(rows))).x_BTC

@@ -1,0 +1,139 @@
+"""What an experiment works on: a corpus, its features, and the folds of every seed."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Int
+
+from serjax.data.corpora import Corpus, load_corpus
+from serjax.data.features import load_features
+from serjax.data.splits import Fold, Protocol, default_protocol, split_corpus
+from serjax.experiments.config import Data, Features, check_positive
+from serjax.train.runs import Run, fit_normaliser
+from serjax.train.state import Dataset
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One fold under one seed: what is trained and tested together."""
+
+    seed: int
+    fold: Fold
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """Clips as arrays, and the cells in which a study trains and tests on them."""
+
+    corpus: Corpus
+    protocol: Protocol
+    speakers_shared: bool
+    x_NTC: Float[np.ndarray, "N T C"]
+    mask_NT: Float[np.ndarray, "N T"]
+    cells: tuple[Cell, ...]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The emotions, in the order of class ids."""
+        return self.corpus.labels
+
+    @cached_property
+    def truth_N(self) -> Int[np.ndarray, " N"]:
+        """The class id of every clip."""
+        return self.corpus.label_ids
+
+    @property
+    def dataset(self) -> Dataset:
+        """The clips as the device holds them."""
+        return Dataset(jnp.asarray(self.x_NTC), jnp.asarray(self.mask_NT))
+
+    @property
+    def title(self) -> str:
+        """Corpus, protocol and seeds, as every table and figure names them."""
+        n_seeds = len({cell.seed for cell in self.cells})
+        shared = ", speakers shared" if self.speakers_shared else ""
+        return f"{self.corpus.name}, {self.protocol}{shared}, {n_seeds} seed{'s' * (n_seeds > 1)}"
+
+    def digest(self) -> str:
+        """Return a hash of clips and names, so that a checkpoint never meets other data."""
+        digest = hashlib.sha256(np.ascontiguousarray(self.x_NTC).tobytes())
+        digest.update(repr([(u.path, u.emotion, u.speaker) for u in self.corpus.utterances]).encode())
+        return digest.hexdigest()[:16]
+
+
+def load_problem(data: Data, features: Features, cache: Path | None, report: Callable[[int, int], None]) -> Problem:
+    """Read the corpus, compute or fetch its features, and split it for every seed.
+
+    `report(done, total)` is called as clips become features.
+    """
+    check_positive("--seeds", data.seeds)
+    corpus = load_corpus(data.corpus, data.root, synthetic_clips=data.synthetic_clips)
+    corpus = corpus.only(data.emotions) if data.emotions else corpus
+    protocol = data.protocol or default_protocol(corpus)
+    splits = {seed: split_corpus(corpus, protocol, seed) for seed in range(data.seeds)}
+    table = load_features(
+        corpus,
+        features.frontend(),
+        offset_s=data.offset,
+        duration_s=data.duration,
+        cache=cache,
+        progress=report,
+    )
+    return Problem(
+        corpus=corpus,
+        protocol=protocol,
+        speakers_shared=any(split.speakers_shared for split in splits.values()),
+        x_NTC=table.values_NTD,
+        mask_NT=table.mask_NT.astype(np.float32),
+        cells=tuple(Cell(seed, fold) for seed, split in splits.items() for fold in split.folds),
+    )
+
+
+def emotion_runs(
+    problem: Problem, refit: bool, learning_rate: float, beta: float, epochs: Int[np.ndarray, " R"] | int
+) -> list[Run]:
+    """Return one run for each cell and emotion, in this order; with `refit` they train on validation rows too."""
+    n_classes = len(problem.labels)
+    limits_cK = np.broadcast_to(epochs, len(problem.cells) * n_classes).reshape(-1, n_classes)
+    runs = []
+    for cell, limits_K in zip(problem.cells, limits_cK, strict=True):
+        normaliser = _normaliser(problem, cell.fold, refit)
+        for k, emotion in enumerate(problem.labels):
+            train, validation = (_of_class(problem, rows, k) for rows in _rows(cell.fold, refit))
+            rows = (train, validation)
+            limit = int(limits_K[k])
+            runs.append(Run(cell.seed, cell.fold.name, emotion, *rows, *normaliser, learning_rate, beta, limit))
+    return runs
+
+
+def pooled_runs(
+    problem: Problem, refit: bool, learning_rate: float, beta: float, epochs: Int[np.ndarray, " R"] | int
+) -> list[Run]:
+    """Return one run for each cell, trained on the clips of all emotions."""
+    runs = []
+    for cell, limit in zip(problem.cells, np.broadcast_to(epochs, len(problem.cells)), strict=True):
+        train, validation = _rows(cell.fold, refit)
+        normaliser = _normaliser(problem, cell.fold, refit)
+        run = Run(cell.seed, cell.fold.name, "all", train, validation, *normaliser, learning_rate, beta, int(limit))
+        runs.append(run)
+    return runs
+
+
+def _rows(fold: Fold, refit: bool) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " v"]]:
+    """Return training and validation rows of a fold; refitting has no validation rows left."""
+    if refit:
+        return np.sort(np.concatenate([fold.train, fold.validation])), fold.validation[:0]
+    return fold.train, fold.validation
+
+
+def _of_class(problem: Problem, rows: Int[np.ndarray, " n"], k: int) -> Int[np.ndarray, " m"]:
+    return rows[problem.truth_N[rows] == k]
+
+
+def _normaliser(problem: Problem, fold: Fold, refit: bool) -> tuple[Float[np.ndarray, " C"], Float[np.ndarray, " C"]]:
+    return fit_normaliser(problem.x_NTC, problem.mask_NT, _rows(fold, refit)[0])

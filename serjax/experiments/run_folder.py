@@ -1,0 +1,143 @@
+"""The run folder: claimed by one process and one configuration, written so that a reader never sees half a file."""
+
+import dataclasses
+import json
+import os
+import platform
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+import filelock
+
+from serjax.errors import SerjaxError
+from serjax.train.record import History, write_json
+
+CONFIG, CLOCK, LOCK = "config.json", "clock.json", ".lock"
+PACKAGES = ("serjax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy", "soundfile", "soxr")
+
+
+class RunFolderError(SerjaxError):
+    """The run folder cannot be used for this command."""
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """An open run folder; `open_run_folder` makes one."""
+
+    path: Path
+    fingerprint: str
+    started_s: float
+    earlier_s: float
+
+    @property
+    def history(self) -> History:
+        """The training history."""
+        return History(self.path / "history.jsonl")
+
+    @property
+    def seconds(self) -> float:
+        """Seconds that this command has run, interrupted runs of it included."""
+        return round(self.earlier_s + time.monotonic() - self.started_s, 1)
+
+    def write_json(self, name: str, content: object) -> None:
+        """Write a JSON file of the folder, whole or not at all."""
+        write_json(self.path / name, content)
+
+    def read_json(self, name: str) -> dict | None:
+        """Return a JSON file of the folder, None where it is absent."""
+        path = self.path / name
+        return json.loads(path.read_text()) if path.exists() else None
+
+
+@contextmanager
+def open_run_folder(path: Path, experiment: str, fingerprint: str, sections: tuple[object, ...]) -> Iterator[RunFolder]:
+    """Claim `path` for a configuration: make it, lock it, write `config.json` or check the one that is there.
+
+    Raises:
+      RunFolderError: the folder cannot be written, holds another configuration or foreign files, or is in use.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(path / LOCK)
+        lock.acquire(blocking=False)
+    except filelock.Timeout:
+        raise RunFolderError(f"{path} is in use by another process: wait for it, or choose another --out.") from None
+    except OSError as error:
+        raise RunFolderError(f"{path} cannot be written ({error.strerror}): choose another --out.") from error
+    try:
+        _claim(path, experiment, fingerprint, sections)
+        clock = path / CLOCK
+        earlier_s = float(json.loads(clock.read_text())["seconds"]) if clock.exists() else 0.0
+        folder = RunFolder(path, fingerprint, time.monotonic(), earlier_s)
+        try:
+            yield folder
+        finally:
+            write_json(clock, {"seconds": folder.seconds})
+    finally:
+        lock.release()
+
+
+def provenance() -> dict[str, object]:
+    """Return what a result must name to be run again: command, versions, machine, git commit."""
+    command = f"python -m {_module()} {shlex.join(sys.argv[1:])}".strip()
+    return {
+        "command": command,
+        "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}},
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "git": _git_commit(),
+    }
+
+
+def _module() -> str:
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    return spec.name if spec is not None else Path(sys.argv[0]).stem
+
+
+def _claim(path: Path, experiment: str, fingerprint: str, sections: tuple[object, ...]) -> None:
+    config = path / CONFIG
+    if not config.exists():
+        foreign = sorted(p.name for p in path.iterdir() if p.name != LOCK and not p.name.endswith(".unfinished"))
+        if foreign:
+            raise RunFolderError(
+                f"{path} holds files that no run of serjax made ({', '.join(foreign[:3])}): choose another --out."
+            )
+        content = {
+            "experiment": experiment,
+            "fingerprint": fingerprint,
+            "config": {type(s).__name__.lower(): dataclasses.asdict(s) for s in sections},  # type: ignore[call-overload]
+            **provenance(),
+        }
+        write_json(config, json.loads(json.dumps(content, default=str)))
+        return
+    try:
+        found = json.loads(config.read_text())["fingerprint"]
+    except (ValueError, KeyError, TypeError):
+        raise RunFolderError(f"{config} is not a configuration of serjax: choose another --out.") from None
+    if found != fingerprint:
+        raise RunFolderError(
+            f"{path} belongs to another configuration (fingerprint {found}, this command has {fingerprint}; see "
+            f"{config}). Give the flags it was made with to go on, or choose another --out."
+        )
+
+
+def _git_commit() -> str | None:
+    """Return the commit of the source tree that runs, '-dirty' where it was changed; None outside a checkout."""
+    git = ("git", "-C", str(Path(__file__).parent))
+    try:
+        described = subprocess.run(
+            [*git, "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return described.stdout.strip() or None

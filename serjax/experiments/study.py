@@ -1,0 +1,251 @@
+"""One generative study from flags to run folder: what `vae_mfcc` and `ae_mfcc` have in common."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from serjax.data.features import default_cache_dir
+from serjax.evaluate.predictions import write_predictions
+from serjax.evaluate.summary import summarise
+from serjax.experiments import figures
+from serjax.experiments.config import Classification, Data, Features, Machine, Model, Training, check_positive
+from serjax.experiments.config import fingerprint as make_fingerprint
+from serjax.experiments.display import Progresses, interval, print_table, progresses
+from serjax.experiments.generative import Explained, Models, Trainer, explain, make_objective, train_models
+from serjax.experiments.problem import Problem, load_problem
+from serjax.experiments.run_folder import RunFolder, open_run_folder, provenance
+from serjax.experiments.verdict import Matrices, Verdict, judge, merge, reconstruction_matrices
+from serjax.models.autoencoder import Autoencoder
+from serjax.models.vae import VAE
+from serjax.train.parallel import Layout, Stacking, request_devices
+
+METRICS, RECONSTRUCTION = "metrics.json", "reconstruction.json"
+
+
+@dataclass(frozen=True)
+class Study:
+    """A generative study: which kind of model, and everything its flags say."""
+
+    experiment: str
+    kind: type[VAE] | type[Autoencoder]
+    beta: float
+    data: Data
+    features: Features
+    model: Model
+    training: Training
+    classification: Classification
+    machine: Machine
+
+    @property
+    def fingerprint(self) -> str:
+        """Return the hash of all that the result depends on."""
+        sections = (self.data, self.features, self.model, self.training, self.classification)
+        return make_fingerprint(f"{self.experiment} beta={self.beta!r}", sections)
+
+    @property
+    def out(self) -> Path:
+        """Return the run folder."""
+        return self.machine.out or Path("runs") / f"{self.experiment}-{self.data.corpus}-{self.fingerprint[:8]}"
+
+
+def run_study(study: Study) -> None:
+    """Train, classify, write the run folder and print the tables; go on where an earlier call was stopped."""
+    check_flags(study)
+    devices = request_devices(study.machine.devices)
+    sections = (study.data, study.features, study.model, study.training, study.classification, study.machine)
+    with open_run_folder(study.out, study.experiment, study.fingerprint, sections) as folder:
+        if folder.read_json(METRICS) is None:
+            with progresses(study.machine.quiet) as shown:
+                _compute(study, folder, Layout(tuple(devices), study.machine.shard, stacking(study, devices)), shown)
+        print_results(study, folder)
+
+
+def check_flags(study: Study) -> None:
+    """Raise ConfigError for a number that makes no sense."""
+    training, model = study.training, study.model
+    for flag, value in {
+        "--epochs": training.epochs,
+        "--batch-size": training.batch_size,
+        "--learning-rate": training.learning_rate,
+        "--clip-norm": training.clip_norm,
+        "--latent-dim": model.latent_dim,
+        "--importance-samples": study.classification.importance_samples,
+        "--stack-size": study.machine.stack_size,
+        "--hidden": min(model.hidden, default=0),
+    }.items():
+        check_positive(flag, value)
+
+
+def stacking(study: Study, devices: list[jax.Device]) -> Stacking:
+    """Return how the runs of one device are stacked: on CPU one after another is faster, see docs/performance.md."""
+    if study.machine.stacking != "auto":
+        return study.machine.stacking
+    return "map" if devices[0].platform == "cpu" else "vmap"
+
+
+def _compute(study: Study, folder: RunFolder, layout: Layout, shown: Progresses) -> None:
+    problem = load_problem(
+        study.data, study.features, study.machine.cache or default_cache_dir(), shown.counter("features")
+    )
+    trainer = Trainer(
+        objective=make_objective(study.kind, study.model, study.training, *problem.x_NTC.shape[1:]),
+        training=study.training,
+        layout=layout,
+        stack_size=study.machine.stack_size,
+        save_every_s=study.machine.save_every,
+        checkpoints=folder.path / "checkpoints",
+        history=folder.history,
+        fingerprint=study.fingerprint,
+        report=shown.training,
+    )
+    selected = train_models(problem, trainer, study.beta)
+    refitted = train_models(problem, trainer, study.beta, selected) if study.training.refit else None
+    selecting, final = _explain(study, problem, selected, refitted, trainer)
+    shown.update("scores", 1, 1)
+    verdict = judge(problem, refitted or selected, final, selecting, study.classification.class_prior)
+    matrices = {
+        scaling: reconstruction_matrices(problem, selected, selecting, scaling == "minmax")
+        for scaling in ("standard", "minmax")
+    }
+    _write(study, folder, layout, problem, selected, final, verdict, matrices, trainer)
+
+
+def _explain(
+    study: Study, problem: Problem, selected: Models, refitted: Models | None, trainer: Trainer
+) -> tuple[Explained, Explained]:
+    """Return how the selected models explain validation clips, and the final ones test clips."""
+    n_classes, n_samples = len(problem.labels), study.classification.importance_samples
+    folds = [problem.cells[r // n_classes].fold for r in range(len(selected.runs))]
+    if refitted is None:
+        both = [np.concatenate([fold.validation, fold.test]) for fold in folds]
+        explained = explain(problem, selected, both.__getitem__, n_samples, trainer)
+        return explained, explained
+    selecting = explain(problem, selected, lambda r: folds[r].validation, n_samples, trainer)
+    return selecting, explain(problem, refitted, lambda r: folds[r].test, n_samples, trainer)
+
+
+def _write(
+    study: Study,
+    folder: RunFolder,
+    layout: Layout,
+    problem: Problem,
+    selected: Models,
+    final: Explained,
+    verdict: Verdict,
+    matrices: Mapping[str, Matrices],
+    trainer: Trainer,
+) -> None:
+    """Write everything of the run folder, `metrics.json` last: where it is, the run is finished."""
+    predictions = verdict.by_score[study.classification.score]
+    title = f"{study.experiment} · {problem.title}"
+    drawn = folder.path / "figures"
+    drawn.mkdir(exist_ok=True)
+    model = trainer.objective.model
+    figures.draw_classification(predictions, title, drawn)
+    figures.draw_training(folder.history.read(), problem.labels, title, drawn)
+    figures.draw_reconstruction(matrices["standard"], problem.labels, title, drawn)
+    figures.draw_examples(
+        problem, selected, model, study.features.hop_length / study.features.sample_rate, title, drawn
+    )
+    figures.draw_latents(problem, selected, model, title, drawn)
+    write_predictions(predictions, folder.path / "predictions.csv")
+    folder.write_json(RECONSTRUCTION, reconstruction_content(problem, matrices))
+    folder.write_json(METRICS, metrics_content(study, folder, layout, problem, selected, final, verdict))
+
+
+def metrics_content(
+    study: Study,
+    folder: RunFolder,
+    layout: Layout,
+    problem: Problem,
+    selected: Models,
+    final: Explained,
+    verdict: Verdict,
+) -> dict[str, object]:
+    """Return `metrics.json`: the figures of the chosen score on top, those of all scores below."""
+    by_score = {name: summarise(p, problem.speakers_shared) for name, p in verdict.by_score.items()}
+    n_parameters = sum(a[0].size for a in jax.tree.leaves(selected.trained.params))
+    return {
+        "experiment": study.experiment,
+        "corpus": problem.corpus.name,
+        "corpus_notes": list(problem.corpus.notes),
+        "protocol": problem.protocol,
+        "speakers_shared": problem.speakers_shared,
+        "refit": study.training.refit,
+        "labels": list(problem.labels),
+        "score": study.classification.score,
+        **by_score[study.classification.score],
+        "scores": by_score,
+        "chosen_scores": verdict.chosen,
+        "chosen_epochs": _by_run(selected, selected.trained.epoch_R.tolist()),
+        "noise_variance": None if final.variance_R is None else _by_run(selected, final.variance_R.tolist()),
+        "n_parameters": int(n_parameters),
+        "n_models": len(selected.runs),
+        "seconds": folder.seconds,
+        "device": f"{len(layout.devices)} × {layout.devices[0].device_kind} ({layout.devices[0].platform})",
+        **provenance(),
+    }
+
+
+def reconstruction_content(problem: Problem, matrices: Mapping[str, Matrices]) -> dict[str, object]:
+    """Return `reconstruction.json`: matrices [vae emotion][clip emotion] of the models chosen on validation rows."""
+
+    def rows(parts: Matrices) -> dict[str, object]:
+        return {**{part: matrix.rows() for part, matrix in parts.items()}, "all": merge(parts).rows()}
+
+    return {
+        "labels": list(problem.labels),
+        "corpus": problem.corpus.name,
+        "protocol": problem.protocol,
+        "unit": "mean squared error a valid element, features divided by the standard deviation of training rows",
+        **rows(matrices["standard"]),
+        "minmax": {
+            "unit": "the same, each coefficient divided by its range (maximum − minimum) over training rows",
+            **rows(matrices["minmax"]),
+        },
+    }
+
+
+def print_results(study: Study, folder: RunFolder) -> None:
+    """Print the tables of a finished run folder."""
+    metrics, reconstruction = folder.read_json(METRICS), folder.read_json(RECONSTRUCTION)
+    assert metrics is not None
+    assert reconstruction is not None
+    where = f"{metrics['corpus']}, {metrics['protocol']}, {study.data.seeds} seed(s)"
+    leak = " — SPEAKERS SHARED between train and test" if metrics["speakers_shared"] else ""
+    fit = "trained again on train + validation" if metrics["refit"] else "trained on train"
+    rows = []
+    for name, s in metrics["scores"].items():
+        marked = f"{name} *" if name == metrics["score"] else name
+        reached = (s["uar"], s["uar_sd"], interval(s["uar_ci95"]), s["war"], s["macro_f1"], s["roc_auc"]["macro"])
+        rows.append((marked, *reached))
+    header = ("score (* classifies)", "UAR", "sd", "95 % interval", "WAR", "macro-F1", "ROC-AUC")
+    print_table(f"{study.experiment}: {where}; {fit}{leak}", header, rows)
+    per_class = [(n, c["precision"], c["recall"], c["f1"], c["support"]) for n, c in metrics["per_class"].items()]
+    print_table(f"By emotion: {where}", ("emotion", "precision", "recall", "F1", "clips × seeds"), per_class)
+    labels = reconstruction["labels"]
+    matrix = [(f"model of {label}", *row) for label, row in zip(labels, reconstruction["test"], strict=True)]
+    print_table(f"Mean reconstruction loss of test clips: {where}", ("", *labels), matrix)
+    if len(labels) == 2:
+        print_published(study, where, reconstruction)
+    print(f"Written to {folder.path} in {metrics['seconds']:.0f} s.")
+
+
+def print_published(study: Study, where: str, reconstruction: dict) -> None:
+    """Print the two-emotion table as it was published: one model, loss on its own clips and on the other's."""
+    parts, labels = reconstruction["minmax"], reconstruction["labels"]
+    rows = []
+    for i, own in enumerate(labels):
+        j = 1 - i
+        inside, outside = parts["all"][i][i], parts["all"][i][j]
+        cells = (parts["train"][i][i], parts["test"][i][i], inside, outside, outside / inside)
+        rows.append((f"{study.kind.__name__} of {own}", *(f"{value:.4f}" for value in cells)))
+    header = ("trained on", "own, train", "own, test", "own, all", "other, all", "other / own")
+    print_table(f"Reconstruction loss, features scaled to [0, 1] on training rows: {where}", header, rows)
+
+
+def _by_run(models: Models, values: list) -> dict[str, object]:
+    return {f"{r.seed}/{r.fold}/{r.emotion}": value for r, value in zip(models.runs, values, strict=True)}

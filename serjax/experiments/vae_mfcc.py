@@ -1,0 +1,35 @@
+"""One VAE an emotion: a clip gets the emotion whose VAE explains its MFCC picture best.
+
+Question: does a generative model of each emotion, trained on that emotion's clips alone, tell emotions apart?
+"""
+
+from dataclasses import dataclass, field
+
+from serjax.experiments.command import run_command
+from serjax.experiments.config import Classification, Data, Features, Machine, Model, Training
+from serjax.experiments.study import Study, run_study
+from serjax.models.vae import VAE
+
+
+@dataclass(frozen=True)
+class Config:
+    """Every field of every section is a flag."""
+
+    beta: float = 0.1
+    """Weight of the KL term in training; scores use 1."""
+    data: Data = field(default_factory=Data)
+    features: Features = field(default_factory=Features)
+    model: Model = field(default_factory=Model)
+    training: Training = field(default_factory=Training)
+    classification: Classification = field(default_factory=Classification)
+    machine: Machine = field(default_factory=Machine)
+
+
+def run(config: Config) -> None:
+    """Run the experiment."""
+    sections = (config.data, config.features, config.model, config.training, config.classification, config.machine)
+    run_study(Study("vae_mfcc", VAE, config.beta, *sections))
+
+
+if __name__ == "__main__":
+    run_command(Config, run, __doc__)

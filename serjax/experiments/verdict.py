@@ -1,0 +1,123 @@
+"""From explained clips to results: the classification by each score, the reconstruction matrices, the tables."""
+
+from dataclasses import dataclass
+from typing import get_args
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from serjax.evaluate.generative import (
+    ClassPrior,
+    ReconstructionMatrix,
+    ScoreName,
+    choose_score,
+    classify,
+    log_odds,
+    log_prior,
+    reconstruction_matrix,
+    with_prior,
+)
+from serjax.evaluate.predictions import Predictions, concatenate
+from serjax.experiments.config import Score
+from serjax.experiments.generative import Explained, Models, mean_squared_error
+from serjax.experiments.problem import Problem
+
+PARTS = ("train", "validation", "test")
+Matrices = dict[str, ReconstructionMatrix]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The test predictions by every score, and which score `auto` chose in each cell (`seed/fold`)."""
+
+    by_score: dict[Score, Predictions]
+    chosen: dict[str, ScoreName]
+
+
+def judge(problem: Problem, models: Models, final: Explained, selecting: Explained, prior: ClassPrior) -> Verdict:
+    """Classify every test clip by the models `final` explains; `auto` chooses by `selecting` on validation rows.
+
+    Without refitting the two are the same. A score that the models do not have is left out.
+    """
+    known = [name for name in get_args(ScoreName) if name == "reconstruction" or final.elbo_RN is not None]
+    parts: dict[Score, list[Predictions]] = {name: [] for name in known}
+    parts["auto"], chosen = [], {}
+    for c, cell in enumerate(problem.cells):
+        prior_K = log_prior(prior, np.array([len(models.runs[r].train) for r in _runs(problem, c)]))
+        rows = cell.fold.validation
+        validation = {name: scores(problem, selecting, c, rows, name) for name in known}
+        best = choose_score(validation, problem.truth_N[rows], prior_K) if len(rows) else known[0]
+        chosen[f"{cell.seed}/{cell.fold.name}"] = best
+        for name in known:
+            test_NK = with_prior(name, scores(problem, final, c, cell.fold.test, name), prior_K)
+            predicted = _predict(problem, c, test_NK)
+            parts[name].append(predicted)
+            if name == best:
+                parts["auto"].append(predicted)
+    return Verdict({name: concatenate(several) for name, several in parts.items()}, chosen)
+
+
+def scores(
+    problem: Problem, explained: Explained, cell: int, rows: Int[np.ndarray, " n"], name: ScoreName
+) -> Float[np.ndarray, "n K"]:
+    """Return the scores of `rows` under the models of one cell, higher = explained better."""
+    runs = _runs(problem, cell)
+    if name == "reconstruction":
+        return -explained.error_RN[runs][:, rows].T
+    bound_RN = explained.elbo_RN if name == "elbo" else explained.iwae_RN
+    assert bound_RN is not None
+    return bound_RN[runs][:, rows].T
+
+
+def reconstruction_matrices(problem: Problem, models: Models, explained: Explained, minmax: bool) -> Matrices:
+    """Return for each part of the folds the matrix [VAE emotion][clip emotion] of mean loss, over folds and seeds.
+
+    Losses are mean squared errors a valid element, in units of the training rows' standard deviation, or with
+    `minmax` of each coefficient's range (maximum − minimum) over the fold's training rows.
+    """
+    weight_RC = None
+    if minmax:
+        scale_RC = np.stack([run.scale_C for run in models.runs]).astype(np.float64)
+        weight_RC = (scale_RC / _ranges(problem)) ** 2
+    loss_RN = mean_squared_error(problem, explained.squared_RNC, weight_RC)
+    matrices: Matrices = {}
+    for c, cell in enumerate(problem.cells):
+        for part, rows in zip(PARTS, (cell.fold.train, cell.fold.validation, cell.fold.test), strict=True):
+            loss_NK = loss_RN[_runs(problem, c)][:, rows].T
+            matrix = reconstruction_matrix(loss_NK, problem.truth_N[rows], len(problem.labels))
+            matrices[part] = matrices[part] + matrix if part in matrices else matrix
+    return matrices
+
+
+def merge(matrices: Matrices) -> ReconstructionMatrix:
+    """Return the matrix over all clips, training clips included."""
+    return matrices["train"] + matrices["validation"] + matrices["test"]
+
+
+def _ranges(problem: Problem) -> Float[np.ndarray, "R C"]:
+    """Return the range of each coefficient over each run's fold's training rows."""
+    ranges = []
+    for cell in problem.cells:
+        x_MC = problem.x_NTC[cell.fold.train][problem.mask_NT[cell.fold.train] > 0].astype(np.float64)
+        ranges.extend([np.ptp(x_MC, axis=0)] * len(problem.labels))
+    return np.maximum(np.stack(ranges), 1e-6)
+
+
+def _runs(problem: Problem, cell: int) -> Int[np.ndarray, " K"]:
+    """Return the runs of one cell, in the order of emotions."""
+    return cell * len(problem.labels) + np.arange(len(problem.labels))
+
+
+def _predict(problem: Problem, cell: int, scores_NK: Float[np.ndarray, "n K"]) -> Predictions:
+    seed, fold = problem.cells[cell].seed, problem.cells[cell].fold
+    clips = [problem.corpus.utterances[n] for n in fold.test]
+    return Predictions(
+        utterance=tuple(clip.path for clip in clips),
+        speaker=tuple(clip.speaker for clip in clips),
+        fold=(fold.name,) * len(clips),
+        seed=np.full(len(clips), seed),
+        truth=problem.truth_N[fold.test].astype(np.int64),
+        prediction=classify(scores_NK),
+        scores_NK=log_odds(scores_NK),
+        labels=problem.labels,
+    )
