@@ -3,3 +3,5 @@
 
 class SerjaxError(ValueError):
     """Something given from outside is wrong; the message says what came, what was expected and what to do."""
+
+    exit_code = 2

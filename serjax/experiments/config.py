@@ -144,7 +144,7 @@ class Machine:
     """No progress, only the result."""
 
 
-def check_positive(flag: str, value: float) -> None:
+def check_positive(flag: str, value: int | float) -> None:
     """Raise ConfigError unless `value` is above zero."""
     if not value > 0:
         raise ConfigError(f"{flag} {value}: expected a number above 0.")

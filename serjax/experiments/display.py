@@ -4,7 +4,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -15,10 +14,10 @@ Cell = str | float | int | None
 
 
 class Progresses:
-    """Named progress bars on a terminal; elsewhere one plain line every 15 seconds; nothing when quiet."""
+    """Named progress bars on a terminal, elsewhere a plain line every 15 seconds, nothing when quiet."""
 
-    def __init__(self, quiet: bool, stream: TextIO) -> None:
-        self.console = Console(file=stream)
+    def __init__(self, quiet: bool) -> None:
+        self.console = Console(stderr=True)
         self.quiet, self.bars = quiet, self.console.is_terminal and not quiet
         self.progress = Progress(
             TextColumn("{task.description:>22}"),
@@ -52,7 +51,7 @@ class Progresses:
 @contextmanager
 def progresses(quiet: bool) -> Iterator[Progresses]:
     """Show progress on standard error while the block runs."""
-    shown = Progresses(quiet, sys.stderr)
+    shown = Progresses(quiet)
     if not shown.bars:
         yield shown
         return

@@ -32,6 +32,7 @@ class RunFolder:
     """An open run folder; `open_run_folder` makes one."""
 
     path: Path
+    experiment: str
     fingerprint: str
     started_s: float
     earlier_s: float
@@ -46,6 +47,18 @@ class RunFolder:
         """Seconds that this command has run, interrupted runs of it included."""
         return round(self.earlier_s + time.monotonic() - self.started_s, 1)
 
+    def claim(self, sections: tuple[object, ...]) -> None:
+        """Write `config.json`, unless it is there: from now on the folder is this configuration's."""
+        if (self.path / CONFIG).exists():
+            return
+        content = {
+            "experiment": self.experiment,
+            "fingerprint": self.fingerprint,
+            "config": {type(s).__name__.lower(): dataclasses.asdict(s) for s in sections},  # type: ignore[call-overload]
+            **provenance(),
+        }
+        self.write_json(CONFIG, json.loads(json.dumps(content, default=str)))
+
     def write_json(self, name: str, content: object) -> None:
         """Write a JSON file of the folder, whole or not at all."""
         write_json(self.path / name, content)
@@ -57,8 +70,8 @@ class RunFolder:
 
 
 @contextmanager
-def open_run_folder(path: Path, experiment: str, fingerprint: str, sections: tuple[object, ...]) -> Iterator[RunFolder]:
-    """Claim `path` for a configuration: make it, lock it, write `config.json` or check the one that is there.
+def open_run_folder(path: Path, experiment: str, fingerprint: str) -> Iterator[RunFolder]:
+    """Make and lock the folder, and check that it is free or this configuration's; `RunFolder.claim` makes it so.
 
     Raises:
       RunFolderError: the folder cannot be written, holds another configuration or foreign files, or is in use.
@@ -72,14 +85,15 @@ def open_run_folder(path: Path, experiment: str, fingerprint: str, sections: tup
     except OSError as error:
         raise RunFolderError(f"{path} cannot be written ({error.strerror}): choose another --out.") from error
     try:
-        _claim(path, experiment, fingerprint, sections)
+        _check(path, fingerprint)
         clock = path / CLOCK
         earlier_s = float(json.loads(clock.read_text())["seconds"]) if clock.exists() else 0.0
-        folder = RunFolder(path, fingerprint, time.monotonic(), earlier_s)
+        folder = RunFolder(path, experiment, fingerprint, time.monotonic(), earlier_s)
         try:
             yield folder
         finally:
-            write_json(clock, {"seconds": folder.seconds})
+            if (path / CONFIG).exists():
+                write_json(clock, {"seconds": folder.seconds})
     finally:
         lock.release()
 
@@ -100,7 +114,8 @@ def _module() -> str:
     return spec.name if spec is not None else Path(sys.argv[0]).stem
 
 
-def _claim(path: Path, experiment: str, fingerprint: str, sections: tuple[object, ...]) -> None:
+def _check(path: Path, fingerprint: str) -> None:
+    """Raise RunFolderError unless the folder is empty or belongs to `fingerprint`."""
     config = path / CONFIG
     if not config.exists():
         foreign = sorted(p.name for p in path.iterdir() if p.name != LOCK and not p.name.endswith(".unfinished"))
@@ -108,13 +123,6 @@ def _claim(path: Path, experiment: str, fingerprint: str, sections: tuple[object
             raise RunFolderError(
                 f"{path} holds files that no run of serjax made ({', '.join(foreign[:3])}): choose another --out."
             )
-        content = {
-            "experiment": experiment,
-            "fingerprint": fingerprint,
-            "config": {type(s).__name__.lower(): dataclasses.asdict(s) for s in sections},  # type: ignore[call-overload]
-            **provenance(),
-        }
-        write_json(config, json.loads(json.dumps(content, default=str)))
         return
     try:
         found = json.loads(config.read_text())["fingerprint"]

@@ -55,8 +55,7 @@ def run_study(study: Study) -> None:
     """Train, classify, write the run folder and print the tables; go on where an earlier call was stopped."""
     check_flags(study)
     devices = request_devices(study.machine.devices)
-    sections = (study.data, study.features, study.model, study.training, study.classification, study.machine)
-    with open_run_folder(study.out, study.experiment, study.fingerprint, sections) as folder:
+    with open_run_folder(study.out, study.experiment, study.fingerprint) as folder:
         if folder.read_json(METRICS) is None:
             with progresses(study.machine.quiet) as shown:
                 _compute(study, folder, Layout(tuple(devices), study.machine.shard, stacking(study, devices)), shown)
@@ -90,6 +89,8 @@ def _compute(study: Study, folder: RunFolder, layout: Layout, shown: Progresses)
     problem = load_problem(
         study.data, study.features, study.machine.cache or default_cache_dir(), shown.counter("features")
     )
+    sections = (study.data, study.features, study.model, study.training, study.classification, study.machine)
+    folder.claim(sections)
     trainer = Trainer(
         objective=make_objective(study.kind, study.model, study.training, *problem.x_NTC.shape[1:]),
         training=study.training,

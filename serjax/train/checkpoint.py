@@ -1,6 +1,7 @@
 """Checkpoints by orbax with a sha256 manifest: whole or absent, verified on load, an older one taken when damaged."""
 
 import hashlib
+import itertools
 import json
 import logging
 import os
@@ -54,7 +55,8 @@ class Checkpoints:
             shutil.rmtree(unfinished, ignore_errors=True)
             unfinished.mkdir(parents=True)
             _save_arrays(unfinished / ARRAYS, tree)
-            (unfinished / PROGRESS).write_text(json.dumps({"fingerprint": self.fingerprint, **progress}))
+            content = {"fingerprint": self.fingerprint, "arrays": _describe(tree), "progress": progress}
+            (unfinished / PROGRESS).write_text(json.dumps(content))
             (unfinished / MANIFEST).write_text(json.dumps(_hash_files(unfinished), indent=0))
             _sync(unfinished / MANIFEST)
             shutil.rmtree(target, ignore_errors=True)
@@ -74,22 +76,29 @@ class Checkpoints:
         `like` is a tree of the same structure and shapes. Damaged checkpoints are renamed, not deleted.
 
         Raises:
-          CheckpointError: the newest whole checkpoint was written by a run of another fingerprint.
+          CheckpointError: the newest whole checkpoint was written by a run of another fingerprint or holds arrays of
+            other names, shapes or types (orbax would return or cast them without a word); or a damaged one cannot
+            be renamed.
         """
         for number in reversed(self._numbers()):
             path = self.folder / f"{number:06d}"
             try:
-                progress = _verify(path)
+                content = _verify(path)
             except DamagedCheckpointError as error:
                 logging.getLogger(__name__).warning("%s Going back to an older one.", error)
-                os.replace(path, self._free_name(path))
+                self._set_aside(path)
                 continue
-            if progress.pop("fingerprint") != self.fingerprint:
+            if content.get("fingerprint") != self.fingerprint:
                 raise CheckpointError(
                     f"{path} belongs to another configuration, corpus or index stream: choose another --out, "
                     f"or remove {self.folder} to train anew."
                 )
-            return number, _load_arrays(path / ARRAYS, like), progress
+            if (difference := _difference(content.get("arrays"), _describe(like))) is not None:
+                raise CheckpointError(
+                    f"{path} holds another model: {difference}. It may come from another version of serjax: "
+                    f"choose another --out, or remove {self.folder} to train anew."
+                )
+            return number, _load_arrays(path / ARRAYS, like), dict(content["progress"])
         return None
 
     def clear_before(self, number: int) -> None:
@@ -101,9 +110,12 @@ class Checkpoints:
     def _numbers(self) -> list[int]:
         return sorted(int(path.name) for path in self.folder.glob("[0-9]*") if path.name.isdigit())
 
-    def _free_name(self, path: Path) -> Path:
-        names = (path.with_name(f"{path.name}.damaged-{i}") for i in range(1_000_000))
-        return next(name for name in names if not name.exists())
+    def _set_aside(self, path: Path) -> None:
+        names = (path.with_name(f"{path.name}.damaged-{i}") for i in itertools.count())
+        try:
+            os.replace(path, next(name for name in names if not name.exists()))
+        except OSError as error:
+            raise CheckpointError(f"{path} is damaged and cannot be renamed ({error}): allow writing there.") from error
 
 
 def _save_arrays(path: Path, tree: chex.ArrayTree) -> None:
@@ -118,12 +130,27 @@ def _load_arrays(path: Path, like: chex.ArrayTree) -> chex.ArrayTree:
         return checkpointer.restore(path.absolute(), template)
 
 
+def _describe(tree: chex.ArrayTree) -> dict[str, str]:
+    """Return type and shape of each array by its place in the tree."""
+    leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
+    return {jax.tree_util.keystr(path): f"{leaf.dtype}{list(leaf.shape)}" for path, leaf in leaves}
+
+
+def _difference(found: object, expected: dict[str, str]) -> str | None:
+    """Return in words the first array in which a checkpoint differs from what is expected."""
+    there = found if isinstance(found, dict) else {}
+    for name in sorted({*there, *expected}):
+        if there.get(name) != expected.get(name):
+            return f"{name} is {there.get(name, 'missing')}, expected {expected.get(name, 'none')}"
+    return None
+
+
 def _hash_files(folder: Path) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): _hash_and_sync(path) for path in _files(folder)}
 
 
 def _verify(folder: Path) -> Json:
-    """Return the progress of a checkpoint whose files are all as the manifest says."""
+    """Return the content of `progress.json` of a checkpoint whose files are all as the manifest says."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text())
         found = {path.relative_to(folder).as_posix() for path in _files(folder)} - {MANIFEST}

@@ -1,6 +1,7 @@
 """The host loop: feeds index blocks to the compiled stack, records, saves, and stops cleanly when told to."""
 
 import contextlib
+import functools
 import shutil
 import signal
 import time
@@ -13,7 +14,8 @@ import chex
 import grain
 import jax
 import numpy as np
-from jaxtyping import Array, Float, Int, Key
+import optax
+from jaxtyping import Float, Int
 
 from serjax.data.batches import IndexBlocks
 from serjax.errors import SerjaxError
@@ -24,11 +26,11 @@ from serjax.train.runs import Run, stack_inputs, stack_states
 from serjax.train.state import Best, Dataset, TrainState
 from serjax.train.step import Objective, make_optimizer, make_train_epochs, make_train_step
 
-Init = Callable[[Key[Array, ""]], chex.ArrayTree]
-
 
 class DivergedError(SerjaxError):
     """A run met non-finite losses again and again."""
+
+    exit_code = 1
 
 
 class Interrupted(Exception):  # noqa: N818 - a request, not an error
@@ -41,9 +43,10 @@ class Interrupted(Exception):  # noqa: N818 - a request, not an error
 
 @dataclass(frozen=True)
 class Schedule:
-    """How a stack is trained: the same for all its runs."""
+    """How runs are trained, the same for all: an epoch is `steps` batches."""
 
     batch_size: int
+    steps: int
     epochs: int
     warmup_epochs: int
     clip_norm: float
@@ -82,14 +85,14 @@ class Trained:
 
 def train_stack(
     runs: list[Run],
+    params_R: chex.ArrayTree,
     objective: Objective,
-    init: Init,
     dataset: Dataset,
     schedule: Schedule,
     layout: Layout,
     stage: Stage,
 ) -> Trained:
-    """Train `runs` as one stack, from the newest checkpoint of `stage` if there is one.
+    """Train `runs` as one stack from the parameters `params_R`, or from the newest checkpoint of `stage`.
 
     The result depends on configuration and device count, never on when the training was saved, killed or resumed.
 
@@ -99,29 +102,36 @@ def train_stack(
       CheckpointError: the checkpoints of the stage are of another training, or cannot be written.
     """
     blocks = index_blocks(runs, schedule)
-    optimizer = make_optimizer(
-        schedule.epochs * blocks.steps, schedule.warmup_epochs * blocks.steps, schedule.clip_norm
-    )
-    state = jax.device_get(stack_states(runs, init, optimizer))
+    optimizer, train = compile_training(objective, schedule, layout)
+    state = stack_states(runs, params_R, optimizer)
     fingerprint = f"{stage.fingerprint}-{blocks.fingerprint()}"
     finished = Checkpoints(stage.folder / "best", fingerprint)
     if (found := finished.load(state.best)) is not None:
         return Trained.of(found[1])
     running = Checkpoints(stage.folder / "state", fingerprint)
-    train = layout.train(make_train_epochs(objective, make_train_step(objective, optimizer)))
     state = _train_blocks(state, train, runs, dataset, blocks, schedule, layout, stage, running)
     finished.save(schedule.epochs, state.best, {})
     shutil.rmtree(running.folder, ignore_errors=True)
     return Trained.of(state.best)
 
 
+@functools.cache
+def compile_training(
+    objective: Objective, schedule: Schedule, layout: Layout
+) -> tuple[optax.GradientTransformation, Callable]:
+    """Return the optimiser and the compiled stack of epochs; the same objects for the same arguments."""
+    n_steps, n_warmup = schedule.epochs * schedule.steps, schedule.warmup_epochs * schedule.steps
+    optimizer = make_optimizer(n_steps, n_warmup, schedule.clip_norm)
+    return optimizer, layout.train(make_train_epochs(objective, make_train_step(objective, optimizer)))
+
+
 def index_blocks(runs: list[Run], schedule: Schedule) -> IndexBlocks:
-    """Return the index stream of a stack: an epoch is one pass over the longest training set."""
+    """Return the index stream of a stack."""
     return IndexBlocks(
         rows=[run.train for run in runs],
         seeds=[run.entropy for run in runs],
         batch_size=schedule.batch_size,
-        steps=-(-max(len(run.train) for run in runs) // schedule.batch_size),
+        steps=schedule.steps,
         epochs=schedule.epochs_per_call,
         n_chunks=-(-schedule.epochs // schedule.epochs_per_call),
     )
@@ -153,11 +163,12 @@ def _train_blocks(
             stage.history.append(_history_rows(stage.name, runs, metrics_RE, (done - 1) * blocks.epochs))
             _stop_if_diverged(layout.get_runs(state.rejected, len(runs)), runs, schedule)
             stage.report(epoch, _last_mean(metrics_RE["loss"]))
-            if requests or time.monotonic() - saved_at > stage.save_every_s:
+            stop = bool(requests)  # asked once: a signal during what follows is answered after the next call
+            if stop or time.monotonic() - saved_at > stage.save_every_s:
                 progress = {"epoch": epoch, "iterator": iterator.get_state()}
                 checkpoints.save(epoch, layout.get_runs(state, len(runs)), progress)
                 saved_at = time.monotonic()
-            if requests:
+            if stop:
                 raise Interrupted(requests[0], f"saved after epoch {epoch} of {schedule.epochs} ({stage.name})")
     return layout.get_runs(state, len(runs))
 

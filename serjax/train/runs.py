@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float, Int, Key, UInt
+from jaxtyping import Array, Float, Int, Key, UInt32
 
 from serjax.train.state import Hyper, RunInputs, TrainState, init_state
 
@@ -66,22 +66,29 @@ def stack_inputs(runs: Sequence[Run]) -> RunInputs:
     )
 
 
-def stack_states(
-    runs: Sequence[Run],
-    init: Callable[[Key[Array, ""]], chex.ArrayTree],
-    optimizer: optax.GradientTransformation,
-) -> TrainState:
-    """Return the states before the first step, stacked."""
-    entropy_RE = jnp.array([run.entropy for run in runs], jnp.uint32)
+def init_params(runs: Sequence[Run], init: Callable[[Key[Array, ""]], chex.ArrayTree]) -> chex.ArrayTree:
+    """Return fresh parameters of every run, stacked on the host: a function of the run alone."""
+    return jax.device_get(jax.jit(jax.vmap(lambda entropy_E: init(_key(entropy_E, 0))))(_entropy(runs)))
+
+
+def stack_states(runs: Sequence[Run], params_R: chex.ArrayTree, optimizer: optax.GradientTransformation) -> TrainState:
+    """Return the states before the first step, stacked on the host; each run starts from its `params_R`."""
     hyper_R = Hyper(
         learning_rate=jnp.array([run.learning_rate for run in runs], jnp.float32),
         beta=jnp.array([run.beta for run in runs], jnp.float32),
         epochs=jnp.array([run.epochs for run in runs], jnp.int32),
     )
 
-    def one(entropy_E: UInt[Array, " E"], hyper: Hyper) -> TrainState:
-        seed, *place = entropy_E
-        init_key, train_key = jax.random.split(functools.reduce(jax.random.fold_in, place, jax.random.key(seed)))
-        return init_state(init(init_key), optimizer, train_key, hyper)
+    def one(entropy_E: UInt32[Array, " E"], params: chex.ArrayTree, hyper: Hyper) -> TrainState:
+        return init_state(params, optimizer, _key(entropy_E, 1), hyper)
 
-    return jax.jit(jax.vmap(one))(entropy_RE, hyper_R)
+    return jax.device_get(jax.jit(jax.vmap(one))(_entropy(runs), params_R, hyper_R))
+
+
+def _entropy(runs: Sequence[Run]) -> UInt32[Array, "R E"]:
+    return jnp.array([run.entropy for run in runs], jnp.uint32)
+
+
+def _key(entropy_E: UInt32[Array, " E"], purpose: int) -> Key[Array, ""]:
+    seed, *place = entropy_E
+    return functools.reduce(jax.random.fold_in, [*place, purpose], jax.random.key(seed))

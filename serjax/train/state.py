@@ -81,10 +81,15 @@ class Batch:
 
 
 def gather(dataset: Dataset, inputs: RunInputs, rows_B: Int[Array, " B"], weight_B: Float[Array, " B"]) -> Batch:
-    """Take rows of the data set, normalised as the run's fold says."""
+    """Take rows of the data set, normalised as the run's fold says; what has no weight is 0, whatever it was.
+
+    Chosen and not multiplied, so that a clip that is not finite spoils only the batches that it belongs to, and not
+    every batch that is padded with it.
+    """
     mask_BT = dataset.mask_NT[rows_B]
     x_BTC = (dataset.x_NTC[rows_B] - inputs.shift_C[None, None, :]) / inputs.scale_C[None, None, :]
-    return Batch(x_BTC=x_BTC * mask_BT[..., None], mask_BT=mask_BT, weight_B=weight_B)
+    valid_BT = (mask_BT > 0) & (weight_B[:, None] > 0)
+    return Batch(x_BTC=jnp.where(valid_BT[..., None], x_BTC, 0.0), mask_BT=mask_BT, weight_B=weight_B)
 
 
 def init_state(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import chex
 import jax
@@ -19,8 +19,12 @@ TrainStep = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
 TrainEpochs = Callable[[TrainState, RunInputs, Int[Array, "E S B"], Dataset], tuple[TrainState, Metrics]]
 
 
+@runtime_checkable
 class Objective(Protocol):
     """What is minimised: per-clip losses of a batch, in training (augmented, random) and in validation."""
+
+    def __hash__(self) -> int:
+        """Return the same for equal objectives, so that one compiled program serves them."""
 
     def loss(
         self, params: chex.ArrayTree, batch: Batch, key_B: Key[Array, " B"], hyper: Hyper

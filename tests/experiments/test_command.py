@@ -1,0 +1,154 @@
+"""Wrong use of an experiment: one clear paragraph on standard error, exit code 2, nothing left behind."""
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from serjax.experiments import vae_mfcc
+from serjax.experiments.command import run_command
+from serjax.experiments.run_folder import open_run_folder
+from serjax.train.loop import DivergedError, Interrupted
+
+
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *flags: str) -> tuple[int, str]:
+    monkeypatch.setattr(sys, "argv", ["vae_mfcc", "--quiet", *flags])
+    with pytest.raises(SystemExit) as stop:
+        run_command(vae_mfcc.Config, vae_mfcc.run, "")
+    return int(stop.value.code or 0), " ".join(capsys.readouterr().err.split())
+
+
+def ravdess_folder(root: Path, names: list[str]) -> Path:
+    for name in names:
+        path = root / f"Actor_{name[-2:]}" / f"{name}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        wav = np.random.default_rng(len(str(path))).normal(0, 0.1, 22_050)
+        soundfile.write(path, wav, 22_050)
+    return root
+
+
+def test_unknown_corpus(capsys, monkeypatch, tmp_path):
+    code, error = run(capsys, monkeypatch, "--corpus", "ravdes", "--out", str(tmp_path / "o"))
+    assert code == 2
+    assert "'ravdes'" in error
+    assert "ravdess-song" in error
+
+
+def test_empty_root(capsys, monkeypatch, tmp_path):
+    (tmp_path / "empty").mkdir()
+    flags = ("--corpus", "ravdess", "--root", str(tmp_path / "empty"), "--out", str(tmp_path / "o"))
+    code, error = run(capsys, monkeypatch, *flags)
+    assert code == 2
+    assert str(tmp_path / "empty") in error
+
+
+def test_root_missing(capsys, monkeypatch, tmp_path):
+    code, error = run(capsys, monkeypatch, "--corpus", "ravdess", "--out", str(tmp_path / "o"))
+    assert code == 2
+    assert "--root" in error
+
+
+def test_root_of_the_wrong_corpus(capsys, monkeypatch, tmp_path):
+    root = tmp_path / "crema"
+    root.mkdir()
+    soundfile.write(root / "1001_DFA_ANG_XX.wav", np.zeros(16_000), 16_000)
+    code, error = run(capsys, monkeypatch, "--corpus", "ravdess", "--root", str(root), "--out", str(tmp_path / "o"))
+    assert code == 2
+    assert "1001_DFA_ANG_XX" in error
+
+
+def test_training_rows_without_a_class(capsys, monkeypatch, tmp_path):
+    names = [f"03-01-0{e}-01-01-01-0{actor}" for actor in (1, 2, 3, 4) for e in (3, 4)]
+    names += ["03-01-05-01-01-01-01"]  # angry by actor 1 alone
+    root = ravdess_folder(tmp_path / "r", names)
+    flags = ("--corpus", "ravdess", "--root", str(root), "--protocol", "loso", "--out", str(tmp_path / "o"))
+    code, error = run(capsys, monkeypatch, *flags)
+    assert code == 2
+    assert "angry" in error
+
+
+def test_unknown_emotion_lists_the_known(capsys, monkeypatch, tmp_path):
+    flags = ("--synthetic-clips", "48", "--emotions", "happy", "bored", "--out", str(tmp_path / "o"))
+    code, error = run(capsys, monkeypatch, *flags)
+    assert code == 2
+    assert "'bored'" in error
+    assert "surprised" in error
+
+
+def test_output_folder_of_another_configuration(capsys, monkeypatch, tmp_path):
+    with open_run_folder(tmp_path / "o", "vae_mfcc", "0123456789abcdef") as folder:
+        folder.claim(())
+    code, error = run(capsys, monkeypatch, "--out", str(tmp_path / "o"))
+    assert code == 2
+    assert "another configuration" in error
+    assert str(tmp_path / "o") in error
+
+
+def test_output_folder_in_use(capsys, monkeypatch, tmp_path):
+    with open_run_folder(tmp_path / "o", "vae_mfcc", "0123456789abcdef"):
+        code, error = run(capsys, monkeypatch, "--out", str(tmp_path / "o"))
+    assert code == 2
+    assert "in use" in error
+
+
+def test_a_wrong_command_claims_no_folder(capsys, monkeypatch, tmp_path):
+    run(capsys, monkeypatch, "--corpus", "ravdess", "--out", str(tmp_path / "o"))
+    assert sorted(os.listdir(tmp_path / "o")) == [".lock"]
+
+
+def test_output_folder_with_foreign_files_is_left_alone(capsys, monkeypatch, tmp_path):
+    (tmp_path / "thesis.tex").write_text("mine")
+    code, error = run(capsys, monkeypatch, "--out", str(tmp_path))
+    assert code == 2
+    assert "thesis.tex" in error
+    assert sorted(os.listdir(tmp_path)) == [".lock", "thesis.tex"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_no_write_permission(capsys, monkeypatch, tmp_path):
+    tmp_path.chmod(0o500)
+    code, error = run(capsys, monkeypatch, "--out", str(tmp_path / "o"))
+    assert code == 2
+    assert str(tmp_path / "o") in error
+
+
+def test_output_folder_below_a_file(capsys, monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    code, error = run(capsys, monkeypatch, "--out", str(tmp_path / "file" / "o"))
+    assert code == 2
+    assert "cannot be written" in error
+
+
+@pytest.mark.parametrize("flag", ["--epochs", "--batch-size", "--learning-rate", "--latent-dim", "--seeds"])
+def test_numbers_that_make_no_sense(capsys, monkeypatch, tmp_path, flag):
+    code, error = run(capsys, monkeypatch, flag, "0", "--out", str(tmp_path / "o"))
+    assert code == 2
+    assert flag in error
+
+
+def test_too_many_devices(capsys, monkeypatch, tmp_path):
+    code, error = run(capsys, monkeypatch, "--devices", "9", "--out", str(tmp_path / "o"))
+    assert code == 2
+    assert "at most 8" in error
+
+
+def test_unknown_flag(capsys, monkeypatch):
+    assert run(capsys, monkeypatch, "--epoch-count", "3")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(DivergedError("nan"), 1), (Interrupted(15, "saved"), 143), (KeyboardInterrupt(), 130), (OSError(28, "full"), 1)],
+)
+def test_exit_codes_of_what_is_not_wrong_use(capsys, monkeypatch, error, code):
+    def fail(config: vae_mfcc.Config) -> None:
+        raise error
+
+    monkeypatch.setattr(sys, "argv", ["vae_mfcc"])
+    with pytest.raises(SystemExit) as stop:
+        run_command(vae_mfcc.Config, fail, "")
+    assert stop.value.code == code
+    assert capsys.readouterr().err.strip()
