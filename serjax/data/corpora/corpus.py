@@ -1,0 +1,229 @@
+"""What a corpus is: labelled utterances, and a source that turns their paths into waveforms."""
+
+import dataclasses
+import itertools
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float32, Int32
+
+from serjax.data import audio
+from serjax.errors import SerjaxError
+
+
+class CorpusError(SerjaxError):
+    """A corpus cannot be found, read or narrowed down as asked."""
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One clip and what is known about it; `path` (posix, relative to the root) is its identity.
+
+    `gender`, `text`, `intensity` and `channel` ("speech" or "song") are None where the corpus does not say.
+    A `speaker` is a person: the same one in speech and in song.
+    """
+
+    path: str
+    emotion: str
+    speaker: str
+    gender: str | None
+    text: str | None
+    intensity: str | None
+    channel: str | None
+    corpus: str
+
+
+@dataclass(frozen=True)
+class Window:
+    """The part of a clip that is read: from `offset_s`, at most `duration_s`, cut or padded to `n_samples`."""
+
+    sample_rate_hz: int
+    n_samples: int
+    offset_s: float = 0.0
+    duration_s: float | None = None
+
+    def __post_init__(self) -> None:
+        if not audio.MIN_RATE_HZ <= self.sample_rate_hz <= audio.MAX_RATE_HZ:
+            expected = f"expected {audio.MIN_RATE_HZ} to {audio.MAX_RATE_HZ}"
+            raise CorpusError(f"The wanted sample rate is {self.sample_rate_hz} Hz; {expected}.")
+        if self.n_samples < 1:
+            raise CorpusError(f"A window has {self.n_samples} samples; expected at least 1.")
+        if not 0 <= self.offset_s < float("inf"):
+            raise CorpusError(f"The offset is {self.offset_s} s; expected a number of seconds from 0.")
+        if self.duration_s is not None and not 0 < self.duration_s < float("inf"):
+            raise CorpusError(f"The duration is {self.duration_s} s; expected a number above 0, or none.")
+
+
+class Waveforms(NamedTuple):
+    """Clips as rows, zero behind the first `n_valid_B[b]` samples of row b."""
+
+    values_BN: Float32[np.ndarray, "B N"]
+    n_valid_B: Int32[np.ndarray, " B"]
+
+
+@runtime_checkable
+class AudioSource(Protocol):
+    """Where the sound of a corpus comes from: files, or a synthesiser."""
+
+    def read(self, paths: Sequence[str], window: Window) -> Waveforms:
+        """Give the windows of the clips at `paths`, in their order."""
+        ...
+
+    def digest(self, path: str) -> str:
+        """Give the sha256 (hex) of all that determines the sound of `path`."""
+        ...
+
+
+@dataclass(frozen=True)
+class FileSource:
+    """Audio files below `root`, decoded by a few threads (libsndfile and soxr release the GIL)."""
+
+    root: Path
+    n_threads: int = min(8, os.cpu_count() or 1)
+
+    def read(self, paths: Sequence[str], window: Window) -> Waveforms:
+        """Decode `paths`; AudioError names the first bad file in their order and counts the others."""
+        values_BN = np.zeros((len(paths), window.n_samples), np.float32)
+        n_valid_B = np.zeros(len(paths), np.int32)
+
+        def read_row(row: int) -> audio.AudioError | None:
+            try:
+                wav = audio.read_audio(
+                    self.root / paths[row],
+                    window.sample_rate_hz,
+                    offset_s=window.offset_s,
+                    duration_s=window.duration_s,
+                    n_samples=window.n_samples,
+                )
+            except audio.AudioError as error:
+                return error
+            values_BN[row, : wav.size] = wav
+            n_valid_B[row] = wav.size
+            return None
+
+        with ThreadPoolExecutor(self.n_threads) as pool:
+            errors = [error for error in pool.map(read_row, range(len(paths))) if error]
+        if errors:
+            raise errors[0].with_others(len(errors) - 1, len(paths))
+        return Waveforms(values_BN, n_valid_B)
+
+    def digest(self, path: str) -> str:
+        """Give the sha256 (hex) of the bytes of the file."""
+        return audio.file_digest(self.root / path)
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Labelled utterances, sorted by path, and the source of their sound.
+
+    `labels` are the emotions that occur, in the corpus's own order; `published_folds` the test speakers of
+    each fold of a published protocol; `notes` the defects found while reading, one sentence each; `speakers`
+    (found when not given) all people of the corpus by gender and name, kept by `only`, so that folds stay.
+    """
+
+    name: str
+    utterances: tuple[Utterance, ...]
+    source: AudioSource
+    labels: tuple[str, ...]
+    published_folds: tuple[tuple[str, ...], ...] | None = None
+    notes: tuple[str, ...] = ()
+    speakers: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        paths = [utterance.path for utterance in self.utterances]
+        if any(first >= second for first, second in itertools.pairwise(paths)):
+            raise CorpusError(f"The utterances of '{self.name}' must be sorted by path, each path once.")
+        if set(self.labels) != {utterance.emotion for utterance in self.utterances}:
+            raise CorpusError(f"The labels of '{self.name}' must be exactly the emotions that occur.")
+        if not self.speakers:
+            people = {(utterance.gender or "", utterance.speaker) for utterance in self.utterances}
+            object.__setattr__(self, "speakers", tuple(speaker for _, speaker in sorted(people)))
+
+    @property
+    def label_ids(self) -> Int32[np.ndarray, " N"]:
+        """The position in `labels` of every utterance's emotion."""
+        position = {label: index for index, label in enumerate(self.labels)}
+        return np.array([position[utterance.emotion] for utterance in self.utterances], np.int32)
+
+    def only(self, emotions: Iterable[str]) -> "Corpus":
+        """Keep the utterances with one of `emotions`; CorpusError for a name that does not occur."""
+        wanted = tuple(dict.fromkeys(emotions))
+        unknown = [emotion for emotion in wanted if emotion not in self.labels]
+        if unknown or not wanted:
+            what = f"no emotion called {', '.join(map(repr, unknown))}" if unknown else "nothing without emotions"
+            raise CorpusError(f"Corpus '{self.name}' has {what}. Choose from: {', '.join(self.labels)}.")
+        return dataclasses.replace(
+            self,
+            utterances=tuple(utterance for utterance in self.utterances if utterance.emotion in wanted),
+            labels=tuple(label for label in self.labels if label in wanted),
+        )
+
+
+def find_audio(root: Path | None, corpus: str) -> tuple[str, ...]:
+    """List the .wav and .flac files below `root` at any depth: posix paths relative to it, sorted.
+
+    What macOS adds to archives (`._x.wav`, `__MACOSX/`) and hidden files are left out; linked folders are entered.
+
+    Raises:
+        CorpusError: no root, no folder, a folder that cannot be listed, no audio, a name that is not UTF-8.
+    """
+    if root is None:
+        raise CorpusError(f"Corpus '{corpus}' is read from disk: give the folder that holds it (--root FOLDER).")
+    shown = audio.printable(root)
+    if not root.is_dir():
+        state = "is not a folder" if root.exists() else "does not exist"
+        raise CorpusError(f"The root of corpus '{corpus}', {shown}, {state}. Give the folder with its clips.")
+    found = sorted(path.relative_to(root).as_posix() for path in _walk(root) if _is_audio(path))
+    if not found:
+        raise CorpusError(f"There is no .wav or .flac file in {shown} or below. Give the folder of '{corpus}'.")
+    return tuple(found)
+
+
+def _is_audio(path: Path) -> bool:
+    if path.name.startswith(".") or path.suffix.lower() not in (".wav", ".flac"):
+        return False
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise CorpusError(f"The name {audio.printable(path)} is not UTF-8. Rename it.") from None
+    return True
+
+
+def _walk(root: Path) -> Iterator[Path]:
+    """Give every file below `root`; each folder once, however links lead to it."""
+
+    def refuse(error: OSError) -> None:
+        raise CorpusError(f"The folder {error.filename} cannot be listed: {error.strerror}.")
+
+    seen: set[tuple[int, int]] = set()
+    for folder, subfolders, names in os.walk(root, onerror=refuse, followlinks=True):
+        state = os.stat(folder)
+        if (state.st_dev, state.st_ino) in seen:
+            subfolders.clear()
+            continue
+        seen.add((state.st_dev, state.st_ino))
+        subfolders[:] = sorted(name for name in subfolders if not name.startswith(".") and name != "__MACOSX")
+        yield from (Path(folder, name) for name in names)
+
+
+def duplicate_notes(utterances: Sequence[Utterance], source: FileSource) -> tuple[str, ...]:
+    """Name the clips that are byte for byte the same, a sentence for each group of them."""
+    by_size: dict[int, list[Utterance]] = {}
+    for utterance in utterances:
+        by_size.setdefault((source.root / utterance.path).stat().st_size, []).append(utterance)
+    by_content: dict[str, list[Utterance]] = {}
+    for same_size in by_size.values():
+        for utterance in same_size if len(same_size) > 1 else []:
+            by_content.setdefault(source.digest(utterance.path), []).append(utterance)
+    notes = []
+    for same in by_content.values():
+        if len(same) > 1:
+            emotions = sorted({utterance.emotion for utterance in same})
+            meaning = "the same label" if len(emotions) == 1 else f"DIFFERENT labels: {', '.join(emotions)}"
+            notes.append(f"{' and '.join(u.path for u in same)} are byte-identical ({meaning}).")
+    return tuple(sorted(notes))

@@ -1,0 +1,151 @@
+"""RAVDESS: 24 actors speak and sing two sentences in eight emotions.
+
+Livingstone & Russo (2018), "The Ryerson Audio-Visual Database of Emotional Speech and Song (RAVDESS)",
+PLoS ONE 13(5) e0196391. A file name is seven numbers: modality (03: audio only), channel, emotion, intensity,
+statement, repetition, actor (odd: male). Song has the first six emotions, and no actor 18.
+
+The published folds are those of EmoBox (Ma et al., 2024): six groups of four actors.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from serjax.data import audio
+from serjax.data.corpora.corpus import (
+    Corpus,
+    CorpusError,
+    FileSource,
+    Utterance,
+    duplicate_notes,
+    find_audio,
+)
+
+RavdessName = Literal["ravdess", "ravdess-song", "ravdess-all"]
+
+EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
+CHANNELS = ("speech", "song")
+INTENSITIES = ("normal", "strong")
+STATEMENTS = ("kids", "dogs")  # "Kids are talking by the door", "Dogs are sitting by the door"
+N_CLIPS = {"speech": 1440, "song": 1012}
+EMOBOX_FOLDS = (
+    ("01", "11", "20", "21"),
+    ("04", "10", "12", "14"),
+    ("08", "09", "19", "23"),
+    ("03", "05", "07", "24"),
+    ("02", "15", "16", "18"),
+    ("06", "13", "17", "22"),
+)
+
+_NAME = re.compile(r"(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)")
+_AUDIO_ONLY = "03"
+_OTHER_CORPORA = {
+    "CREMA-D": re.compile(r"\d{4}_[A-Z]{3}_[A-Z]{3}_[A-Z]{2}"),
+    "Emo-DB": re.compile(r"\d\d[ab]\d\d[A-Z][a-z]?"),
+    "SAVEE": re.compile(r"([A-Z]{2}_)?(a|d|f|h|n|sa|su)\d\d"),
+    "TESS": re.compile(r"(OAF|YAF|OA)_\w+_\w+", re.IGNORECASE),
+}
+
+
+def parse_name(path: str) -> Utterance | None:
+    """Read a path such as `Actor_01/03-01-05-02-01-01-01.wav`; None if it is no audio-only RAVDESS name.
+
+    >>> parse_name("Actor_12/03-02-05-02-01-01-12.wav")
+    Utterance(path='Actor_12/03-02-05-02-01-01-12.wav', emotion='angry', speaker='12', gender='female',
+              text='kids', intensity='strong', channel='song', corpus='ravdess')
+
+    Raises:
+        CorpusError: seven numbers, one of which RAVDESS does not have.
+    """
+    match = _NAME.fullmatch(PurePosixPath(path).stem)
+    if match is None or match[1] != _AUDIO_ONLY:
+        return None
+    channel, emotion, intensity, statement, repetition, actor = map(int, match.groups()[1:])
+    sizes = (len(CHANNELS), len(EMOTIONS), len(INTENSITIES), len(STATEMENTS), 2, 24)
+    values = (channel, emotion, intensity, statement, repetition, actor)
+    if not all(1 <= value <= size for value, size in zip(values, sizes, strict=True)):
+        raise CorpusError(
+            f"{path} is named like a RAVDESS clip but has a number that RAVDESS does not know; expected at most "
+            "03-02-08-02-02-02-24 in every place, and 01 at least. Rename or remove it."
+        )
+    return Utterance(
+        path=path,
+        emotion=EMOTIONS[emotion - 1],
+        speaker=match[7],
+        gender="male" if actor % 2 else "female",
+        text=STATEMENTS[statement - 1],
+        intensity=INTENSITIES[intensity - 1],
+        channel=CHANNELS[channel - 1],
+        corpus="ravdess",
+    )
+
+
+def load_ravdess(name: RavdessName, root: Path | None) -> Corpus:
+    """Find the clips of RAVDESS speech, song or both below `root`, at any depth, as .wav or .flac.
+
+    Of several files of one clip (a conversion beside its original, an archive that holds everything twice), one
+    is taken: FLAC before WAV, then the first in path order; a note says how many were left out.
+
+    Raises:
+        CorpusError: what `find_audio` raises; no clip of the wanted channel (the message says what is there).
+    """
+    channels = {"ravdess": CHANNELS[:1], "ravdess-song": CHANNELS[1:], "ravdess-all": CHANNELS}[name]
+    paths = find_audio(root, name)
+    assert root is not None  # find_audio has seen to it
+    parsed = [utterance for path in paths if (utterance := parse_name(path))]
+    there = Counter(utterance.channel for utterance in parsed)
+    if not all(there[channel] for channel in channels):
+        raise CorpusError(_wrong_corpus(name, root, paths, there))
+    wanted = [utterance for utterance in parsed if utterance.channel in channels]
+    utterances = _one_file_a_clip(wanted)
+    source = FileSource(root)
+    return Corpus(
+        name=name,
+        utterances=utterances,
+        source=source,
+        labels=tuple(emotion for emotion in EMOTIONS if any(u.emotion == emotion for u in utterances)),
+        published_folds=EMOBOX_FOLDS,
+        notes=_notes(utterances, channels, len(wanted), len(paths) - len(parsed)) + duplicate_notes(utterances, source),
+    )
+
+
+def _one_file_a_clip(utterances: Sequence[Utterance]) -> tuple[Utterance, ...]:
+    chosen: dict[str, Utterance] = {}
+    for utterance in sorted(utterances, key=lambda u: (not u.path.lower().endswith(".flac"), u.path)):
+        chosen.setdefault(PurePosixPath(utterance.path).stem, utterance)
+    return tuple(sorted(chosen.values(), key=lambda u: u.path))
+
+
+def _notes(utterances: Sequence[Utterance], channels: Sequence[str], n_files: int, n_other: int) -> tuple[str, ...]:
+    notes = []
+    if n_files > len(utterances):
+        notes.append(f"{n_files - len(utterances)} further files of the same clips are left out.")
+    if n_other:
+        notes.append(f"{n_other} audio files that are not named as audio-only RAVDESS clips are left out.")
+    for channel in channels:
+        n_there = sum(utterance.channel == channel for utterance in utterances)
+        if n_there != N_CLIPS[channel]:
+            notes.append(f"Incomplete: {n_there} of the {N_CLIPS[channel]} {channel} clips are there.")
+    return tuple(notes)
+
+
+def _wrong_corpus(name: str, root: Path, paths: Sequence[str], there: Counter[str | None]) -> str:
+    """Say what was found instead of `name`, and what to ask for."""
+    wrong = f"{audio.printable(root)} is not the root of corpus '{name}'"
+    if there:
+        (channel,) = there
+        fitting = "ravdess" if channel == "speech" else "ravdess-song"
+        holds = f"of RAVDESS it holds {there[channel]} {channel} clips only"
+        return f"{wrong}: {holds}. Choose '{fitting}', or another root."
+    stems = [PurePosixPath(path).stem for path in paths]
+    for other, pattern in _OTHER_CORPORA.items():
+        n_other = sum(pattern.fullmatch(stem) is not None for stem in stems)
+        if n_other > len(stems) / 2:
+            holds = f"{n_other} of its {len(stems)} clips are named as in {other} ({paths[0]})"
+            return f"{wrong}: {holds}. Choose the root of RAVDESS."
+    return (
+        f"{wrong}: none of its {len(stems)} audio files is named as in RAVDESS ({paths[0]}). "
+        "Expected names such as 03-01-05-02-01-01-12.wav, which the unpacked official archives have."
+    )

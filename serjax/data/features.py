@@ -1,0 +1,182 @@
+"""Corpus × frontend → feature arrays, computed in blocks and kept on disk under a key of content and frontend."""
+
+import dataclasses
+import hashlib
+import json
+import os
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from jaxtyping import Bool, Float32
+
+from serjax.data.corpora.corpus import Corpus, Waveforms, Window
+from serjax.dsp.frontend import Mfcc, extract, frame_mask
+
+FEATURE_VERSION = 1  # raise it when decoding or a frontend gives other numbers than before
+BLOCK = 64  # clips decoded ahead: 14 MB of waveforms with the default frontend
+
+
+class CacheWarning(UserWarning):
+    """Features could not be kept, or what was kept is damaged; they are computed instead."""
+
+
+@dataclass(frozen=True)
+class Features:
+    """Features of N clips; `mask_NT` tells the frames that are centred inside the clip from the padding."""
+
+    values_NTD: Float32[np.ndarray, "N T D"]
+    mask_NT: Bool[np.ndarray, "N T"]
+
+
+def load_features(
+    corpus: Corpus,
+    frontend: Mfcc,
+    offset_s: float = 0.0,
+    duration_s: float | None = None,
+    cache: Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Features:
+    """Give the features of all utterances of a corpus, in their order.
+
+    Threads decode a block of clips while the device computes the one before; one block has one shape, so that the
+    frontend is compiled once.
+
+    Args:
+        corpus: N utterances.
+        frontend: gives T frames of D features from the first `frontend.n_samples` samples behind the offset.
+        offset_s: where clips begin, in seconds, at least 0.
+        duration_s: how much of a clip is read at most, in seconds; None: as much as the frontend takes.
+        cache: folder of kept features (see `default_cache_dir`); None: keep nothing.
+        progress: called with (rows done, rows in all) after each block.
+
+    Raises:
+        AudioError: a clip cannot be read; the message counts the others in its block that cannot either.
+        CorpusError: offset or duration out of range.
+
+    Warns:
+        CacheWarning: an entry of the cache is damaged, or cannot be written; the result is not affected.
+    """
+    window = Window(frontend.sample_rate_hz, frontend.n_samples, offset_s, duration_s)
+    if cache is None:
+        return _compute(corpus, frontend, window, progress)
+    key = cache_key(corpus, frontend, window)
+    shape = (len(corpus.utterances), frontend.frames, frontend.n_features)
+    features = _load(cache, key, shape)
+    if features is None:
+        features = _compute(corpus, frontend, window, progress)
+        _store(cache, key, features, frontend, window)
+    return features
+
+
+def default_cache_dir() -> Path:
+    """Give `$SERJAX_CACHE`, else `$XDG_CACHE_HOME/serjax`, else `~/.cache/serjax`; an empty variable is none."""
+    if own := os.environ.get("SERJAX_CACHE"):
+        return Path(own)
+    if shared := os.environ.get("XDG_CACHE_HOME"):
+        return Path(shared) / "serjax"
+    return Path.home() / ".cache" / "serjax"
+
+
+def cache_key(corpus: Corpus, frontend: Mfcc, window: Window) -> str:
+    """Hash (sha256, hex) all that the features depend on: contents in order, frontend, window, version."""
+    about = _about(frontend, window)
+    digests = [corpus.source.digest(utterance.path) for utterance in corpus.utterances]
+    return hashlib.sha256(json.dumps([about, digests], sort_keys=True).encode()).hexdigest()
+
+
+def _about(frontend: Mfcc, window: Window) -> dict[str, object]:
+    return {
+        "version": FEATURE_VERSION,
+        "frontend": {"kind": type(frontend).__name__} | dataclasses.asdict(frontend),
+        "window": dataclasses.asdict(window),
+    }
+
+
+def _compute(corpus: Corpus, frontend: Mfcc, window: Window, progress: Callable[[int, int], None] | None) -> Features:
+    n_clips = len(corpus.utterances)
+    values_NTD = np.empty((n_clips, frontend.frames, frontend.n_features), np.float32)
+    mask_NT = np.empty((n_clips, frontend.frames), bool)
+    done = 0
+    for block in _read_ahead(corpus, window):
+        n_block = len(block.n_valid_B)
+        full_BN = np.pad(block.values_BN, ((0, BLOCK - n_block), (0, 0)))
+        values_NTD[done : done + n_block] = np.asarray(extract(frontend, full_BN))[:n_block]
+        mask_NT[done : done + n_block] = np.asarray(frame_mask(frontend, block.n_valid_B))
+        done += n_block
+        if progress is not None:
+            progress(done, n_clips)
+    return Features(values_NTD, mask_NT)
+
+
+def _read_ahead(corpus: Corpus, window: Window) -> Iterator[Waveforms]:
+    """Give the waveforms in blocks; the next is being read while the caller works on one."""
+    paths = [utterance.path for utterance in corpus.utterances]
+    with ThreadPoolExecutor(1) as reader:
+        coming = reader.submit(corpus.source.read, paths[:BLOCK], window)
+        for start in range(BLOCK, len(paths) + BLOCK, BLOCK):
+            block = coming.result()
+            if start < len(paths):
+                coming = reader.submit(corpus.source.read, paths[start : start + BLOCK], window)
+            yield block
+
+
+def _load(cache: Path, key: str, shape: tuple[int, int, int]) -> Features | None:
+    """Give what is kept under a key, None if there is nothing; what fails its checksum is as good as nothing."""
+    about_path, data_path = _entry(cache, key)
+    try:
+        checksum = json.loads(about_path.read_bytes())["sha256"]
+        with data_path.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != checksum:
+                raise ValueError("its checksum is wrong")
+        with np.load(data_path, allow_pickle=False) as arrays:
+            features = Features(arrays["values_NTD"], arrays["mask_NT"])
+        if features.values_NTD.shape != shape or features.mask_NT.shape != shape[:2]:
+            raise ValueError(f"its shape is {features.values_NTD.shape}, expected {shape}")
+    except (FileNotFoundError, NotADirectoryError, PermissionError):  # what is wrong there, writing will say
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        message = f"The features kept in {data_path} are not usable ({error}); they are computed anew."
+        warnings.warn(CacheWarning(message), stacklevel=3)
+        return None
+    return features
+
+
+def _store(cache: Path, key: str, features: Features, frontend: Mfcc, window: Window) -> None:
+    """Write the arrays, then their checksum: an entry without or with another checksum does not count."""
+    about_path, data_path = _entry(cache, key)
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with _replacing(data_path) as file:
+            np.savez(file, values_NTD=features.values_NTD, mask_NT=features.mask_NT)
+        with data_path.open("rb") as file:
+            checksum = hashlib.file_digest(file, "sha256").hexdigest()
+        about = _about(frontend, window) | {"sha256": checksum, "n_clips": len(features.mask_NT)}
+        with _replacing(about_path) as file:
+            file.write(json.dumps(about, indent=1).encode())
+    except OSError as error:
+        message = f"Features cannot be kept in {cache} ({error}); they are computed anew each time."
+        warnings.warn(CacheWarning(message), stacklevel=3)
+
+
+def _entry(cache: Path, key: str) -> tuple[Path, Path]:
+    return cache / f"{key}.json", cache / f"{key}.npz"
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[IO[bytes]]:
+    """Write beside `path` and move there when all is written: nobody ever sees half of it."""
+    file = tempfile.NamedTemporaryFile(dir=path.parent, prefix=".new-", delete=False)  # noqa: SIM115 (closed below)
+    try:
+        with file:
+            yield file
+        os.replace(file.name, path)
+    except BaseException:
+        Path(file.name).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,147 @@
+"""Corpora as values, files as waveforms, and what both refuse."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from serjax.data import Corpus, CorpusError, Utterance, Window, load_corpus
+from serjax.data.audio import AudioError
+from serjax.data.corpora.corpus import AudioSource, FileSource, duplicate_notes, find_audio
+
+
+def utterance(path: str, emotion: str = "happy", speaker: str = "1", gender: str | None = None) -> Utterance:
+    return Utterance(path, emotion, speaker, gender, None, None, None, "test")
+
+
+def make_corpus(root: Path = Path("nowhere")) -> Corpus:
+    rows = (
+        utterance("a", "happy", "9", "male"),
+        utterance("b", "sad", "3", "male"),
+        utterance("c", "calm", "5", "female"),
+    )
+    return Corpus("test", rows, FileSource(root), ("calm", "happy", "sad"))
+
+
+def test_labels_are_numbered_in_the_corpus_order() -> None:
+    assert make_corpus().label_ids.tolist() == [1, 2, 0]
+    assert make_corpus().speakers == ("5", "3", "9")  # by gender, then name
+
+
+def test_only_keeps_order_and_speakers() -> None:
+    part = make_corpus().only(["sad", "calm", "sad"])
+    assert part.labels == ("calm", "sad")
+    assert [u.path for u in part.utterances] == ["b", "c"]
+    assert part.label_ids.tolist() == [1, 0]
+    assert part.speakers == make_corpus().speakers
+
+
+def test_only_names_what_it_does_not_know() -> None:
+    with pytest.raises(CorpusError, match=r"no emotion called 'joy'. Choose from: calm, happy, sad"):
+        make_corpus().only(["happy", "joy"])
+    with pytest.raises(CorpusError, match="Choose from"):
+        make_corpus().only([])
+
+
+@pytest.mark.parametrize(
+    ("paths", "labels", "says"),
+    [(("b", "a"), ("happy",), "sorted"), (("a", "a"), ("happy",), "each path once"), (("a",), ("sad",), "labels")],
+)
+def test_inconsistent_corpus_is_refused(paths: tuple[str, ...], labels: tuple[str, ...], says: str) -> None:
+    with pytest.raises(CorpusError, match=says):
+        Corpus("test", tuple(map(utterance, paths)), FileSource(Path()), labels)
+
+
+@pytest.mark.parametrize(
+    ("window", "says"),
+    [
+        ((100, 10), "sample rate"),
+        ((22_050, 0), "0 samples"),
+        ((22_050, 10, -1.0), "offset"),
+        ((22_050, 10, float("nan")), "offset"),
+        ((22_050, 10, 0.0, 0.0), "duration"),
+        ((22_050, 10, 0.0, float("inf")), "duration"),
+    ],
+)
+def test_impossible_windows_are_refused(window: tuple[float, ...], says: str) -> None:
+    with pytest.raises(CorpusError, match=says):
+        Window(*window)  # type: ignore[arg-type]
+
+
+def test_files_become_padded_rows_in_order(tmp_path: Path) -> None:
+    truth = np.random.default_rng(0).uniform(-0.5, 0.5, (40, 2_000)).astype(np.float32)
+    lengths = np.random.default_rng(1).integers(900, 2_000, 40)
+    for row, length in enumerate(lengths):
+        soundfile.write(tmp_path / f"{row}.wav", truth[row, :length], 16_000, subtype="FLOAT")
+    source = FileSource(tmp_path)
+    assert isinstance(source, AudioSource)
+    order = np.random.default_rng(2).permutation(40)
+    waveforms = source.read([f"{row}.wav" for row in order], Window(16_000, 1_500))
+    assert waveforms.values_BN.dtype == np.float32
+    np.testing.assert_array_equal(waveforms.n_valid_B, np.minimum(lengths, 1_500)[order])
+    for values, n_valid, row in zip(*waveforms, order, strict=True):
+        np.testing.assert_array_equal(values[:n_valid], truth[row, :n_valid])
+        assert not values[n_valid:].any()
+
+
+def test_bad_files_are_named_and_counted(tmp_path: Path) -> None:
+    for name in "abcd":
+        soundfile.write(tmp_path / f"{name}.wav", np.full(1_000, 0.1, np.float32), 16_000)
+    for name in "bd":
+        (tmp_path / f"{name}.wav").write_bytes(b"")
+    with pytest.raises(AudioError, match=r"b\.wav: has 0 bytes \(and 1 more of the 4 files") as caught:
+        FileSource(tmp_path).read([f"{name}.wav" for name in "abcd"], Window(16_000, 500))
+    assert caught.value.path == tmp_path / "b.wav"
+
+
+def test_digest_is_sha256_of_the_bytes(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"abc")  # FIPS 180-4's own example
+    assert FileSource(tmp_path).digest("a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_finding_follows_links_once(tmp_path: Path) -> None:
+    (tmp_path / "else").mkdir()
+    (tmp_path / "else" / "b.wav").write_bytes(b"b")
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "a.FLAC").write_bytes(b"a")
+    (root / "linked").symlink_to(tmp_path / "else")
+    (root / "round").symlink_to(root)
+    assert find_audio(root, "test") == ("a.FLAC", "linked/b.wav")
+
+
+def test_roots_that_cannot_be_used(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    for root, says in [
+        (None, r"give the folder that holds it \(--root FOLDER\)"),
+        (tmp_path / "none", "does not exist"),
+        (tmp_path / "file", "is not a folder"),
+        (tmp_path, "no .wav or .flac"),
+    ]:
+        with pytest.raises(CorpusError, match=says):
+            find_audio(root, "test")
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.wav")).write_bytes(b"a")
+    with pytest.raises(CorpusError, match=r"caf\\xe9\.wav is not UTF-8"):
+        find_audio(tmp_path, "test")
+
+
+def test_equal_files_of_different_labels_are_told_apart(tmp_path: Path) -> None:
+    for name, content in {"a": b"xy", "b": b"yx", "c": b"xy", "d": b"x"}.items():
+        (tmp_path / name).write_bytes(content)
+    rows = [utterance("a", "happy"), utterance("b", "sad"), utterance("c", "sad"), utterance("d", "sad")]
+    assert duplicate_notes(rows, FileSource(tmp_path)) == (
+        "a and c are byte-identical (DIFFERENT labels: happy, sad).",
+    )
+
+
+def test_load_corpus_refuses_what_makes_no_sense(tmp_path: Path) -> None:
+    for name, root, n_clips, says in [
+        ("ravdes", None, None, "no corpus 'ravdes'. Choose one of: synthetic, ravdess, ravdess-song, ravdess-all"),
+        ("ravdess", None, None, "--root"),
+        ("ravdess", tmp_path, 10, "synthetic clips"),
+        ("synthetic", tmp_path, None, "Leave the root out"),
+    ]:
+        with pytest.raises(CorpusError, match=says):
+            load_corpus(name, root, synthetic_clips=n_clips)
