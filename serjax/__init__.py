@@ -1,0 +1,24 @@
+"""Speech emotion recognition in JAX: signal path, corpora, models, stacks of runs, honest evaluation.
+
+The sub-packages load on first use (PEP 562), so that `import serjax.dsp` costs no more than jax itself.
+"""
+
+import importlib
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from serjax import data, dsp, evaluate, models, train
+
+__version__ = "0.1.0"
+__all__ = ["__version__", "data", "dsp", "evaluate", "models", "train"]
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name in __all__:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}; its sub-packages are {__all__[1:]}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

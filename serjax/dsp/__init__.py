@@ -1,0 +1,45 @@
+"""Signal processing in pure JAX, with librosa's argument names, defaults and array layout.
+
+`y: (..., n)` becomes `(..., bins, frames)`; everything works under `jit`, `vmap` and `grad`, without x64.
+What differs from librosa:
+
+- Leading axes are a batch of *independent* clips: `top_db`, and a callable `ref`, see one clip (the last two axes),
+  never its neighbours.
+- Shapes are static: sizes, hops and choices are Python values (`functools.partial` or `static_argnames` under `jit`).
+- The signal may be given by position (`mfcc(y, sr=...)`), and exactly one of `y` and `S` is accepted.
+- No argument tunnels: `melspectrogram` and `mfcc` spell out all theirs. `dtype` and `out` are absent; a computation
+  has the precision of its input, float32 at least.
+- A clip shorter than `n_fft` is padded without a warning. Windows are names or arrays. `mel_filterbank` takes
+  `norm="slaney"` or `None`.
+- Wrong arguments raise `ParameterError`, also some that librosa lets pass: `n_mfcc` above the number of bands, `fmax`
+  above `sr / 2`.
+"""
+
+from serjax.dsp.cepstral import dct, delta, mfcc
+from serjax.dsp.framing import frame, get_window
+from serjax.dsp.frontend import Mfcc, extract, frame_mask
+from serjax.dsp.mel import hz_to_mel, mel_filterbank, mel_frequencies, mel_to_hz, melspectrogram
+from serjax.dsp.parameters import ParameterError
+from serjax.dsp.spectral import amplitude_to_db, db_to_power, power_to_db, spectrogram, stft
+
+__all__ = [
+    "Mfcc",
+    "ParameterError",
+    "amplitude_to_db",
+    "db_to_power",
+    "dct",
+    "delta",
+    "extract",
+    "frame",
+    "frame_mask",
+    "get_window",
+    "hz_to_mel",
+    "mel_filterbank",
+    "mel_frequencies",
+    "mel_to_hz",
+    "melspectrogram",
+    "mfcc",
+    "power_to_db",
+    "spectrogram",
+    "stft",
+]

@@ -1,0 +1,210 @@
+"""Short-time Fourier transform, spectrograms and decibels."""
+
+from collections.abc import Callable
+from typing import get_args
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+from jaxtyping import Array, Complex, Float
+
+from serjax.dsp.framing import frame_rows, pad_ends, padded_window
+from serjax.dsp.parameters import (
+    Number,
+    PadMode,
+    ParameterError,
+    Window,
+    as_real,
+    check_choice,
+    check_number,
+    check_size,
+)
+
+
+def stft(
+    y: Float[ArrayLike, "*batch N"],
+    *,
+    n_fft: int = 2048,
+    hop_length: int | None = None,
+    win_length: int | None = None,
+    window: Window = "hann",
+    center: bool = True,
+    pad_mode: PadMode = "constant",
+) -> Complex[Array, "*batch F T"]:
+    r"""Short-time Fourier transform, `D[f, t] = sum_n w[n] y[t * hop + n] exp(-2 pi i f n / n_fft)`.
+
+    Args:
+        y: signal, `(..., n)`.
+        n_fft: length of the transform in samples; `1 + n_fft // 2` bins come out.
+        hop_length: samples from frame to frame; `None`: `win_length // 4`.
+        win_length: samples under the window, at most `n_fft`, which stands in the middle; `None`: `n_fft`.
+        window: a name or an array of `win_length` weights, see `get_window`.
+        center: pad by `n_fft // 2` at both ends, so that frame t is centred at sample `t * hop_length`.
+        pad_mode: what is padded: zeros (`constant`), `edge`, `reflect` or `symmetric`.
+
+    Returns:
+        `(..., 1 + n_fft // 2, frames)`, with `1 + n // hop_length` frames if centred and `n_fft` is even.
+
+    Raises:
+        ParameterError: a size is not positive, a name unknown, the signal is not real floating point, or shorter
+            than a frame and not centred.
+
+    Source: J. B. Allen and L. R. Rabiner, "A unified approach to short-time Fourier analysis and synthesis", 1977.
+
+    >>> stft(jnp.ones(16), n_fft=8, window="ones")[:, 4].real.tolist()
+    [8.0, 0.0, 0.0, 0.0, 0.0]
+    """
+    check_size("n_fft", n_fft)
+    check_choice("pad_mode", pad_mode, get_args(PadMode))
+    signal = as_real("y", y)
+    win_length = n_fft if win_length is None else win_length
+    weights = padded_window(window, win_length, n_fft)
+    hop_length = max(1, win_length // 4) if hop_length is None else hop_length
+    check_size("hop_length", hop_length)
+    if center:
+        if signal.shape[-1] == 0 and pad_mode != "constant":
+            raise ParameterError(f"pad_mode={pad_mode!r} has nothing to repeat in an empty signal: use 'constant'.")
+        signal = pad_ends(signal, n_fft // 2, pad_mode)
+    frames = frame_rows(signal, n_fft, hop_length)
+    weights = weights.astype(frames.dtype).reshape((1,) * (frames.ndim - 1) + (n_fft,))
+    return jnp.swapaxes(jnp.fft.rfft(frames * weights), -1, -2)
+
+
+def spectrogram(
+    y: Float[ArrayLike, "*batch N"],
+    *,
+    n_fft: int = 2048,
+    hop_length: int | None = 512,
+    power: Number = 1,
+    win_length: int | None = None,
+    window: Window = "hann",
+    center: bool = True,
+    pad_mode: PadMode = "constant",
+) -> Float[Array, "*batch F T"]:
+    """Magnitude of the short-time Fourier transform raised to a power, `S = |D| ** power`.
+
+    Unlike `abs(stft(y)) ** power` it has a finite gradient where the spectrum is zero (it is 0 there).
+
+    Args:
+        y: signal, `(..., n)`.
+        n_fft: length of the transform in samples.
+        hop_length: samples from frame to frame; `None`: `win_length // 4`.
+        win_length: samples under the window; `None`: `n_fft`.
+        window: a name or an array of `win_length` weights, see `get_window`.
+        center: pad by `n_fft // 2` at both ends, so that frame t is centred at sample `t * hop_length`.
+        pad_mode: what is padded, see `stft`.
+        power: exponent above 0; 1: magnitude, 2: power.
+
+    Raises:
+        ParameterError: as `stft`; or the power is not above 0.
+
+    >>> spectrogram(jnp.ones(16), n_fft=8, window="ones", hop_length=2, power=2)[0, 4].item()
+    64.0
+    """
+    check_number("power", power, strict=True)
+    D = stft(
+        y,
+        n_fft=n_fft,
+        hop_length=hop_length,
+        win_length=win_length,
+        window=window,
+        center=center,
+        pad_mode=pad_mode,
+    )
+    energy = jnp.square(D.real) + jnp.square(D.imag)
+    if power == 2:
+        return energy
+    # Two selections: one for the value at zero, one that keeps the infinite slope there out of the gradient.
+    return jnp.where(energy > 0, jnp.where(energy > 0, energy, 1.0) ** (power / 2), 0.0)
+
+
+def power_to_db(
+    S: Float[ArrayLike, "*shape"],
+    *,
+    ref: Number | Callable[[Array], ArrayLike] = 1.0,
+    amin: Number = 1e-10,
+    top_db: Number | None = 80.0,
+) -> Float[Array, "*shape"]:
+    """Power to decibels, `10 log10(max(S, amin) / max(ref, amin))`, floored at `top_db` below the clip's peak.
+
+    Args:
+        S: power, `(..., bins, frames)`; leading axes are independent clips.
+        ref: power that becomes 0 dB, or a function that finds it in one clip `(bins, frames)`, such as `jnp.max`.
+        amin: smallest power, above 0.
+        top_db: range below the maximum *of each clip* in dB, at least 0; `None`: no floor.
+
+    Raises:
+        ParameterError: `S` is not real, `amin` not above 0, `top_db` negative, or `ref` gives no scalar.
+
+    >>> power_to_db(jnp.array([1.0, 100.0, 1e-12]), top_db=None).tolist()
+    [0.0, 20.0, -100.0]
+    """
+    check_number("amin", amin, strict=True)
+    power = as_real("S", S)
+    return _decibels(power, _reference(power, ref), amin, top_db)
+
+
+def _decibels(
+    power: Float[Array, "*shape"], reference: Float[Array, "..."], amin: Number, top_db: Number | None
+) -> Float[Array, "*shape"]:
+    decibels = 10.0 * jnp.log10(jnp.maximum(power, amin)) - 10.0 * jnp.log10(jnp.maximum(reference, amin))
+    if top_db is None:
+        return decibels
+    check_number("top_db", top_db)
+    clip = tuple(range(max(0, power.ndim - 2), power.ndim))
+    return jnp.maximum(decibels, decibels.max(axis=clip, keepdims=True, initial=-jnp.inf) - top_db)
+
+
+def _reference(S: Float[Array, "*shape"], ref: Number | Callable[[Array], ArrayLike]) -> Float[Array, "..."]:
+    """Find the reference of each clip, in a shape that broadcasts against the clips."""
+    if not callable(ref):
+        check_number("abs(ref)", abs(ref))
+        return jnp.full((1,) * S.ndim, abs(ref), S.dtype)
+    lead, clip = S.shape[:-2], S.shape[-2:]
+    found = jax.vmap(lambda one: jnp.asarray(ref(one)))(S.reshape(-1, *clip))
+    if found.ndim != 1:
+        raise ParameterError(f"ref gave an array of shape {found.shape[1:]} for one clip, expected a scalar.")
+    return found.reshape(lead + (1,) * len(clip))
+
+
+def db_to_power(S_db: Float[ArrayLike, "*shape"], *, ref: Number = 1.0) -> Float[Array, "*shape"]:
+    """Decibels to power, `ref * 10 ** (S_db / 10)`, the inverse of `power_to_db` where that did not clip.
+
+    Args:
+        S_db: decibels, any shape.
+        ref: power at 0 dB, at least 0.
+
+    Raises:
+        ParameterError: `S_db` is not real, or `ref` negative.
+
+    >>> db_to_power(jnp.array(0.0), ref=2.0).item()
+    2.0
+    """
+    check_number("ref", ref)
+    return ref * 10.0 ** (as_real("S_db", S_db) / 10.0)
+
+
+def amplitude_to_db(
+    S: Float[ArrayLike, "*shape"],
+    *,
+    ref: Number | Callable[[Array], ArrayLike] = 1.0,
+    amin: Number = 1e-5,
+    top_db: Number | None = 80.0,
+) -> Float[Array, "*shape"]:
+    """Amplitude to decibels, `power_to_db(S ** 2, ref=ref ** 2, amin=amin ** 2, top_db=top_db)`.
+
+    Args:
+        S: amplitude, `(..., bins, frames)`; leading axes are independent clips.
+        ref: amplitude that becomes 0 dB, or a function that finds it in one clip `(bins, frames)`.
+        amin: smallest amplitude, above 0.
+        top_db: range below the maximum of each clip in dB, at least 0; `None`: no floor.
+
+    Raises:
+        ParameterError: as `power_to_db`.
+
+    >>> amplitude_to_db(jnp.array([1.0, 10.0])).tolist()
+    [0.0, 20.0]
+    """
+    check_number("amin", amin, strict=True)
+    amplitude = jnp.abs(as_real("S", S))
+    return _decibels(jnp.square(amplitude), jnp.square(_reference(amplitude, ref)), amin**2, top_db)

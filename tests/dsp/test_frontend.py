@@ -1,0 +1,83 @@
+"""The frontend gives the features that the single functions give, frames first, block by block."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from serjax import dsp
+from tests.reference import dsp as reference
+from tests.reference.dsp import relative_error, vowel
+
+FRONTEND = dsp.Mfcc(8_000, n_mfcc=5, frames=9, n_fft=64, hop_length=16, n_mels=8)
+WAV_BN = np.stack([vowel(FRONTEND.n_samples, 8_000, seed) for seed in range(7)])
+EXPECTED_BTD = np.stack([reference.mfcc(wav, 8_000, 5, 64, 16, 8).T for wav in WAV_BN])
+
+
+def test_defaults_are_librosa_s_mfcc():
+    frontend = dsp.Mfcc()
+    wav = vowel(frontend.n_samples, frontend.sample_rate_hz)
+    features = dsp.extract(frontend, wav)
+    assert features.shape == (frontend.frames, frontend.n_features) == (108, 20)
+    assert relative_error(features, dsp.mfcc(wav).T) <= 1e-6
+
+
+@pytest.mark.parametrize("block", [1, 2, 3, 7, 8, None])
+def test_every_block_size_gives_the_definition(block):
+    assert relative_error(dsp.extract(FRONTEND, WAV_BN, block=block), EXPECTED_BTD) <= 1e-6  # measured: 9e-8
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (2, 3), (0,), (2, 0)])
+def test_any_leading_axes(shape):
+    count = int(np.prod(shape))
+    features = dsp.extract(FRONTEND, WAV_BN[:count].reshape(*shape, -1) if count else np.zeros((*shape, 5), np.float32))
+    assert features.shape == (*shape, 9, 5)
+    if count:
+        assert relative_error(features.reshape(-1, 9, 5), EXPECTED_BTD[:count]) <= 1e-6
+
+
+@pytest.mark.parametrize("n_samples", [0, 1, 50, 127, 129, 300])
+def test_short_clips_are_padded_and_long_ones_cut(n_samples):
+    wav = vowel(300, 8_000)[:n_samples]
+    fitted = np.zeros(128, np.float32)
+    fitted[: min(n_samples, 128)] = wav[:128]
+    expected = reference.mfcc(fitted, 8_000, 5, 64, 16, 8).T
+    assert relative_error(dsp.extract(FRONTEND, wav), expected) <= 1e-6
+
+
+def test_no_floor_and_a_band():
+    frontend = dsp.Mfcc(8_000, 5, 9, 64, 16, n_mels=8, fmin_hz=200.0, fmax_hz=3_000.0, top_db=None)
+    mel = dsp.melspectrogram(WAV_BN[0], sr=8_000, n_fft=64, hop_length=16, n_mels=8, fmin=200, fmax=3_000)
+    expected = dsp.mfcc(S=dsp.power_to_db(mel, top_db=None), n_mfcc=5).T
+    assert relative_error(dsp.extract(frontend, WAV_BN[0]), expected) <= 1e-6
+    floored = dsp.Mfcc(8_000, 5, 9, 64, 16, n_mels=8, fmin_hz=200.0, fmax_hz=3_000.0, top_db=10.0)
+    assert relative_error(dsp.extract(floored, WAV_BN[0]), expected) > 1e-2
+
+
+def test_gradients_pass_through_the_blocks():
+    def total(wav_BN, block):
+        return jnp.square(dsp.extract(FRONTEND, wav_BN, block=block)).sum()
+
+    whole = jax.grad(total)(jnp.asarray(WAV_BN), None)
+    assert relative_error(jax.grad(total)(jnp.asarray(WAV_BN), 3), whole) <= 1e-5
+
+
+@pytest.mark.parametrize("n_valid", [1, 15, 16, 17, 100, 127, 128])
+def test_mask_has_the_frames_of_the_unpadded_clip(n_valid):
+    own_frames = dsp.stft(WAV_BN[0, :n_valid], n_fft=64, hop_length=16).shape[1]
+    np.testing.assert_array_equal(dsp.frame_mask(FRONTEND, np.int32(n_valid)), np.arange(9) < own_frames)
+
+
+def test_mask_of_a_batch():
+    mask = jax.jit(lambda n: dsp.frame_mask(FRONTEND, n))(jnp.array([[0, 1], [64, 128]]))
+    np.testing.assert_array_equal(mask.sum(axis=-1), [[0, 1], [5, 9]])
+
+
+def test_frames_beyond_the_mask_do_not_reach_into_it():
+    """Frames whose window lies in the valid samples are the same, whatever the padding."""
+    other = WAV_BN[0].copy()
+    other[100:] = 0.0
+    inside = (np.arange(9) * 16 + 32) <= 100
+    np.testing.assert_allclose(
+        dsp.extract(FRONTEND, other)[inside], dsp.extract(FRONTEND, WAV_BN[0])[inside], rtol=1e-5, atol=1e-4
+    )
