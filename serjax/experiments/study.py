@@ -232,6 +232,8 @@ def print_results(study: Study, folder: RunFolder) -> None:
     print_table(f"Mean reconstruction loss of test clips: {where}", ("", *labels), matrix)
     if len(labels) == 2:
         print_published(study, where, reconstruction)
+    for note in metrics["corpus_notes"]:
+        print(f"Noted in the corpus: {note}")
     print(f"Written to {folder.path} in {metrics['seconds']:.0f} s.")
 
 
