@@ -9,6 +9,7 @@ import matplotlib as mpl
 os.environ["SERJAX_CACHE"] = tempfile.mkdtemp(prefix="serjax-tests-")
 mpl.use("Agg")
 jax.config.update("jax_num_cpu_devices", 8)
+jax.config.update("jax_compilation_cache_dir", tempfile.mkdtemp(prefix="serjax-tests-"))
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_debug_key_reuse", True)
 assert len(jax.devices()) == 8  # starts the backend, so that no test changes how many there are

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from serjax.evaluate import plots, plots_generative
 from serjax.evaluate.likelihood import decode_mean, latent_mean
 from serjax.evaluate.predictions import Predictions
-from serjax.experiments.generative import Models, take
+from serjax.experiments.generative import Models, pick
 from serjax.experiments.problem import Problem
 from serjax.experiments.verdict import Matrices
 from serjax.models.autoencoder import Autoencoder
@@ -93,17 +93,17 @@ def _reconstructed(
     """Return a clip in normalised units, and its reconstruction by its own emotion's model of the first cell."""
     k = int(problem.truth_N[row])
     x_BTC = _normalised(problem, models, k, np.array([row]))
-    params = take(models.trained.params, np.array(k))
+    params = pick(models.trained.params, k)
     return np.asarray(x_BTC[0]), np.asarray(decode_mean(model, params, x_BTC)[0])
 
 
 def _latents(
     problem: Problem, models: Models, model: VAE | Autoencoder, run: int, rows: Int[np.ndarray, " n"]
 ) -> Float[np.ndarray, "n Z"]:
-    params = take(models.trained.params, np.array(run))
+    params = pick(models.trained.params, run)
     return np.asarray(latent_mean(model, params, _normalised(problem, models, run, rows)))
 
 
 def _normalised(problem: Problem, models: Models, run: int, rows: Int[np.ndarray, " n"]) -> jnp.ndarray:
-    inputs = take(stack_inputs([models.runs[run]]), np.array(0))
+    inputs = pick(stack_inputs([models.runs[run]]), 0)
     return gather(problem.dataset, inputs, jnp.asarray(rows), jnp.ones(len(rows))).x_BTC

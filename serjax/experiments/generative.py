@@ -135,20 +135,20 @@ class Explained:
 def explain(
     problem: Problem,
     models: Models,
-    ask: Callable[[int], Int[np.ndarray, " m"]],
+    ask: Callable[[int], Int[np.ndarray, "_"]],
     n_samples: int,
     trainer: Trainer,
 ) -> Explained:
     """Score all clips by reconstruction and, for a VAE, the rows `ask(run)` by ELBO and IWAE as well."""
-    model, layout = trainer.objective.model, trainer.layout
+    model, layout = trainer.objective.model, trainer.layout.by_runs()
     shared = layout.put_shared((problem.dataset, utterance_ids([u.path for u in problem.corpus.utterances])))
-    squared_RNC = _by_stack(trainer, models, compile_reconstruct(model, layout), (), shared)
+    squared_RNC = _by_stack(trainer.stack_size, layout, models, compile_reconstruct(model, layout), (), shared)
     error_RN = mean_squared_error(problem, squared_RNC)
     if not isinstance(model, VAE):
         return Explained(error_RN, squared_RNC, None, None, None)
     asked = [np.concatenate([run.train, ask(r)]) for r, run in enumerate(models.runs)]
     compiled = compile_sample_posterior(model, n_samples, layout)
-    samples = _by_stack(trainer, models, compiled, (pad_rows(asked),), shared)
+    samples = _by_stack(trainer.stack_size, layout, models, compiled, (pad_rows(asked),), shared)
     return Explained(error_RN, squared_RNC, *_bounds(problem, models, samples, asked))
 
 
@@ -173,7 +173,7 @@ def _bounds(
     problem: Problem,
     models: Models,
     samples: PosteriorSamples,
-    asked: list[Int[np.ndarray, " m"]],
+    asked: list[Int[np.ndarray, "_"]],
 ) -> tuple[Float[np.ndarray, "R N"], Float[np.ndarray, "R N"], Float[np.ndarray, " R"]]:
     """Return ELBO, IWAE and learned variance of every run, NaN where a run was not asked for a clip."""
     n_elements_N = valid_elements(problem)
@@ -203,7 +203,8 @@ def mean_squared_error(
 
 
 def _by_stack(
-    trainer: Trainer,
+    stack_size: int,
+    layout: Layout,
     models: Models,
     compiled: Callable,
     extras: tuple[Int[np.ndarray, "R M"], ...],
@@ -211,10 +212,10 @@ def _by_stack(
 ) -> chex.ArrayTree:
     """Evaluate `compiled((params, inputs, *extras), shared)` for every run, a stack at a time, on the host."""
     parts = []
-    for rows in stacks(len(models.runs), trainer.stack_size):
+    for rows in stacks(len(models.runs), stack_size):
         inputs = stack_inputs([models.runs[r] for r in rows])
         stacked = (take(models.trained.params, rows), inputs, *take(extras, rows))
-        parts.append(trainer.layout.get_runs(compiled(trainer.layout.put_runs(stacked), shared), len(rows)))
+        parts.append(layout.get_runs(compiled(layout.put_runs(stacked), shared), len(rows)))
     return jax.tree.map(lambda *a: np.concatenate(a), *parts)
 
 
@@ -234,7 +235,12 @@ def take(tree: chex.ArrayTree, rows: range | Int[np.ndarray, " r"]) -> chex.Arra
     return jax.tree.map(lambda a: np.asarray(a)[np.asarray(rows)], tree)
 
 
-def pad_rows(rows: list[Int[np.ndarray, " m"]]) -> Int[np.ndarray, "R M"]:
+def pick(tree: chex.ArrayTree, row: int) -> chex.ArrayTree:
+    """Return one row of every array of a stacked tree, without the run axis."""
+    return jax.tree.map(lambda a: np.asarray(a)[row], tree)
+
+
+def pad_rows(rows: list[Int[np.ndarray, "_"]]) -> Int[np.ndarray, "R M"]:
     """Return lists of rows as one array, each filled up with its first row."""
     longest = max(len(r) for r in rows)
     return np.stack([np.concatenate([r, np.full(longest - len(r), r[0])]) for r in rows]).astype(np.int32)

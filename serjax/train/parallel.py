@@ -3,7 +3,7 @@
 import contextlib
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import chex
@@ -106,11 +106,18 @@ class Layout:
         return self._pmap(stacked, RUNS_AXIS, (0, 0, 0, None), 0, donate=(0,))
 
     def evaluate(self, function: Callable) -> Callable:
-        """Compile `function(run, shared)` of one run for the whole stack; the runs are cut over the devices."""
-        stacked = self._stack(function, (0, None))
-        if self.shard == "data":
-            return self._pmap(stacked, DATA_AXIS, (None, None), None)
-        return self._pmap(stacked, RUNS_AXIS, (0, None), 0)
+        """Compile `function(run, shared)` of one run for the whole stack, cut over the devices by runs.
+
+        Raises:
+          ValueError: on a layout that shards the batch; evaluate on `by_runs()`.
+        """
+        if self.shard != "runs":
+            raise ValueError("evaluation is spread over devices by runs: use layout.by_runs()")
+        return self._pmap(self._stack(function, (0, None)), RUNS_AXIS, (0, None), 0)
+
+    def by_runs(self) -> "Layout":
+        """Return the layout of the same devices that cuts the run axis."""
+        return replace(self, shard="runs")
 
     def _stack(self, function: Callable, in_axes: tuple[int | None, ...]) -> Callable:
         if self.stacking == "vmap":
