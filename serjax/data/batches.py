@@ -18,7 +18,7 @@ class IndexBlocks:
     fewer rows reshuffle sooner.
     """
 
-    rows: Sequence[Int[np.ndarray, " n"]]
+    rows: Sequence[Int[np.ndarray, " _"]]  # each of its own length
     seeds: Sequence[tuple[int, ...]]
     batch_size: int
     steps: int

@@ -2,6 +2,10 @@
 
 24 speakers × (neutral + 7 emotions × 2 intensities) × 2 sentences × 2 repetitions = 1440 clips, computed when
 they are read. A result on it says that the code works; it says nothing about human speech.
+
+It is meant to be neither hopeless nor easy. Measured on 20 MFCCs of 108 frames from 0.5 s, UAR of eight emotions
+(chance: .125): logistic regression on the 20 means .51 over the six published folds, .62 over random ones; the
+class whose PCA of 5 components rebuilds the MFCC picture best, .46 and .49.
 """
 
 import dataclasses
@@ -77,7 +81,7 @@ class SyntheticSource:
 
 
 def synthetic_corpus(n_clips: int | None = None, seed: int = 0) -> Corpus:
-    """The synthetic corpus, whole or shortened; a shorter one is part of every longer one.
+    """Plan the synthetic corpus, whole or shortened; a shorter one is part of every longer one.
 
     First the second repetitions fall away (720 clips stay), then the strong ones (384), then speakers, one of
     each published fold after the other. From 96 clips up every fold has a speaker with every emotion and both
@@ -114,12 +118,16 @@ def synthetic_corpus(n_clips: int | None = None, seed: int = 0) -> Corpus:
 def write_wav(corpus: Corpus, folder: Path) -> int:
     """Write the clips of `corpus` below `folder` as 16-bit WAV under their paths; give their number.
 
+    A README.txt beside them says what they are: their names alone could be taken for those of people's speech.
+
     Raises:
         CorpusError: the folder cannot be written.
     """
     window = Window(sample_rate_hz=RATE_HZ, n_samples=N_SAMPLES)
     paths = [utterance.path for utterance in corpus.utterances]
     try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "README.txt").write_text(f"serjax corpus '{corpus.name}'. {' '.join(corpus.notes)}\n")
         for start in range(0, len(paths), 4 * BLOCK):
             some = paths[start : start + 4 * BLOCK]
             for path, wav, n_valid in zip(some, *corpus.source.read(some, window), strict=True):
@@ -165,7 +173,8 @@ def _clip_id(path: str) -> int:
 @lru_cache(maxsize=4 * N_CLIPS)
 def _score(seed: int, path: str) -> Score:
     utterance = _utterance(path)
-    assert utterance.intensity and utterance.text  # RAVDESS names tell both
+    assert utterance.intensity is not None  # RAVDESS names tell it,
+    assert utterance.text is not None  # and this
     rng = np.random.default_rng((seed, 1000 + _clip_id(path)))  # 1 to 24 are the speakers'
     return voices.compose(
         rng, _speaker(seed, int(utterance.speaker)), utterance.emotion, utterance.intensity, utterance.text
@@ -178,7 +187,7 @@ def _speaker(seed: int, number: int) -> voices.Speaker:
 
 
 def _cut(wav: Float32[np.ndarray, " N"], window: Window) -> Float32[np.ndarray, " M"]:
-    """The window of a clip, not padded."""
+    """Cut the window out of a clip, without padding."""
     start = round(window.offset_s * RATE_HZ)
     stop = None if window.duration_s is None else start + round(window.duration_s * RATE_HZ)
     part = wav[start:stop]
