@@ -14,23 +14,23 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, UInt32
+from jaxtyping import Array, Bool, Float, Int, UInt32
 
 from serjax.models.autoencoder import Autoencoder
 from serjax.models.vae import VAE, kl_to_standard_normal, squared_error_by_feature, standard_normal_logpdf
-from serjax.train.state import Batch, Dataset, RunInputs, gather
+from serjax.train.state import Batch, Dataset, RunInputs, gather, pytree
 
 BLOCK = 48
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class PosteriorSamples:
-    """Terms of `K` samples `z_k ~ q(z|x)` of each of `M` clips under one VAE."""
+    """Terms of `K` samples `z_k ~ q(z|x)` of each of `M` clips under one VAE, on the device or on the host."""
 
-    squared_error_MK: Float[Array, "*r M K"]
-    log_ratio_MK: Float[Array, "*r M K"]
-    kl_M: Float[Array, "*r M"]
+    squared_error_MK: Float[Array | np.ndarray, "*r M K"]
+    log_ratio_MK: Float[Array | np.ndarray, "*r M K"]
+    kl_M: Float[Array | np.ndarray, "*r M"]
 
 
 def reconstruct(
@@ -108,7 +108,7 @@ class Bounds:
 
 
 def bounds(
-    samples: PosteriorSamples, n_elements_M: Float[np.ndarray, " M"], is_training_M: Int[np.ndarray, " M"]
+    samples: PosteriorSamples, n_elements_M: Float[np.ndarray, " M"], is_training_M: Bool[np.ndarray, " M"]
 ) -> Bounds:
     """Return ELBO and importance-weighted bound of each clip, at the variance learned on the training clips.
 
@@ -117,7 +117,7 @@ def bounds(
     `IWAE = log (1/K) Σ_k p(x|z_k) p(z_k) / q(z_k|x)` (Burda et al. 2016, arXiv 1509.00519); KL weight 1 in
     both.
     """
-    squared_MK = np.asarray(samples.squared_error_MK, np.float64)
+    squared_MK, n_elements_M = (np.asarray(a, np.float64) for a in (samples.squared_error_MK, n_elements_M))
     train = np.flatnonzero(is_training_M)
     variance = float(squared_MK[train].mean(axis=1).sum() / n_elements_M[train].sum())
     loglik_MK = -0.5 * (squared_MK / variance + (n_elements_M * math.log(2 * math.pi * variance))[:, None])
@@ -130,13 +130,15 @@ def bounds(
 
 
 def log_mean_exp(x_MK: Float[np.ndarray, "M K"]) -> Float[np.ndarray, " M"]:
-    """Return `log (1/K) Σ_k exp x_k` without overflow.
+    """Return `log (1/K) Σ_k exp x_k` without overflow; −inf where every `x_k` is.
 
     >>> log_mean_exp(np.log([[1.0, 3.0]])).round(6).tolist()
     [0.693147]
     """
     top_M1 = x_MK.max(axis=1, keepdims=True)
-    return (top_M1 + np.log(np.exp(x_MK - top_M1).mean(axis=1, keepdims=True)))[:, 0]
+    top_M1 = np.where(np.isfinite(top_M1), top_M1, 0.0)
+    with np.errstate(divide="ignore"):
+        return (top_M1 + np.log(np.exp(x_MK - top_M1).mean(axis=1, keepdims=True)))[:, 0]
 
 
 def utterance_ids(names: Sequence[str]) -> UInt32[np.ndarray, " N"]:

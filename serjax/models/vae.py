@@ -1,8 +1,10 @@
 """The variational autoencoder (Kingma & Welling 2014, arXiv 1312.6114) and its terms in nats."""
 
+import functools
 import math
 from collections.abc import Sequence
 
+import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
@@ -49,15 +51,26 @@ class VAE(nn.Module):
         return self.decode(mean_BZ + jnp.exp(0.5 * logvar_BZ) * noise_BZ), mean_BZ, logvar_BZ
 
 
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
 def soft_bound(x: Float[Array, "*s"], bound: float) -> Float[Array, "*s"]:
-    """Squash `x` into (−bound, bound): `bound·x / (bound + |x|)`, slope 1 at zero and never exactly 0.
+    """Squash `x` into (−bound, bound): `bound·x / (bound + |x|)`, slope `(bound / (bound + |x|))²`: 1 at zero.
 
-    A hard clip stops learning where it clips, and tanh underflows to the same; this one keeps a gradient at any size.
+    A hard clip stops learning where it clips, and tanh underflows to the same; this one keeps a gradient until |x| is
+    about 1e20. The slope is given in closed form, because the quotient rule subtracts two nearly equal numbers: at
+    1e7 it is 18 % off, at 1e8 exactly 0.
 
-    >>> soft_bound(jnp.array([0.0, 8.0, -1e3]), 8.0).round(3).tolist()
-    [0.0, 4.0, -7.9369...]
+    >>> soft_bound(jnp.array([0.0, 8.0, -1e3]), 8.0).tolist()
+    [0.0, 4.0, -7.93...]
     """
-    return bound * x / (bound + jnp.abs(x))
+    return bound * (x / (bound + jnp.abs(x)))
+
+
+@soft_bound.defjvp
+def _soft_bound_jvp(
+    bound: float, primals: tuple[Float[Array, "*s"]], tangents: tuple[Float[Array, "*s"]]
+) -> tuple[Float[Array, "*s"], Float[Array, "*s"]]:
+    (x,), (tangent,) = primals, tangents
+    return soft_bound(x, bound), (bound / (bound + jnp.abs(x))) ** 2 * tangent
 
 
 def kl_to_standard_normal(mean: Float[Array, "*b Z"], logvar: Float[Array, "*b Z"]) -> Float[Array, "*b"]:
@@ -82,7 +95,7 @@ def standard_normal_logpdf(z: Float[Array, "*b Z"]) -> Float[Array, "*b"]:
 
 
 def squared_error_by_feature(
-    x_BTC: Float[Array, "*b T C"], reconstruction_BTC: Float[Array, "*b T C"], mask_BT: Float[Array, "*#b T"]
+    x_BTC: Float[Array, "*#b T C"], reconstruction_BTC: Float[Array, "*b T C"], mask_BT: Float[Array, "*#b T"]
 ) -> Float[Array, "*b C"]:
     """Return `Σ_t mask_t (x_tc − x̂_tc)²`: what is summed, averaged or weighted by every loss and score here."""
     return jnp.sum((x_BTC - reconstruction_BTC) ** 2 * mask_BT[..., None], axis=-2)

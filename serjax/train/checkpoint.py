@@ -55,7 +55,7 @@ class Checkpoints:
             shutil.rmtree(unfinished, ignore_errors=True)
             unfinished.mkdir(parents=True)
             _save_arrays(unfinished / ARRAYS, tree)
-            content = {"fingerprint": self.fingerprint, "arrays": _describe(tree), "progress": progress}
+            content = {"fingerprint": self.fingerprint, "shapes": _describe(tree), **progress}
             (unfinished / PROGRESS).write_text(json.dumps(content))
             (unfinished / MANIFEST).write_text(json.dumps(_hash_files(unfinished), indent=0))
             _sync(unfinished / MANIFEST)
@@ -83,22 +83,22 @@ class Checkpoints:
         for number in reversed(self._numbers()):
             path = self.folder / f"{number:06d}"
             try:
-                content = _verify(path)
+                progress = _verify(path)
             except DamagedCheckpointError as error:
                 logging.getLogger(__name__).warning("%s Going back to an older one.", error)
                 self._set_aside(path)
                 continue
-            if content.get("fingerprint") != self.fingerprint:
+            if progress.pop("fingerprint") != self.fingerprint:
                 raise CheckpointError(
                     f"{path} belongs to another configuration, corpus or index stream: choose another --out, "
                     f"or remove {self.folder} to train anew."
                 )
-            if (difference := _difference(content.get("arrays"), _describe(like))) is not None:
+            if (difference := _difference(progress.pop("shapes", None), _describe(like))) is not None:
                 raise CheckpointError(
                     f"{path} holds another model: {difference}. It may come from another version of serjax: "
                     f"choose another --out, or remove {self.folder} to train anew."
                 )
-            return number, _load_arrays(path / ARRAYS, like), dict(content["progress"])
+            return number, _load_arrays(path / ARRAYS, like), progress
         return None
 
     def clear_before(self, number: int) -> None:
@@ -150,7 +150,7 @@ def _hash_files(folder: Path) -> dict[str, str]:
 
 
 def _verify(folder: Path) -> Json:
-    """Return the content of `progress.json` of a checkpoint whose files are all as the manifest says."""
+    """Return the progress of a checkpoint whose files are all as the manifest says."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text())
         found = {path.relative_to(folder).as_posix() for path in _files(folder)} - {MANIFEST}

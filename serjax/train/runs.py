@@ -68,7 +68,7 @@ def stack_inputs(runs: Sequence[Run]) -> RunInputs:
 
 def init_params(runs: Sequence[Run], init: Callable[[Key[Array, ""]], chex.ArrayTree]) -> chex.ArrayTree:
     """Return fresh parameters of every run, stacked on the host: a function of the run alone."""
-    return jax.device_get(jax.jit(jax.vmap(lambda entropy_E: init(_key(entropy_E, 0))))(_entropy(runs)))
+    return jax.device_get(_compile_init(init)(_entropy(runs)))
 
 
 def stack_states(runs: Sequence[Run], params_R: chex.ArrayTree, optimizer: optax.GradientTransformation) -> TrainState:
@@ -82,7 +82,12 @@ def stack_states(runs: Sequence[Run], params_R: chex.ArrayTree, optimizer: optax
     def one(entropy_E: UInt32[Array, " E"], params: chex.ArrayTree, hyper: Hyper) -> TrainState:
         return init_state(params, optimizer, _key(entropy_E, 1), hyper)
 
-    return jax.device_get(jax.jit(jax.vmap(one))(_entropy(runs), params_R, hyper_R))
+    return jax.device_get(jax.vmap(one)(_entropy(runs), params_R, hyper_R))
+
+
+@functools.cache
+def _compile_init(init: Callable[[Key[Array, ""]], chex.ArrayTree]) -> Callable:
+    return jax.jit(jax.vmap(lambda entropy_E: init(_key(entropy_E, 0))))
 
 
 def _entropy(runs: Sequence[Run]) -> UInt32[Array, "R E"]:

@@ -1,6 +1,8 @@
 """What a run carries from step to step, and what it reads: all pytrees, so that runs stack along a leading axis."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from typing import TypeVar
 
 import chex
 import jax
@@ -8,8 +10,31 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, Key, UInt32
 
+T = TypeVar("T")
 
-@jax.tree_util.register_dataclass
+
+def pytree(cls: type[T]) -> type[T]:
+    """Register a dataclass of arrays as a pytree that JAX rebuilds without calling `__init__`.
+
+    JAX also fills trees with shapes, axes and markers, which no check of types at construction would let pass
+    (`jax.tree_util.register_dataclass` does call it).
+    """
+    names = [field.name for field in fields(cls)]  # type: ignore[arg-type]
+
+    def flatten(tree: T) -> tuple[list[tuple[jax.tree_util.GetAttrKey, object]], None]:
+        return [(jax.tree_util.GetAttrKey(name), getattr(tree, name)) for name in names], None
+
+    def unflatten(_: None, children: Iterable[object]) -> T:
+        tree = object.__new__(cls)
+        for name, child in zip(names, children, strict=True):
+            object.__setattr__(tree, name, child)
+        return tree
+
+    jax.tree_util.register_pytree_with_keys(cls, flatten, unflatten)
+    return cls
+
+
+@pytree
 @dataclass(frozen=True)
 class Hyper:
     """Hyper-parameters that are numbers: an entry of the run axis may differ from its neighbour in each."""
@@ -19,7 +44,7 @@ class Hyper:
     epochs: Int[Array, "*r"]
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Best:
     """The parameters of the epoch with the lowest validation loss so far."""
@@ -29,7 +54,7 @@ class Best:
     epoch: Int[Array, "*r"]
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class TrainState:
     """One run in training; `rejected` counts the non-finite steps in a row that were refused.
@@ -47,7 +72,7 @@ class TrainState:
     rejected: Int[Array, "*r"]
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Dataset:
     """All clips of the corpus on the device, in feature units; `mask` is 1 in frames that hold sound of the file."""
@@ -56,7 +81,7 @@ class Dataset:
     mask_NT: Float[Array, "*d N T"]
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class RunInputs:
     """What a run reads beside its index stream: its fold's normaliser `(x − shift) / scale` and validation rows.
@@ -70,7 +95,7 @@ class RunInputs:
     validation_weight_V: Float[Array, "*r V"]
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Batch:
     """Normalised clips of one step; `weight` is 0 for padding, masked frames are 0."""

@@ -68,7 +68,7 @@ def make_train_step(objective: Objective, optimizer: optax.GradientTransformatio
         weight = jnp.maximum(jax.lax.psum(jnp.sum(batch.weight_B), DATA_AXIS), 1e-12)
         reduced = jax.lax.psum(({"loss": loss_sum, **sums}, gradient_sum), DATA_AXIS)
         metrics, gradient = jax.tree.map(lambda total: total / weight, reduced)
-        metrics["gradient_norm"] = optax.global_norm(gradient)
+        metrics["gradient_norm"] = optax.tree.norm(gradient)
         updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
         updates = jax.tree.map(lambda u: state.hyper.learning_rate * u, updates)
         accept = jnp.isfinite(metrics["loss"]) & jnp.isfinite(metrics["gradient_norm"])

@@ -1,0 +1,246 @@
+"""The host loop: interrupted and resumed it ends bit for bit like one that was not; left-out state is noticed."""
+
+import os
+import signal
+import threading
+from dataclasses import dataclass, replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from serjax.train import loop
+from serjax.train.checkpoint import CheckpointError, Checkpoints
+from serjax.train.loop import DivergedError, Interrupted, Trained, index_blocks, stop_requests, train_stack
+from serjax.train.objectives import VaeObjective
+from serjax.train.parallel import Layout
+from tests.train import tiny
+
+LAYOUT = Layout(tuple(jax.devices()[:2]))
+SCHEDULE = tiny.SCHEDULE  # 5 epochs, 2 a call: calls end after epochs 2, 4 and 5
+RUNS = tiny.make_runs()
+RUNS[1] = replace(RUNS[1], epochs=3)
+TRACES = []
+
+
+@dataclass(frozen=True)
+class Counting(VaeObjective):
+    """Notes every time that its loss is traced."""
+
+    def loss(self, params, batch, key_B, hyper):
+        TRACES.append(batch.x_BTC.shape)
+        return super().loss(params, batch, key_B, hyper)
+
+
+OBJECTIVE = Counting(tiny.OBJECTIVE.model, tiny.OBJECTIVE.augmentation)
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing more is done."""
+
+
+def train(stage, runs=RUNS, schedule=SCHEDULE):
+    return train_stack(runs, tiny.make_params(runs), OBJECTIVE, tiny.DATASET, schedule, LAYOUT, stage)
+
+
+def outcome(trained: Trained):
+    return trained.params, trained.epoch_R, trained.loss_R
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Return outcome and history of a training that nothing interrupts, and the epochs it reported."""
+    stage, epochs = tiny.make_stage(tmp_path_factory.mktemp("whole")), []
+    trained = train(replace(stage, report=lambda epoch, loss: epochs.append((epoch, loss))))
+    return outcome(trained), stage.history.path.read_text(), epochs, stage
+
+
+def at_epoch(epoch, act):
+    return lambda now, loss: act() if now == epoch else None
+
+
+def send(signum):
+    return lambda: os.kill(os.getpid(), signum)
+
+
+def kill():
+    raise Killed
+
+
+def test_an_uninterrupted_training_writes_every_run_and_epoch_once(whole):
+    (_, epoch_R, loss_R), _, epochs, stage = whole
+    rows = stage.history.read()
+    expected = [(e, r) for e in range(1, 6) for r, run in enumerate(RUNS) if e <= run.epochs]
+    assert [(row["epoch"], row["emotion"]) for row in rows] == [(e, f"emotion{r}") for e, r in expected]
+    assert {"stage", "seed", "fold", "loss", "kl", "squared_error", "gradient_norm", "validation_loss"} < set(rows[0])
+    for r in range(3):
+        losses = [row["validation_loss"] for row in rows if row["emotion"] == f"emotion{r}"]
+        assert epoch_R[r] == 1 + int(np.argmin(losses))
+        assert loss_R[r] == pytest.approx(min(losses), rel=1e-5)
+    assert [epoch for epoch, _ in epochs] == [2, 4, 5]
+    last = [row["loss"] for row in rows if row["epoch"] == 5]
+    assert epochs[-1][1] == pytest.approx(np.mean(last), rel=1e-5)
+
+
+def test_a_finished_training_is_not_trained_again(whole):
+    trained, history, _, stage = whole
+    again = train(replace(stage, report=lambda epoch, loss: pytest.fail("trained again")))
+    assert tiny.leaves_equal(outcome(again), trained)
+    assert stage.history.path.read_text() == history
+    assert sorted(path.name for path in stage.folder.iterdir()) == ["best"]
+
+
+@pytest.mark.parametrize(
+    ("signum", "epoch"), [(signal.SIGINT, 2), (signal.SIGTERM, 4), (signal.SIGTERM, 5), (signal.SIGINT, 5)]
+)
+def test_a_signal_saves_and_the_same_call_goes_on(whole, tmp_path, signum, epoch):
+    stage = tiny.make_stage(tmp_path, save_every_s=1e9)
+    with pytest.raises(Interrupted, match=f"{signal.Signals(signum).name}: saved after epoch {epoch} of 5") as caught:
+        train(replace(stage, report=at_epoch(epoch, send(signum))))
+    assert caught.value.signum == signum
+    epochs = []
+    trained = train(replace(stage, report=lambda now, loss: epochs.append(now)))
+    assert epochs == [e for e in (2, 4, 5) if e > epoch]
+    assert tiny.leaves_equal(outcome(trained), whole[0])
+    assert stage.history.path.read_text() == whole[1]
+
+
+@pytest.mark.parametrize(("save_every_s", "saved"), [(0.0, 2), (1e9, 0)])
+def test_a_kill_goes_back_to_what_was_saved(whole, tmp_path, save_every_s, saved):
+    """Killed after the history of epoch 4 was written and before its checkpoint; the lines are not written twice."""
+    stage = tiny.make_stage(tmp_path, save_every_s=save_every_s)
+    with pytest.raises(Killed):
+        train(replace(stage, report=at_epoch(4, kill)))
+    assert max(row["epoch"] for row in stage.history.read()) == 4
+    with stage.history.path.open("a") as file:
+        file.write('{"stage": "train", "se')  # and a line cut short
+    epochs = []
+    trained = train(replace(stage, report=lambda now, loss: epochs.append(now)))
+    assert epochs == [e for e in (2, 4, 5) if e > saved]
+    assert tiny.leaves_equal(outcome(trained), whole[0])
+    assert stage.history.path.read_text() == whole[1]
+
+
+def test_a_damaged_checkpoint_costs_time_not_the_result(whole, tmp_path):
+    stage = tiny.make_stage(tmp_path)
+    with pytest.raises(Killed):
+        train(replace(stage, report=at_epoch(5, kill)))
+    newest = max(stage.folder.glob("state/0*"))
+    assert newest.name == "000004"
+    (newest / "progress.json").write_text("{}")
+    epochs = []
+    trained = train(replace(stage, report=lambda now, loss: epochs.append(now)))
+    assert epochs == [4, 5]
+    assert tiny.leaves_equal(outcome(trained), whole[0])
+    assert stage.history.path.read_text() == whole[1]
+
+
+def nothing(state, progress):
+    return state, progress
+
+
+def without_key(state, progress):
+    return replace(state, key_data=state.key_data + np.uint32(1)), progress
+
+
+def without_iterator(state, progress):
+    return state, progress | {"iterator": {"next_index": 0}}
+
+
+def without_optimizer(state, progress):
+    return replace(state, opt_state=tiny.make_state(RUNS).opt_state), progress
+
+
+@pytest.mark.parametrize("forget", [nothing, without_key, without_iterator, without_optimizer])
+def test_a_resume_that_leaves_something_out_ends_differently(whole, tmp_path, forget):
+    """Negative controls: the comparison of bits notices each of them (and not the honest round trip)."""
+    stage = tiny.make_stage(tmp_path, save_every_s=1e9)
+    with pytest.raises(Interrupted):
+        train(replace(stage, report=at_epoch(2, send(signal.SIGTERM))))
+    fingerprint = f"{stage.fingerprint}-{index_blocks(RUNS, SCHEDULE).fingerprint()}"
+    checkpoints = Checkpoints(stage.folder / "state", fingerprint)
+    number, state, progress = checkpoints.load(tiny.make_state(RUNS))
+    checkpoints.save(number, *forget(jax.tree.map(jnp.asarray, state), progress))
+    trained = train(stage)
+    assert tiny.leaves_equal(outcome(trained), whole[0]) == (forget is nothing)
+
+
+@pytest.mark.parametrize(
+    ("runs", "schedule"),
+    [
+        ([replace(RUNS[0], train=np.arange(1, 16)), *RUNS[1:]], SCHEDULE),
+        ([replace(RUNS[0], seed=7), *RUNS[1:]], SCHEDULE),
+        (RUNS, replace(SCHEDULE, batch_size=5)),
+    ],
+    ids=["rows", "seed", "batch size"],
+)
+def test_a_checkpoint_of_another_stream_is_refused(tmp_path, runs, schedule):
+    stage = tiny.make_stage(tmp_path)
+    with pytest.raises(Interrupted):
+        train(replace(stage, report=at_epoch(2, send(signal.SIGTERM))))
+    with pytest.raises(CheckpointError, match="another configuration, corpus or index stream"):
+        train(stage, runs, schedule)
+
+
+def test_a_signal_while_it_is_decided_whether_to_save_is_not_lost(whole, tmp_path, monkeypatch):
+    """It comes just after the loop has found no request: the next call answers it, and what it says was saved is."""
+    clock, sent = loop.time.monotonic, []
+
+    def monotonic():
+        if len(sent) == 1:  # the first question is when training starts
+            send(signal.SIGTERM)()
+        sent.append(True)
+        return clock()
+
+    monkeypatch.setattr(loop.time, "monotonic", monotonic)
+    stage = tiny.make_stage(tmp_path, save_every_s=1e9)
+    with pytest.raises(Interrupted, match="saved after epoch 4"):
+        train(stage)
+    assert [path.name for path in (stage.folder / "state").iterdir()] == ["000004"]
+    assert tiny.leaves_equal(outcome(train(stage)), whole[0])
+
+
+def test_a_second_interrupt_stops_at_once_and_handlers_come_back():
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    with stop_requests() as requests:
+        send(signal.SIGINT)()
+        assert requests == [signal.SIGINT]
+        with pytest.raises(KeyboardInterrupt):
+            send(signal.SIGINT)()
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_outside_the_main_thread_signals_are_left_alone():
+    seen = []
+
+    def work():
+        with stop_requests() as requests:
+            seen.append(list(requests))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [[]]
+
+
+def test_non_finite_losses_in_a_row_stop_the_training(tmp_path):
+    """Run 1 never gets a finite batch: six refusals in the first call, four are allowed."""
+    broken = replace(RUNS[1], shift_C=np.full(tiny.C, np.nan, np.float32))
+    stage = tiny.make_stage(tmp_path)
+    with pytest.raises(DivergedError, match=r"emotion1.*gave 6 non-finite.*lower --learning-rate") as caught:
+        train(stage, [RUNS[0], broken, RUNS[2]])
+    assert caught.value.exit_code == 1
+    rows = stage.history.read()
+    assert {row["loss"] for row in rows if row["emotion"] == "emotion1"} == {None}
+    assert all(row["loss"] is not None for row in rows if row["emotion"] != "emotion1")
+
+
+def test_stacks_of_equal_shapes_are_compiled_once(whole, tmp_path):
+    """All trainings of this file, and one of other rows, seeds and numbers, share one trace of the loss."""
+    n_traces = len(TRACES)
+    assert n_traces > 0
+    others = [replace(run, seed=5, beta=2.0, learning_rate=1e-4, train=run.train + 20) for run in RUNS]
+    trained = train(tiny.make_stage(tmp_path), others)
+    assert len(TRACES) == n_traces
+    assert not tiny.leaves_equal(trained.params, whole[0][0])

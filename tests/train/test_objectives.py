@@ -1,0 +1,91 @@
+"""What is minimised, against float64, and the augmentations of pictures."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from serjax.train.objectives import PictureAugmentation, fold_each
+from serjax.train.state import Batch, Hyper
+from tests.reference import vae as reference
+from tests.train import tiny
+
+RNG = np.random.default_rng(0)
+B, BETA = 5, 0.7
+MASK_BT = (np.arange(tiny.T)[None, :] < np.array([12, 5, 9, 12, 0])[:, None]).astype(np.float32)
+X_BTC = (RNG.normal(size=(B, tiny.T, tiny.C)) * MASK_BT[..., None]).astype(np.float32)
+BATCH = Batch(jnp.asarray(X_BTC), jnp.asarray(MASK_BT), jnp.ones(B))
+HYPER = Hyper(jnp.array(0.1), jnp.array(BETA), jnp.array(1))
+KEY_B = jax.random.split(jax.random.key(0), B)
+PLAIN = PictureAugmentation(roll_frames=0, noise=0.0)
+
+
+def make_params(objective):
+    return reference.random_params(jax.eval_shape(objective.init, jax.random.key(0)), seed=0)
+
+
+def test_vae_losses_equal_float64():
+    objective = replace(tiny.OBJECTIVE, augmentation=PLAIN)
+    params = make_params(objective)
+    loss_B, parts = jax.jit(objective.loss)(params, BATCH, KEY_B, HYPER)
+    validation_B = jax.jit(objective.validation_loss)(params, BATCH, HYPER)
+    noise_BZ = np.stack([jax.random.normal(key, (8,)) for key in fold_each(KEY_B, 2)])
+    for value_B, noise in ((loss_B, noise_BZ), (validation_B, 0 * noise_BZ)):
+        output, mean, logvar = reference.vae(params, X_BTC, noise)
+        terms = list(zip(X_BTC, output, MASK_BT, mean, logvar, strict=True))[:4]
+        np.testing.assert_allclose(value_B[:4], [reference.vae_loss(*clip, BETA) for clip in terms], rtol=1e-5)
+    error_B = [
+        reference.squared_error(*clip).sum()
+        for clip in zip(X_BTC, reference.vae(params, X_BTC, noise_BZ)[0], MASK_BT, strict=True)
+    ]
+    np.testing.assert_allclose(parts["squared_error"][:4], error_B[:4] / (4 * MASK_BT[:4].sum(axis=1)), rtol=1e-5)
+    assert np.isfinite(loss_B).all()  # a clip without a valid frame too
+
+
+def test_autoencoder_losses_equal_float64():
+    objective = replace(tiny.AUTOENCODER, augmentation=PLAIN)
+    params = make_params(objective)
+    loss_B, parts = jax.jit(objective.loss)(params, BATCH, KEY_B, HYPER)
+    output = reference.autoencoder(params, X_BTC)
+    error_B = [reference.squared_error(*clip).sum() for clip in zip(X_BTC, output, MASK_BT, strict=True)]
+    expected_B = np.array(error_B) / np.maximum(4 * MASK_BT.sum(axis=1), 1)
+    np.testing.assert_allclose(parts["squared_error"], expected_B, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(loss_B, 0.5 * expected_B, rtol=1e-5, atol=1e-7)
+    np.testing.assert_array_equal(jax.jit(objective.validation_loss)(params, BATCH, HYPER), loss_B)
+
+
+def test_rolls_move_picture_and_mask_together_and_reach_every_amount():
+    many = jax.tree.map(lambda a: jnp.repeat(a[1:2], 200, axis=0), BATCH)
+    rolled = PictureAugmentation(roll_frames=3).roll(jax.random.split(jax.random.key(1), 200), many)
+    seen = set()
+    for x_TC, mask_T in zip(np.asarray(rolled.x_BTC), np.asarray(rolled.mask_BT), strict=True):
+        (amount,) = (s for s in range(-3, 4) if np.array_equal(np.roll(MASK_BT[1], s), mask_T))
+        np.testing.assert_array_equal(x_TC, np.roll(X_BTC[1], amount, axis=0))
+        seen.add(amount)
+    assert seen == set(range(-3, 4))
+
+
+def test_noise_is_seen_by_the_encoder_in_valid_frames_only():
+    seen_BTC = np.asarray(PictureAugmentation(noise=0.5).corrupt(KEY_B, BATCH))
+    difference = seen_BTC - X_BTC
+    np.testing.assert_array_equal(difference[MASK_BT == 0], 0)
+    assert difference[MASK_BT > 0].std() == pytest.approx(0.5, rel=0.15)  # 152 draws: 6 %
+    objective = replace(tiny.AUTOENCODER, augmentation=PictureAugmentation(roll_frames=0, noise=0.5))
+    params = make_params(objective)
+    error_B = jax.jit(objective.loss)(params, BATCH, KEY_B, HYPER)[1]["squared_error"]
+    output = reference.autoencoder(params, seen_BTC)
+    expected = reference.squared_error(X_BTC[0], output[0], MASK_BT[0]).sum() / (tiny.T * tiny.C)  # the target has none
+    np.testing.assert_allclose(error_B[0], expected, rtol=1e-5)
+
+
+def test_a_clip_is_augmented_by_its_key_alone():
+    """In another order, each clip with its own key: the same losses, moved."""
+    order = np.array([3, 0, 4, 1, 2])
+    params, loss = make_params(tiny.OBJECTIVE), jax.jit(tiny.OBJECTIVE.loss)
+    loss_B, _ = loss(params, BATCH, KEY_B, HYPER)
+    moved_B, _ = loss(params, jax.tree.map(lambda a: a[order], BATCH), KEY_B[order], HYPER)
+    np.testing.assert_allclose(moved_B, np.asarray(loss_B)[order], rtol=1e-5)
+    other_B, _ = loss(params, BATCH, jax.random.split(jax.random.key(9), B), HYPER)
+    assert not np.allclose(other_B[:4], loss_B[:4], rtol=1e-3)
