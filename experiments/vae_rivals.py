@@ -1,0 +1,297 @@
+"""Rivals of the per-emotion VAEs: simple classifiers on the same MFCC pictures and the same folds.
+
+Question: does a VAE an emotion tell emotions apart better than what costs minutes: a PCA an emotion (a linear
+autoencoder), a Gaussian mixture an emotion, or logistic regression?
+
+    python experiments/vae_rivals.py --corpus ravdess --root ../shared/corpora/ravdess_speech \
+        --protocol speaker-6fold --run runs/vae --out runs/rivals --results experiments/results/vae_rivals.md
+
+Each fold chooses a rival's setting by UAR on its own validation speakers, then (`--refit`) fits it again on train +
+validation, as `serjax.experiments.vae_mfcc` does; `pca-5` is fixed and chooses nothing. Without arguments it runs on
+the synthetic corpus. Figures: experiments/results/vae_rivals.md.
+"""
+
+import shlex
+import sys
+import time
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from serjax.data.features import default_cache_dir
+from serjax.evaluate.generative import classify, log_odds
+from serjax.evaluate.metrics import confusion, uar
+from serjax.evaluate.predictions import Predictions, concatenate, read_predictions, write_predictions
+from serjax.evaluate.statistics import Comparison
+from serjax.evaluate.summary import compare, summarise
+from serjax.experiments.command import run_command
+from serjax.experiments.config import ConfigError, Data, Features, fingerprint
+from serjax.experiments.display import Progresses, progresses
+from serjax.experiments.problem import Cell, Problem, load_problem
+from serjax.experiments.results_page import Page, Row, adjust, print_page, read_result, rows_of_run, write_page
+from serjax.experiments.run_folder import RunFolder, open_run_folder, provenance
+from serjax.models.classical import Logistic, MixturePerClass, PcaPerClass, Recipe, fit, one_thread
+from serjax.train.record import write_json
+from serjax.train.runs import fit_normaliser
+
+METRICS, PREDICTIONS = "metrics.json", "predictions.csv"
+
+
+@dataclass(frozen=True)
+class Rival:
+    """A kind of classifier and the settings it may choose from, the simplest first."""
+
+    name: str
+    about: str
+    recipes: tuple[Recipe, ...]
+
+
+RIVALS = (
+    Rival("pca", "PCA an emotion", tuple(PcaPerClass(n) for n in (2, 5, 10, 20, 40))),
+    Rival("pca-5", "PCA an emotion, 5 components, fixed", (PcaPerClass(5),)),
+    Rival(
+        "mixture",
+        "Gaussian mixture an emotion, over frames",
+        (*(MixturePerClass(n, "diag") for n in (8, 16, 32)), *(MixturePerClass(n, "full") for n in (2, 4, 8))),
+    ),
+    Rival(
+        "logistic",
+        "logistic regression",
+        (*(Logistic(c, "moments") for c in (0.01, 0.1, 1.0)), *(Logistic(c, "picture") for c in (1e-5, 1e-4, 1e-3))),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """How a rival's setting is chosen."""
+
+    refit: bool = True
+    """Fit each fold again on train + validation speakers with what validation chose."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """What it is compared with and where results go; not part of the configuration's fingerprint."""
+
+    run: Path | None = None
+    """Run folder of the same corpus, protocol and features (serjax.experiments.vae_mfcc) to test the rivals against."""
+    results: Path | None = None
+    """Write the results page here too: NAME.md, with NAME.json and NAME.png beside it."""
+    out: Path | None = None
+    """Run folder; default: runs/vae_rivals-CORPUS-HASH. Rivals that it holds already are not fitted again."""
+    cache: Path | None = None
+    """Folder of computed features; default: $SERJAX_CACHE, else the user's cache folder."""
+    quiet: bool = False
+    """No progress, only the result."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """Every field of every section is a flag."""
+
+    data: Data = field(default_factory=Data)
+    features: Features = field(default_factory=Features)
+    selection: Selection = field(default_factory=Selection)
+    output: Output = field(default_factory=Output)
+
+
+def run(config: Config) -> None:
+    """Fit the rivals that the run folder lacks, then write and print the results page."""
+    output, sections = config.output, (config.data, config.features, config.selection)
+    if output.results is not None and output.results.suffix != ".md":
+        raise ConfigError(f"--results {output.results}: expected the name of a Markdown file, NAME.md.")
+    if output.run is not None:
+        read_result(output.run / METRICS)  # tell before minutes of fitting that it is not there
+    mark = fingerprint(f"vae_rivals {RIVALS!r}", sections)
+    out = output.out or Path("runs") / f"vae_rivals-{config.data.corpus}-{mark[:8]}"
+    with open_run_folder(out, "vae_rivals", mark) as folder:
+        missing = [rival for rival in RIVALS if not (folder.path / rival.name / METRICS).exists()]
+        if missing:
+            with progresses(output.quiet) as shown, one_thread():
+                fit_rivals(config, folder, missing, shown)
+        page = results_page(folder, output.run)
+        for path in filter(None, (folder.path / "results.md", output.results)):
+            write_page(page, path)
+        print_page(page)
+        print(f"Written to {folder.path}.")
+
+
+def fit_rivals(config: Config, folder: RunFolder, rivals: list[Rival], shown: Progresses) -> None:
+    """Fit, test and write each of `rivals` into a folder of its own."""
+    cache = config.output.cache or default_cache_dir()
+    problem = load_problem(config.data, config.features, cache, shown.counter("features"))
+    folder.claim((config.data, config.features, config.selection))
+    for rival in rivals:
+        started_s = time.monotonic()
+        predictions, chosen = judge(problem, rival, config.selection.refit, shown)
+        place = folder.path / rival.name
+        place.mkdir(exist_ok=True)
+        write_predictions(predictions, place / PREDICTIONS)
+        seconds = round(time.monotonic() - started_s, 1)
+        write_json(place / METRICS, metrics(config, problem, rival, predictions, chosen, seconds))
+
+
+def judge(problem: Problem, rival: Rival, refit: bool, shown: Progresses) -> tuple[Predictions, dict[str, str]]:
+    """Return a rival's test predictions in all cells, and what each cell chose (`seed/fold`)."""
+    parts, chosen = [], {}
+    for n, cell in enumerate(problem.cells):
+        recipe = choose(problem, cell, rival.recipes)
+        fold = cell.fold
+        train = np.sort(np.concatenate([fold.train, fold.validation])) if refit else fold.train
+        parts.append(_predictions(problem, cell, scores(problem, recipe, train, fold.test, cell.seed)))
+        if len(rival.recipes) > 1:
+            chosen[f"{cell.seed}/{fold.name}"] = str(recipe)
+        shown.update(rival.name, n + 1, len(problem.cells))
+    return concatenate(parts), chosen
+
+
+def choose(problem: Problem, cell: Cell, recipes: tuple[Recipe, ...]) -> Recipe:
+    """Return the recipe that, fitted to the cell's training rows, has the highest UAR on its validation rows.
+
+    The first of equals; test rows are not looked at.
+    """
+    if len(recipes) == 1:
+        return recipes[0]
+    rows, n_classes = cell.fold.validation, len(problem.labels)
+    predicted = [classify(scores(problem, recipe, cell.fold.train, rows, cell.seed)) for recipe in recipes]
+    reached = [uar(confusion(problem.truth_N[rows], prediction_V, n_classes)) for prediction_V in predicted]
+    return recipes[int(np.argmax(reached))]
+
+
+def scores(
+    problem: Problem, recipe: Recipe, train: Int[np.ndarray, " n"], rows: Int[np.ndarray, " m"], seed: int
+) -> Float[np.ndarray, "m K"]:
+    """Return the scores of `rows` under a recipe; it and the normaliser are fitted to the rows `train` alone."""
+    shift_C, scale_C = fit_normaliser(problem.x_NTC, problem.mask_NT, train)
+
+    def pictures(rows: Int[np.ndarray, " r"]) -> Float[np.ndarray, "r T C"]:
+        return (problem.x_NTC[rows] - shift_C) / scale_C * problem.mask_NT[rows][..., None]
+
+    mask_NT = problem.mask_NT > 0
+    scorer = fit(recipe, pictures(train), mask_NT[train], problem.truth_N[train], len(problem.labels), seed)
+    return scorer(pictures(rows), mask_NT[rows])
+
+
+def metrics(
+    config: Config,
+    problem: Problem,
+    rival: Rival,
+    predictions: Predictions,
+    chosen: dict[str, str],
+    seconds: float,
+) -> dict[str, object]:
+    """Return the `metrics.json` of one rival."""
+    made = provenance()
+    versions = {**dict(made["versions"]), "scikit-learn": metadata.version("scikit-learn")}  # type: ignore[call-overload]
+    return {
+        "experiment": f"vae_rivals/{rival.name}",
+        "corpus": problem.corpus.name,
+        "corpus_notes": list(problem.corpus.notes),
+        "protocol": problem.protocol,
+        "speakers_shared": problem.speakers_shared,
+        "refit": config.selection.refit,
+        "labels": list(problem.labels),
+        "title": problem.title,
+        **summarise(predictions, problem.speakers_shared),
+        "chosen": chosen,
+        "settings": [str(recipe) for recipe in rival.recipes],
+        "seconds": seconds,
+        **made,
+        "command": _command(),
+        "versions": versions,
+    }
+
+
+def results_page(folder: RunFolder, run: Path | None) -> Page:
+    """Return the page: the rows of `run` by score, if given, then the rivals, each tested against what `run` chose."""
+    found = {rival.name: read_result(folder.path / rival.name / METRICS) for rival in RIVALS}
+    first = found[RIVALS[0].name]
+    rows: tuple[Row, ...] = ()
+    if run is not None:
+        check_same_problem(run, folder, first)
+        rows = rows_of_run(run)
+    for rival in RIVALS:
+        test = None if run is None else _test(run, folder.path / rival.name)
+        rows += (Row.of(rival.name, rival.about, found[rival.name], found[rival.name]["chosen"], test),)
+    return Page(
+        title=f"Rivals of the per-emotion VAEs · {first['title']}",
+        about=_about(first),
+        rows=adjust(rows),
+        n_classes=len(first["labels"]),
+        reference=None if run is None else rows[0].name,
+        made=_made(found, run),
+    )
+
+
+def check_same_problem(run: Path, folder: RunFolder, rival: dict) -> None:
+    """Raise ConfigError unless a run is finished and has the rivals' corpus, protocol, features and refitting."""
+    theirs, ours = read_result(run / METRICS), rival
+    for name in ("corpus", "protocol", "refit"):
+        if theirs[name] != ours[name]:
+            raise ConfigError(f"--run {run} has {name} {theirs[name]}, the rivals have {ours[name]}: give the same.")
+    theirs, ours = read_result(run / "config.json")["config"], read_result(folder.path / "config.json")["config"]
+    for section, name in [("data", "offset"), ("data", "duration"), *(("features", name) for name in ours["features"])]:
+        if theirs[section][name] != ours[section][name]:
+            raise ConfigError(
+                f"--run {run} has --{name.replace('_', '-')} {theirs[section][name]}, the rivals have "
+                f"{ours[section][name]}: they compare on the same features only."
+            )
+
+
+def _test(run: Path, rival: Path) -> Comparison:
+    return compare(read_predictions(run / PREDICTIONS), read_predictions(rival / PREDICTIONS))
+
+
+def _about(rival: dict) -> str:
+    fitted = "fitted again on train + validation" if rival["refit"] else "fitted on train"
+    shared = " **Test speakers occur in training.**" if rival["speakers_shared"] else ""
+    return (
+        f"Corpus {rival['corpus']}, protocol {rival['protocol']}, {len(rival['labels'])} emotions.{shared} All rows "
+        "use the same MFCC pictures, folds and normaliser rule (mean and standard deviation of each coefficient over "
+        "training rows). Where a row chooses (table below), each fold does so by UAR on its own validation rows; "
+        f"models are {fitted}. A VAE keeps its best validation epoch; the rest of its recipe "
+        "is the same in all folds. Intervals: "
+        "bootstrap over speakers, 2 000 resamples. p: all predictions of a speaker swapped together, 10 000 "
+        "permutations; Holm over the rivals."
+    )
+
+
+def _made(found: dict[str, dict], run: Path | None) -> dict[str, str]:
+    first = found[RIVALS[0].name]
+    made = {
+        "command": f"`{_command()}`",
+        "rivals": "; ".join(f"{n} {f['seconds'] / 60:.1f} min" for n, f in found.items()) + f" ({first['machine']})",
+        "settings": "; ".join(f"{n}: {' / '.join(f['settings'])}" for n, f in found.items()),
+        "versions": ", ".join(f"{n} {first['versions'][n]}" for n in ("python", "scikit-learn", "numpy", "serjax")),
+        "git": str(first["git"]),
+    }
+    if run is not None:
+        theirs = read_result(run / METRICS)
+        made["compared run"] = f"`{theirs['command']}`, {theirs['seconds'] / 60:.1f} min, git {theirs['git']}"
+    return made | {f"corpus note {n}": note for n, note in enumerate(first["corpus_notes"], 1)}
+
+
+def _predictions(problem: Problem, cell: Cell, scores_NK: Float[np.ndarray, "n K"]) -> Predictions:
+    clips = [problem.corpus.utterances[n] for n in cell.fold.test]
+    return Predictions(
+        utterance=tuple(clip.path for clip in clips),
+        speaker=tuple(clip.speaker for clip in clips),
+        fold=(cell.fold.name,) * len(clips),
+        seed=np.full(len(clips), cell.seed),
+        truth=problem.truth_N[cell.fold.test].astype(np.int64),
+        prediction=classify(scores_NK),
+        scores_NK=log_odds(scores_NK),
+        labels=problem.labels,
+    )
+
+
+def _command() -> str:
+    return f"python experiments/vae_rivals.py {shlex.join(sys.argv[1:])}".strip()
+
+
+if __name__ == "__main__":
+    run_command(Config, run, __doc__)
