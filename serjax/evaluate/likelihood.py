@@ -99,33 +99,50 @@ def sample_posterior(
 
 
 @dataclass(frozen=True)
+class Residual:
+    """What VAEs leave unexplained of their training clips; those of a fold merge by `+`."""
+
+    squared_error: float
+    n_elements: float
+
+    def __add__(self, other: "Residual") -> "Residual":
+        return Residual(self.squared_error + other.squared_error, self.n_elements + other.n_elements)
+
+    @property
+    def variance(self) -> float:
+        """Return `s² = Σ E_q‖x − dec(z)‖² / Σ n`, which maximises the clips' ELBO in s² (Rybkin et al. 2021, σ-VAE)."""
+        return self.squared_error / self.n_elements
+
+
+def residual(
+    samples: PosteriorSamples, n_elements_M: Float[np.ndarray, " M"], is_training_M: Bool[np.ndarray, " M"]
+) -> Residual:
+    """Return the residual of the training clips under their own VAE, the expectation over the K samples."""
+    squared_M = np.asarray(samples.squared_error_MK, np.float64).mean(axis=1)
+    n_elements_M = np.asarray(n_elements_M, np.float64)
+    return Residual(float(squared_M[is_training_M].sum()), float(n_elements_M[is_training_M].sum()))
+
+
+@dataclass(frozen=True)
 class Bounds:
-    """Log-likelihood bounds of `M` clips in nats under one VAE whose noise variance is `variance`."""
+    """Log-likelihood bounds of `M` clips in nats under one VAE."""
 
     elbo_M: Float[np.ndarray, " M"]
     iwae_M: Float[np.ndarray, " M"]
-    variance: float
 
 
-def bounds(
-    samples: PosteriorSamples, n_elements_M: Float[np.ndarray, " M"], is_training_M: Bool[np.ndarray, " M"]
-) -> Bounds:
-    """Return ELBO and importance-weighted bound of each clip, at the variance learned on the training clips.
+def bounds(samples: PosteriorSamples, n_elements_M: Float[np.ndarray, " M"], variance: float) -> Bounds:
+    """Return ELBO and importance-weighted bound of each clip at noise variance s² = `variance`.
 
-    `s² = Σ E_q‖x − dec(z)‖² / Σ n` over training clips maximises their ELBO in s² (Rybkin et al. 2021,
-    σ-VAE). `ELBO = E_q log N(x; dec(z), s²I) − KL`, the expectation over the K samples;
+    `ELBO = E_q log N(x; dec(z), s²I) − KL`, the expectation over the K samples;
     `IWAE = log (1/K) Σ_k p(x|z_k) p(z_k) / q(z_k|x)` (Burda et al. 2016, arXiv 1509.00519); KL weight 1 in
     both.
     """
     squared_MK, n_elements_M = (np.asarray(a, np.float64) for a in (samples.squared_error_MK, n_elements_M))
-    train = np.flatnonzero(is_training_M)
-    variance = float(squared_MK[train].mean(axis=1).sum() / n_elements_M[train].sum())
     loglik_MK = -0.5 * (squared_MK / variance + (n_elements_M * math.log(2 * math.pi * variance))[:, None])
     log_weight_MK = loglik_MK + np.asarray(samples.log_ratio_MK, np.float64)
     return Bounds(
-        elbo_M=loglik_MK.mean(axis=1) - np.asarray(samples.kl_M, np.float64),
-        iwae_M=log_mean_exp(log_weight_MK),
-        variance=variance,
+        elbo_M=loglik_MK.mean(axis=1) - np.asarray(samples.kl_M, np.float64), iwae_M=log_mean_exp(log_weight_MK)
     )
 
 

@@ -5,6 +5,7 @@ validation speakers) → and with `--refit` both again on train + validation for
 """
 
 import functools
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from serjax.evaluate.likelihood import PosteriorSamples, bounds, reconstruct, sample_posterior, utterance_ids
+from serjax.evaluate.likelihood import PosteriorSamples, bounds, reconstruct, residual, sample_posterior, utterance_ids
 from serjax.experiments.config import Model, Training
 from serjax.experiments.problem import Problem, emotion_runs, pooled_runs
 from serjax.models.autoencoder import Autoencoder
@@ -76,7 +77,7 @@ class Trainer:
             batch_size=self.training.batch_size,
             steps=-(-longest // self.training.batch_size),
             epochs=epochs,
-            warmup_epochs=min(self.training.warmup_epochs, epochs - 1),
+            warmup_steps=self.training.warmup_steps,
             clip_norm=self.training.clip_norm,
             epochs_per_call=min(EPOCHS_PER_CALL, epochs),
             max_rejected=self.training.max_rejected,
@@ -129,7 +130,7 @@ class Explained:
     squared_RNC: Float[np.ndarray, "R N C"]
     elbo_RN: Float[np.ndarray, "R N"] | None
     iwae_RN: Float[np.ndarray, "R N"] | None
-    variance_R: Float[np.ndarray, " R"] | None
+    variance_c: Float[np.ndarray, " c"] | None
 
 
 def explain(
@@ -174,19 +175,32 @@ def _bounds(
     models: Models,
     samples: PosteriorSamples,
     asked: list[Int[np.ndarray, "_"]],
-) -> tuple[Float[np.ndarray, "R N"], Float[np.ndarray, "R N"], Float[np.ndarray, " R"]]:
-    """Return ELBO, IWAE and learned variance of every run, NaN where a run was not asked for a clip."""
-    n_elements_N = valid_elements(problem)
+) -> tuple[Float[np.ndarray, "R N"], Float[np.ndarray, "R N"], Float[np.ndarray, " c"]]:
+    """Return ELBO and IWAE of every run (NaN where it was not asked for a clip), and the variance of every cell.
+
+    One variance a cell, learned on its training clips under their own models: with a variance of its own, a model
+    whose emotion is hard to explain gets a wide one and wins clips by it.
+    """
+    n_elements_N, n_classes = valid_elements(problem), len(problem.labels)
+    own = [_own(samples, r, len(rows)) for r, rows in enumerate(asked)]
+    is_training = [np.arange(len(rows)) < len(run.train) for rows, run in zip(asked, models.runs, strict=True)]
+    residuals = [
+        residual(o, n_elements_N[rows], training) for o, rows, training in zip(own, asked, is_training, strict=True)
+    ]
     elbo_RN = np.full((len(models.runs), len(n_elements_N)), np.nan)
-    iwae_RN, variance_R = elbo_RN.copy(), np.zeros(len(asked))
-    for r, rows in enumerate(asked):
-        own = PosteriorSamples(
-            samples.squared_error_MK[r, : len(rows)], samples.log_ratio_MK[r, : len(rows)], samples.kl_M[r, : len(rows)]
-        )
-        is_training = np.arange(len(rows)) < len(models.runs[r].train)
-        bound = bounds(own, n_elements_N[rows], is_training)
-        elbo_RN[r, rows], iwae_RN[r, rows], variance_R[r] = bound.elbo_M, bound.iwae_M, bound.variance
-    return elbo_RN, iwae_RN, variance_R
+    iwae_RN, variance_c = elbo_RN.copy(), np.zeros(len(problem.cells))
+    for c in range(len(problem.cells)):
+        runs = range(c * n_classes, (c + 1) * n_classes)
+        variance_c[c] = functools.reduce(operator.add, [residuals[r] for r in runs]).variance
+        for r in runs:
+            bound = bounds(own[r], n_elements_N[asked[r]], variance_c[c])
+            elbo_RN[r, asked[r]], iwae_RN[r, asked[r]] = bound.elbo_M, bound.iwae_M
+    return elbo_RN, iwae_RN, variance_c
+
+
+def _own(samples: PosteriorSamples, run: int, n: int) -> PosteriorSamples:
+    """Return one run's samples, without the padding."""
+    return PosteriorSamples(samples.squared_error_MK[run, :n], samples.log_ratio_MK[run, :n], samples.kl_M[run, :n])
 
 
 def valid_elements(problem: Problem) -> Float[np.ndarray, " N"]:

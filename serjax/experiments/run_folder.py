@@ -100,7 +100,7 @@ def open_run_folder(path: Path, experiment: str, fingerprint: str) -> Iterator[R
 
 def provenance() -> dict[str, object]:
     """Return what a result must name to be run again: command, versions, machine, git commit."""
-    command = f"python -m {_module()} {shlex.join(sys.argv[1:])}".strip()
+    command = shlex.join(["python", *_program(), *sys.argv[1:]])
     return {
         "command": command,
         "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}},
@@ -109,9 +109,13 @@ def provenance() -> dict[str, object]:
     }
 
 
-def _module() -> str:
+def _program() -> list[str]:
+    """Return how the program was called: a module by name, a script by its place in the working folder."""
     spec = getattr(sys.modules["__main__"], "__spec__", None)
-    return spec.name if spec is not None else Path(sys.argv[0]).stem
+    if spec is not None:
+        return ["-m", spec.name]
+    script = Path(sys.argv[0]).resolve()
+    return [script.relative_to(Path.cwd()).as_posix() if script.is_relative_to(Path.cwd()) else script.name]
 
 
 def _check(path: Path, fingerprint: str) -> None:

@@ -182,7 +182,7 @@ def metrics_content(
         "scores": by_score,
         "chosen_scores": verdict.chosen,
         "chosen_epochs": _by_run(selected, selected.trained.epoch_R.tolist()),
-        "noise_variance": None if final.variance_R is None else _by_run(selected, final.variance_R.tolist()),
+        "noise_variance": _by_cell(problem, final.variance_c),
         "n_parameters": int(n_parameters),
         "n_models": len(selected.runs),
         "seconds": folder.seconds,
@@ -252,3 +252,9 @@ def print_published(study: Study, where: str, reconstruction: dict) -> None:
 
 def _by_run(models: Models, values: list) -> dict[str, object]:
     return {f"{r.seed}/{r.fold}/{r.emotion}": value for r, value in zip(models.runs, values, strict=True)}
+
+
+def _by_cell(problem: Problem, values_c: np.ndarray | None) -> dict[str, float] | None:
+    if values_c is None:
+        return None
+    return {f"{cell.seed}/{cell.fold.name}": float(v) for cell, v in zip(problem.cells, values_c, strict=True)}

@@ -48,7 +48,7 @@ class Schedule:
     batch_size: int
     steps: int
     epochs: int
-    warmup_epochs: int
+    warmup_steps: int
     clip_norm: float
     epochs_per_call: int
     max_rejected: int
@@ -120,8 +120,7 @@ def compile_training(
     objective: Objective, schedule: Schedule, layout: Layout
 ) -> tuple[optax.GradientTransformation, Callable]:
     """Return the optimiser and the compiled stack of epochs; the same objects for the same arguments."""
-    n_steps, n_warmup = schedule.epochs * schedule.steps, schedule.warmup_epochs * schedule.steps
-    optimizer = make_optimizer(n_steps, n_warmup, schedule.clip_norm)
+    optimizer = make_optimizer(schedule.epochs * schedule.steps, schedule.warmup_steps, schedule.clip_norm)
     return optimizer, layout.train(make_train_epochs(objective, make_train_step(objective, optimizer)))
 
 

@@ -101,6 +101,12 @@ def test_blocks_that_do_not_divide_the_corpus_change_nothing(monkeypatch):
         np.testing.assert_allclose(sums, np.asarray(DATASET.x_NTC[:, 0]).sum(axis=1), rtol=1e-5)
 
 
+def learned_bounds(samples, n_elements_N, is_training_N):
+    """Return the bounds at the variance that these training clips teach, and the variance."""
+    variance = likelihood.residual(samples, n_elements_N, is_training_N).variance
+    return likelihood.bounds(samples, n_elements_N, variance), variance
+
+
 class LinearGaussian:
     """`z ~ N(0, I)`, `x = W z + b + s·noise` with orthogonal columns in W: posterior and likelihood are known."""
 
@@ -137,15 +143,15 @@ class LinearGaussian:
     def bounds(self, params, n_samples):
         args = (self.inputs, self.dataset, jnp.arange(self.n), self.ids, n_samples)
         samples = sample(self.model, params, *args)
-        return likelihood.bounds(samples, np.full(self.n, 6.0), np.ones(self.n, bool))
+        return learned_bounds(samples, np.full(self.n, 6.0), np.ones(self.n, bool))
 
 
 def test_with_the_exact_posterior_the_bounds_are_the_likelihood():
     """Learning s² and the posterior in turn is EM: at its end every importance weight is p(x), for any K."""
     world, variance = LinearGaussian(), 0.4
     for _ in range(30):
-        found = world.bounds(world.params(variance), 16)
-        variance, moved = found.variance, abs(found.variance - variance)
+        found, learned = world.bounds(world.params(variance), 16)
+        variance, moved = learned, abs(learned - variance)
     assert moved < 1e-6
     np.testing.assert_allclose(variance, 0.25, atol=0.03)  # what the clips were made with
     exact = world.loglik(variance)
@@ -158,8 +164,8 @@ def test_elbo_below_iwae_below_likelihood_and_iwae_grows():
     world = LinearGaussian()
     params, means = world.params(0.25, wrong_mean=0.5, wrong_scale=1.5), []
     for n_samples in (1, 4, 256):
-        found = world.bounds(params, n_samples)
-        exact = world.loglik(found.variance)
+        found, variance = world.bounds(params, n_samples)
+        exact = world.loglik(variance)
         means.append([found.elbo_M.mean() - exact.mean(), found.iwae_M.mean() - exact.mean()])
     (elbo_1, iwae_1), (elbo_4, iwae_4), (elbo_256, iwae_256) = means
     gap = -elbo_256
@@ -173,29 +179,35 @@ def test_elbo_below_iwae_below_likelihood_and_iwae_grows():
 def test_the_learned_variance_maximises_the_training_elbo():
     samples = jax.device_get(sample(MODEL, PARAMS, INPUTS, DATASET, jnp.arange(N), IDS, K))
     n_elements_N, train = MASK_NT.sum(axis=1, dtype=np.float64) * C, np.arange(N) < 25
-    found = likelihood.bounds(samples, n_elements_N, train)
+    found, learned = learned_bounds(samples, n_elements_N, train)
 
     def elbo(variance):
         squared_N = np.asarray(samples.squared_error_MK, np.float64).mean(axis=1)
         loglik_N = -0.5 * (squared_N / variance + n_elements_N * math.log(2 * math.pi * variance))
         return (loglik_N - samples.kl_M)[train].sum()
 
-    np.testing.assert_allclose(found.elbo_M[train].sum(), elbo(found.variance), rtol=1e-9)
-    h = 1e-4 * found.variance
-    slope = (elbo(found.variance + h) - elbo(found.variance - h)) / (2 * h)
-    curvature = n_elements_N[train].sum() / (2 * found.variance**2)
-    assert abs(slope) < 1e-6 * curvature * found.variance
-    assert elbo(found.variance) > max(elbo(0.99 * found.variance), elbo(1.01 * found.variance))
+    np.testing.assert_allclose(found.elbo_M[train].sum(), elbo(learned), rtol=1e-9)
+    h = 1e-4 * learned
+    slope = (elbo(learned + h) - elbo(learned - h)) / (2 * h)
+    curvature = n_elements_N[train].sum() / (2 * learned**2)
+    assert abs(slope) < 1e-6 * curvature * learned
+    assert elbo(learned) > max(elbo(0.99 * learned), elbo(1.01 * learned))
 
 
 def test_only_training_clips_teach_the_variance():
     samples = jax.device_get(sample(MODEL, PARAMS, INPUTS, DATASET, jnp.arange(N), IDS, K))
     n_elements_N, train = MASK_NT.sum(axis=1, dtype=np.float64) * C, np.arange(N) < 25
     worse = replace(samples, squared_error_MK=samples.squared_error_MK * np.where(train, 1, 100)[:, None])
-    before, after = (likelihood.bounds(s, n_elements_N, train) for s in (samples, worse))
-    assert before.variance == after.variance
+    (before, variance), (after, variance_after) = (learned_bounds(s, n_elements_N, train) for s in (samples, worse))
+    assert variance == variance_after
     np.testing.assert_array_equal(before.iwae_M[train], after.iwae_M[train])
     assert (after.iwae_M[~train] < before.iwae_M[~train] - 100).all()
+
+
+def test_residuals_of_several_models_merge():
+    whole = likelihood.Residual(3.0, 10.0) + likelihood.Residual(5.0, 30.0)
+    assert whole == likelihood.Residual(8.0, 40.0)
+    assert whole.variance == 0.2
 
 
 def test_log_mean_exp_at_its_extremes():

@@ -22,7 +22,7 @@ N, T, C = 40, 12, 4
 AUGMENTATION = PictureAugmentation(roll_frames=2, noise=0.1)
 OBJECTIVE = VaeObjective(VAE(T, C, latent_dim=8, hidden=(16,)), AUGMENTATION)
 AUTOENCODER = AutoencoderObjective(Autoencoder(T, C, latent_dim=8, hidden=(16,)), AUGMENTATION)
-SCHEDULE = Schedule(batch_size=6, steps=3, epochs=5, warmup_epochs=1, clip_norm=1.0, epochs_per_call=2, max_rejected=4)
+SCHEDULE = Schedule(batch_size=6, steps=3, epochs=5, warmup_steps=3, clip_norm=1.0, epochs_per_call=2, max_rejected=4)
 
 
 def make_dataset() -> Dataset:
