@@ -69,7 +69,7 @@ RIVALS = (
 class Selection:
     """How a rival's setting is chosen."""
 
-    refit: bool = True
+    refit: bool = False
     """Fit each fold again on train + validation speakers with what validation chose."""
 
 

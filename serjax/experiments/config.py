@@ -88,7 +88,7 @@ class Model:
 class Training:
     """How every model is trained."""
 
-    epochs: int = 75
+    epochs: int = 50
     """Passes over an emotion's training clips; the best one on validation speakers is kept."""
     pretrain_epochs: int = 20
     """Passes over all emotions' training clips by one model a fold, from which each emotion's starts; 0: none."""
@@ -104,7 +104,7 @@ class Training:
     """Augmentation: training pictures are rolled in time by up to so many frames."""
     noise: float = 0.0
     """Augmentation: noise on what the encoder sees, in standard deviations of the features."""
-    refit: bool = True
+    refit: bool = False
     """Train each fold again on train + validation speakers, for the number of epochs that validation chose."""
     max_rejected: int = 20
     """Stop when a run gives so many non-finite losses or gradients in a row."""
@@ -133,11 +133,11 @@ class Machine:
     shard: Shard = "runs"
     """What is spread over the devices: the runs, or the batch of each run."""
     stacking: Stacking | Literal["auto"] = "auto"
-    """Runs of one device one after another (map) or in one batched program (vmap); auto: map on CPU."""
+    """Runs of one device one after another (map) or in one batched program (vmap); auto: vmap."""
     stack_size: int = 48
     """Models trained at a time; more need more memory."""
     save_every: float = 30.0
-    """Seconds between checkpoints."""
+    """Seconds between checkpoints at least; stacks that take long to save are saved less often."""
     cache: Path | None = None
     """Folder of computed features; default: $SERJAX_CACHE, else the user's cache folder."""
     quiet: bool = False

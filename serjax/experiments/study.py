@@ -58,7 +58,7 @@ def run_study(study: Study) -> None:
     with open_run_folder(study.out, study.experiment, study.fingerprint) as folder:
         if folder.read_json(METRICS) is None:
             with progresses(study.machine.quiet) as shown:
-                _compute(study, folder, Layout(tuple(devices), study.machine.shard, stacking(study, devices)), shown)
+                _compute(study, folder, Layout(tuple(devices), study.machine.shard, stacking(study)), shown)
         print_results(study, folder)
 
 
@@ -78,11 +78,12 @@ def check_flags(study: Study) -> None:
         check_positive(flag, value)
 
 
-def stacking(study: Study, devices: list[jax.Device]) -> Stacking:
-    """Return how the runs of one device are stacked: on CPU one after another is faster, see docs/performance.md."""
-    if study.machine.stacking != "auto":
-        return study.machine.stacking
-    return "map" if devices[0].platform == "cpu" else "vmap"
+def stacking(study: Study) -> Stacking:
+    """Return how the runs of one device are stacked: batched unless asked otherwise.
+
+    On 2 CPU cores, 16 dense VAEs (256 hidden, 128-d latent, batch 32): 4.2 ms a step and run batched, 5.2 ms mapped.
+    """
+    return "vmap" if study.machine.stacking == "auto" else study.machine.stacking
 
 
 def _compute(study: Study, folder: RunFolder, layout: Layout, shown: Progresses) -> None:

@@ -151,7 +151,7 @@ def _train_blocks(
     iterator = blocks.iterator()
     state = _restore(state, checkpoints, iterator, stage)
     shared, inputs, state = layout.put_shared(dataset), layout.put_runs(stack_inputs(runs)), layout.put_runs(state)
-    saved_at = time.monotonic()
+    saved_at, pause_s = time.monotonic(), stage.save_every_s
     with contextlib.closing(iterator), stop_requests() as requests:
         for rows in iterator:
             # Waiting for each call keeps devices that share cores from drifting apart until a collective times out.
@@ -163,10 +163,13 @@ def _train_blocks(
             _stop_if_diverged(layout.get_runs(state.rejected, len(runs)), runs, schedule)
             stage.report(epoch, _last_mean(metrics_RE["loss"]))
             stop = bool(requests)  # asked once: a signal during what follows is answered after the next call
-            if stop or time.monotonic() - saved_at > stage.save_every_s:
+            if stop or time.monotonic() - saved_at > pause_s:
+                started = time.monotonic()
                 progress = {"epoch": epoch, "iterator": iterator.get_state()}
                 checkpoints.save(epoch, layout.get_runs(state, len(runs)), progress)
                 saved_at = time.monotonic()
+                if pause_s:  # a large stack is saved less often: saving takes a twentieth of the time at most
+                    pause_s = max(stage.save_every_s, 20 * (saved_at - started))
             if stop:
                 raise Interrupted(requests[0], f"saved after epoch {epoch} of {schedule.epochs} ({stage.name})")
     return layout.get_runs(state, len(runs))
