@@ -199,7 +199,7 @@ def test_the_page_tests_every_rival_against_the_run(
     ("name", "change", "message"),
     [
         ("metrics.json", {"protocol": "loso"}, "protocol loso, the rivals have speaker-5fold"),
-        ("metrics.json", {"refit": False}, "refit False, the rivals have True"),
+        ("metrics.json", {"refit": True}, "refit True, the rivals have False"),
         ("config.json", {"config": {"features": {"n_mfcc": 13}}}, "--n-mfcc 13, the rivals have 20"),
         ("config.json", {"config": {"data": {"offset": 0.0}}}, "--offset 0.0, the rivals have 0.5"),
     ],
