@@ -115,7 +115,7 @@ def markdown(page: Page, picture: str) -> str:
     choosing = [row for row in page.rows if row.chosen]
     if choosing:
         folds = list(choosing[0].chosen)
-        chosen = [(row.name, *(row.chosen[fold] for fold in folds)) for row in choosing]
+        chosen = [(row.name, *(row.chosen.get(fold, "–") for fold in folds)) for row in choosing]
         parts += ["## Chosen on validation speakers (seed/fold)", _table(("classifier", *folds), chosen)]
     parts += ["## How it was made", "\n".join(f"- {name}: {text}" for name, text in page.made.items())]
     return "\n\n".join(parts) + "\n"
