@@ -11,8 +11,6 @@ validation, as `serjax.experiments.vae_mfcc` does; `pca-5` is fixed and chooses 
 the synthetic corpus. Figures: experiments/results/vae_rivals.md.
 """
 
-import shlex
-import sys
 import time
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -22,7 +20,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from serjax.data.features import default_cache_dir
-from serjax.evaluate.generative import classify, log_odds
+from serjax.evaluate.generative import classify
 from serjax.evaluate.metrics import confusion, uar
 from serjax.evaluate.predictions import Predictions, concatenate, read_predictions, write_predictions
 from serjax.evaluate.statistics import Comparison
@@ -33,6 +31,7 @@ from serjax.experiments.display import Progresses, progresses
 from serjax.experiments.problem import Cell, Problem, load_problem
 from serjax.experiments.results_page import Page, Row, adjust, print_page, read_result, rows_of_run, write_page
 from serjax.experiments.run_folder import RunFolder, open_run_folder, provenance
+from serjax.experiments.verdict import predict
 from serjax.models.classical import Logistic, MixturePerClass, PcaPerClass, Recipe, fit, one_thread
 from serjax.train.record import write_json
 from serjax.train.runs import fit_normaliser
@@ -142,7 +141,7 @@ def judge(problem: Problem, rival: Rival, refit: bool, shown: Progresses) -> tup
         recipe = choose(problem, cell, rival.recipes)
         fold = cell.fold
         train = np.sort(np.concatenate([fold.train, fold.validation])) if refit else fold.train
-        parts.append(_predictions(problem, cell, scores(problem, recipe, train, fold.test, cell.seed)))
+        parts.append(predict(problem, cell, scores(problem, recipe, train, fold.test, cell.seed)))
         if len(rival.recipes) > 1:
             chosen[f"{cell.seed}/{fold.name}"] = str(recipe)
         shown.update(rival.name, n + 1, len(problem.cells))
@@ -201,7 +200,6 @@ def metrics(
         "settings": [str(recipe) for recipe in rival.recipes],
         "seconds": seconds,
         **made,
-        "command": _command(),
         "versions": versions,
     }
 
@@ -263,7 +261,7 @@ def _about(rival: dict) -> str:
 def _made(found: dict[str, dict], run: Path | None) -> dict[str, str]:
     first = found[RIVALS[0].name]
     made = {
-        "command": f"`{_command()}`",
+        "command": f"`{provenance()['command']}`",
         "rivals": "; ".join(f"{n} {f['seconds'] / 60:.1f} min" for n, f in found.items()) + f" ({first['machine']})",
         "settings": "; ".join(f"{n}: {' / '.join(f['settings'])}" for n, f in found.items()),
         "versions": ", ".join(f"{n} {first['versions'][n]}" for n in ("python", "scikit-learn", "numpy", "serjax")),
@@ -273,24 +271,6 @@ def _made(found: dict[str, dict], run: Path | None) -> dict[str, str]:
         theirs = read_result(run / METRICS)
         made["compared run"] = f"`{theirs['command']}`, {theirs['seconds'] / 60:.1f} min, git {theirs['git']}"
     return made | {f"corpus note {n}": note for n, note in enumerate(first["corpus_notes"], 1)}
-
-
-def _predictions(problem: Problem, cell: Cell, scores_NK: Float[np.ndarray, "n K"]) -> Predictions:
-    clips = [problem.corpus.utterances[n] for n in cell.fold.test]
-    return Predictions(
-        utterance=tuple(clip.path for clip in clips),
-        speaker=tuple(clip.speaker for clip in clips),
-        fold=(cell.fold.name,) * len(clips),
-        seed=np.full(len(clips), cell.seed),
-        truth=problem.truth_N[cell.fold.test].astype(np.int64),
-        prediction=classify(scores_NK),
-        scores_NK=log_odds(scores_NK),
-        labels=problem.labels,
-    )
-
-
-def _command() -> str:
-    return f"python experiments/vae_rivals.py {shlex.join(sys.argv[1:])}".strip()
 
 
 if __name__ == "__main__":

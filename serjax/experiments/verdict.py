@@ -20,7 +20,7 @@ from serjax.evaluate.generative import (
 from serjax.evaluate.predictions import Predictions, concatenate
 from serjax.experiments.config import Score
 from serjax.experiments.generative import Explained, Models, mean_squared_error
-from serjax.experiments.problem import Problem
+from serjax.experiments.problem import Cell, Problem
 
 PARTS = ("train", "validation", "test")
 Matrices = dict[str, ReconstructionMatrix]
@@ -50,7 +50,7 @@ def judge(problem: Problem, models: Models, final: Explained, selecting: Explain
         chosen[f"{cell.seed}/{cell.fold.name}"] = best
         for name in known:
             test_NK = with_prior(name, scores(problem, final, c, cell.fold.test, name), prior_K)
-            predicted = _predict(problem, c, test_NK)
+            predicted = predict(problem, cell, test_NK)
             parts[name].append(predicted)
             if name == best:
                 parts["auto"].append(predicted)
@@ -108,8 +108,9 @@ def _runs(problem: Problem, cell: int) -> Int[np.ndarray, " K"]:
     return cell * len(problem.labels) + np.arange(len(problem.labels))
 
 
-def _predict(problem: Problem, cell: int, scores_NK: Float[np.ndarray, "n K"]) -> Predictions:
-    seed, fold = problem.cells[cell].seed, problem.cells[cell].fold
+def predict(problem: Problem, cell: Cell, scores_NK: Float[np.ndarray, "n K"]) -> Predictions:
+    """Return the predictions of a cell's test clips from their scores, higher = more likely, prior included."""
+    seed, fold = cell.seed, cell.fold
     clips = [problem.corpus.utterances[n] for n in fold.test]
     return Predictions(
         utterance=tuple(clip.path for clip in clips),
