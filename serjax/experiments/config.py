@@ -133,7 +133,7 @@ class Machine:
     shard: Shard = "runs"
     """What is spread over the devices: the runs, or the batch of each run."""
     stacking: Stacking | Literal["auto"] = "auto"
-    """Runs of one device one after another (map) or in one batched program (vmap); auto: vmap."""
+    """Runs of one device one after another (map) or in one batched program (vmap); auto: map on CPU."""
     stack_size: int = 48
     """Models trained at a time; more need more memory."""
     save_every: float = 30.0

@@ -101,8 +101,9 @@ class Layout:
             stacked = self._stack(train_epochs, (0, 0, 0, None))
             in_axes = (None, None, 0, None)
             return self._pmap(stacked, DATA_AXIS, in_axes, None, donate=(0,))
-        alone = jax.vmap(train_epochs, in_axes=(None, None, 0, None), out_axes=None, axis_name=DATA_AXIS)
-        stacked = self._stack(lambda state, inputs, rows, data: alone(state, inputs, rows[None], data), (0, 0, 0, None))
+        # A "data" axis of one that no array has: reducing over it costs nothing, batching over it cost 2.4 times.
+        alone = jax.vmap(train_epochs, in_axes=None, out_axes=None, axis_name=DATA_AXIS, axis_size=1)
+        stacked = self._stack(alone, (0, 0, 0, None))
         return self._pmap(stacked, RUNS_AXIS, (0, 0, 0, None), 0, donate=(0,))
 
     def evaluate(self, function: Callable) -> Callable:

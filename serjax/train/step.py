@@ -50,34 +50,36 @@ def make_optimizer(total_steps: int, warmup_steps: int, clip_norm: float) -> opt
 def make_train_step(objective: Objective, optimizer: optax.GradientTransformation) -> TrainStep:
     """Return `train_step(state, batch)`, to be called inside an axis named `"data"` that splits the batch.
 
-    Loss and gradient are `psum(Σ weight·loss) / psum(Σ weight)`. Each clip has a key of its own, made from the run's
-    key, the step and the clip's place in the whole batch: never from the device. A step whose loss or gradient is
-    not finite leaves parameters and optimiser as they were and counts in `state.rejected`.
+    The loss is `psum(Σ weight·loss) / psum(Σ weight)`. Each clip has a key of its own, made from the run's key, the
+    step and the clip's place in the whole batch: never from the device. A step whose loss or gradient is not finite
+    leaves parameters and optimiser as they were and counts in `state.rejected`. A run that has done its
+    `hyper.epochs` stands still.
     """
 
     def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
         step_key = jax.random.fold_in(jax.random.wrap_key_data(state.key_data), state.step)
         key_B = example_keys(step_key, batch.weight_B.shape[0])
+        share_B = batch.weight_B / jnp.maximum(jax.lax.psum(jnp.sum(batch.weight_B), DATA_AXIS), 1e-12)
 
-        def weighted_sum(params: chex.ArrayTree) -> tuple[Float[Array, ""], Metrics]:
+        def weighted_mean(params: chex.ArrayTree) -> tuple[Float[Array, ""], Metrics]:
             loss_B, parts = objective.loss(params, batch, key_B, state.hyper)
-            sums = {name: jnp.sum(batch.weight_B * part_B) for name, part_B in parts.items()}
-            return jnp.sum(batch.weight_B * loss_B), sums
+            loss = jnp.sum(share_B * loss_B)
+            return loss, {"loss": loss, **{name: jnp.sum(share_B * part_B) for name, part_B in parts.items()}}
 
-        (loss_sum, sums), gradient_sum = jax.value_and_grad(weighted_sum, has_aux=True)(state.params)
-        weight = jnp.maximum(jax.lax.psum(jnp.sum(batch.weight_B), DATA_AXIS), 1e-12)
-        reduced = jax.lax.psum(({"loss": loss_sum, **sums}, gradient_sum), DATA_AXIS)
-        metrics, gradient = jax.tree.map(lambda total: total / weight, reduced)
+        gradient, metrics = jax.grad(weighted_mean, has_aux=True)(state.params)
+        metrics, gradient = jax.lax.psum((metrics, gradient), DATA_AXIS)
         metrics["gradient_norm"] = optax.tree.norm(gradient)
         updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
         updates = jax.tree.map(lambda u: state.hyper.learning_rate * u, updates)
-        accept = jnp.isfinite(metrics["loss"]) & jnp.isfinite(metrics["gradient_norm"])
+        finite = jnp.isfinite(metrics["loss"]) & jnp.isfinite(metrics["gradient_norm"])
+        trains = state.epoch < state.hyper.epochs
+        accept = finite & trains
         state = replace(
             state,
-            step=state.step + 1,
+            step=state.step + trains,
             params=select(accept, optax.apply_updates(state.params, updates), state.params),
             opt_state=select(accept, opt_state, state.opt_state),
-            rejected=jnp.where(accept, 0, state.rejected + 1),
+            rejected=jnp.where(finite, 0, state.rejected + trains),
         )
         return state, metrics
 
@@ -87,37 +89,26 @@ def make_train_step(objective: Objective, optimizer: optax.GradientTransformatio
 def make_train_epochs(objective: Objective, train_step: TrainStep) -> TrainEpochs:
     """Return a function that trains one run for `E` epochs of `S` steps and validates after each.
 
-    Rows of −1 in the index block are padding. A run that has done its `hyper.epochs` stands still.
+    Rows of −1 in the index block are padding. The metrics of an epoch in which the run stood still are NaN.
     """
-
-    def one_epoch(
-        state: TrainState, inputs: RunInputs, rows_SB: Int[Array, "S B"], dataset: Dataset
-    ) -> tuple[TrainState, Metrics]:
-        def body(state: TrainState, rows_B: Int[Array, " B"]) -> tuple[TrainState, Metrics]:
-            weight_B = (rows_B >= 0).astype(jnp.float32)
-            return train_step(state, gather(dataset, inputs, jnp.maximum(rows_B, 0), weight_B))
-
-        state, metrics = jax.lax.scan(body, state, rows_SB)
-        metrics = {name: jnp.mean(values) for name, values in metrics.items()}
-        state = replace(state, epoch=state.epoch + 1)
-        metrics["validation_loss"] = validate(objective, state, inputs, dataset)
-        return remember_best(state, metrics["validation_loss"]), metrics
 
     def train_epochs(
         state: TrainState, inputs: RunInputs, rows_ESB: Int[Array, "E S B"], dataset: Dataset
     ) -> tuple[TrainState, Metrics]:
-        idle = jax.eval_shape(one_epoch, state, inputs, rows_ESB[0], dataset)[1]
+        def one_step(state: TrainState, rows_B: Int[Array, " B"]) -> tuple[TrainState, Metrics]:
+            weight_B = (rows_B >= 0).astype(jnp.float32)
+            return train_step(state, gather(dataset, inputs, jnp.maximum(rows_B, 0), weight_B))
 
-        def stand_still(state: TrainState, rows_SB: Int[Array, "S B"]) -> tuple[TrainState, Metrics]:
-            return state, jax.tree.map(lambda m: jnp.full(m.shape, jnp.nan, m.dtype), idle)
+        def one_epoch(state: TrainState, rows_SB: Int[Array, "S B"]) -> tuple[TrainState, Metrics]:
+            trains = state.epoch < state.hyper.epochs
+            state, metrics = jax.lax.scan(one_step, state, rows_SB)
+            state = replace(state, epoch=state.epoch + trains)
+            means = {name: jnp.mean(values) for name, values in metrics.items()}
+            means["validation_loss"] = validate(objective, state, inputs, dataset)
+            state = remember_best(state, means["validation_loss"])
+            return state, {name: jnp.where(trains, value, jnp.nan) for name, value in means.items()}
 
-        def train(state: TrainState, rows_SB: Int[Array, "S B"]) -> tuple[TrainState, Metrics]:
-            return one_epoch(state, inputs, rows_SB, dataset)
-
-        def body(state: TrainState, rows_SB: Int[Array, "S B"]) -> tuple[TrainState, Metrics]:
-            return jax.lax.cond(state.epoch < state.hyper.epochs, train, stand_still, state, rows_SB)
-
-        return jax.lax.scan(body, state, rows_ESB)
+        return jax.lax.scan(one_epoch, state, rows_ESB)
 
     return train_epochs
 
@@ -143,8 +134,12 @@ def remember_best(state: TrainState, loss: Float[Array, ""]) -> TrainState:
 
 
 def example_keys(key: Key[Array, ""], n_local: int) -> Key[Array, " B"]:
-    """Return one key a clip, by its place in the batch that the `"data"` axis splits."""
-    place_B = jax.lax.axis_index(DATA_AXIS) * n_local + jnp.arange(n_local)
+    """Return one key a clip, by its place in the batch that the `"data"` axis splits.
+
+    An axis of one is not asked for its index: the answer would be an array with that axis, and all that follows too.
+    """
+    share = jax.lax.axis_index(DATA_AXIS) if jax.lax.axis_size(DATA_AXIS) > 1 else 0
+    place_B = share * n_local + jnp.arange(n_local)
     return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, place_B)
 
 
