@@ -37,7 +37,9 @@ class Verdict:
 def judge(problem: Problem, models: Models, final: Explained, selecting: Explained, prior: ClassPrior) -> Verdict:
     """Classify every test clip by the models `final` explains; `auto` chooses by `selecting` on validation rows.
 
-    Without refitting the two are the same. A score that the models do not have is left out.
+    Without refitting the two are the same. A score that the models do not have is left out. The scores of `auto` are
+    in units of the chosen score's own spread on the fold's validation rows, so that a ROC curve may pool folds that
+    chose differently; the classes are those of the chosen score.
     """
     known = [name for name in get_args(ScoreName) if name == "reconstruction" or final.elbo_RN is not None]
     parts: dict[Score, list[Predictions]] = {name: [] for name in known}
@@ -50,11 +52,16 @@ def judge(problem: Problem, models: Models, final: Explained, selecting: Explain
         chosen[f"{cell.seed}/{cell.fold.name}"] = best
         for name in known:
             test_NK = with_prior(name, scores(problem, final, c, cell.fold.test, name), prior_K)
-            predicted = predict(problem, cell, test_NK)
-            parts[name].append(predicted)
+            parts[name].append(predict(problem, cell, test_NK))
             if name == best:
-                parts["auto"].append(predicted)
+                in_units = test_NK / spread(validation[name]) if len(rows) else test_NK
+                parts["auto"].append(predict(problem, cell, in_units))
     return Verdict({name: concatenate(several) for name, several in parts.items()}, chosen)
+
+
+def spread(scores_NK: Float[np.ndarray, "n K"]) -> float:
+    """Return the standard deviation of the scores about each clip's mean; 1 where they do not differ."""
+    return float(np.std(scores_NK - scores_NK.mean(axis=1, keepdims=True))) or 1.0
 
 
 def scores(
