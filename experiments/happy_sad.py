@@ -19,6 +19,7 @@ from serjax.data.splits import Protocol
 from serjax.experiments.command import run_command
 from serjax.experiments.config import Classification, Data, Features, Machine, Model, Training
 from serjax.experiments.display import interval, print_table
+from serjax.experiments.results_page import markdown_table
 from serjax.experiments.run_folder import provenance
 from serjax.experiments.study import Study, run_study
 from serjax.models.autoencoder import Autoencoder
@@ -106,12 +107,14 @@ def write_page(path: Path, title: str, table: list[Row], seconds: float) -> None
     """Write the table as Markdown, and as JSON beside it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     about = provenance()
-    lines = [f"# {title}", "", f"`{about['command']}`, {seconds / 60:.0f} minutes, {about['machine']}.", ""]
-    lines += [" | ".join(("", *HEADER, "")).strip(), "|" + " --- |" * len(HEADER)]
-    lines += [" | ".join(("", *cells, "")).strip() for cells in table]
-    lines += ["", "Loss: mean squared error an element, each coefficient divided by its range over training rows."]
-    lines += ["UAR: of the two-class classifier by reconstruction error on test clips, speaker-clustered interval.", ""]
-    path.write_text("\n".join(lines))
+    parts = [
+        f"# {title}",
+        f"`{about['command']}`, {seconds / 60:.0f} minutes, {about['machine']}, git {about['git']}.",
+        markdown_table(HEADER, table),
+        "Loss: mean squared error an element, each coefficient divided by its range over training rows.\n"
+        "UAR: of the two-class classifier by reconstruction error on test clips, speaker-clustered interval.",
+    ]
+    path.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     rows = [dict(zip(HEADER, cells, strict=True)) for cells in table]
     write_json(path.with_suffix(".json"), {"title": title, "rows": rows, **about})
 

@@ -1,7 +1,7 @@
 """A page of results: classifiers in rows, with intervals and paired tests, as Markdown, JSON and a figure."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -110,13 +110,13 @@ def print_page(page: Page) -> None:
 
 def markdown(page: Page, picture: str) -> str:
     """Return the page as Markdown that shows the figure `picture`."""
-    parts = [f"# {page.title}", page.about, _table(_header(page), [_cells(page, row) for row in page.rows])]
+    parts = [f"# {page.title}", page.about, markdown_table(_header(page), [_cells(page, row) for row in page.rows])]
     parts.append(f"![UAR of each classifier with its 95 % interval]({picture})")
     choosing = [row for row in page.rows if row.chosen]
     if choosing:
         folds = list(choosing[0].chosen)
         chosen = [(row.name, *(row.chosen.get(fold, "–") for fold in folds)) for row in choosing]
-        parts += ["## Chosen on validation speakers (seed/fold)", _table(("classifier", *folds), chosen)]
+        parts += ["## Chosen on validation speakers (seed/fold)", markdown_table(("classifier", *folds), chosen)]
     parts += ["## How it was made", "\n".join(f"- {name}: {text}" for name, text in page.made.items())]
     return "\n\n".join(parts) + "\n"
 
@@ -150,7 +150,8 @@ def _cells(page: Page, row: Row) -> tuple[Cell, ...]:
     return (*reached, row.difference, *(None if p is None else f"{p:.4f}" for p in (row.p_value, row.p_holm)))
 
 
-def _table(header: tuple[str, ...], rows: list[tuple[Cell, ...]] | list[tuple[str, ...]]) -> str:
+def markdown_table(header: tuple[str, ...], rows: Sequence[tuple[Cell, ...]]) -> str:
+    """Return a Markdown table, all columns but the first to the right."""
     lines = [header, ("---", *("---:" for _ in header[1:])), *(tuple(map(_text, row)) for row in rows)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 

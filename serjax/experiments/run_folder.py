@@ -47,14 +47,14 @@ class RunFolder:
         """Seconds that this command has run, interrupted runs of it included."""
         return round(self.earlier_s + time.monotonic() - self.started_s, 1)
 
-    def claim(self, sections: tuple[object, ...]) -> None:
-        """Write `config.json`, unless it is there: from now on the folder is this configuration's."""
+    def claim(self, sections: tuple[object, ...], **numbers: float) -> None:
+        """Write sections and single flags to `config.json`, unless it is there: the folder is this configuration's."""
         if (self.path / CONFIG).exists():
             return
         content = {
             "experiment": self.experiment,
             "fingerprint": self.fingerprint,
-            "config": {type(s).__name__.lower(): dataclasses.asdict(s) for s in sections},  # type: ignore[call-overload]
+            "config": numbers | {type(s).__name__.lower(): dataclasses.asdict(s) for s in sections},  # type: ignore[call-overload]
             **provenance(),
         }
         self.write_json(CONFIG, json.loads(json.dumps(content, default=str)))

@@ -93,7 +93,7 @@ def _compute(study: Study, folder: RunFolder, layout: Layout, shown: Progresses)
         study.data, study.features, study.machine.cache or default_cache_dir(), shown.counter("features")
     )
     sections = (study.data, study.features, study.model, study.training, study.classification, study.machine)
-    folder.claim(sections)
+    folder.claim(sections, beta=study.beta)
     trainer = Trainer(
         objective=make_objective(study.kind, study.model, study.training, *problem.x_NTC.shape[1:]),
         training=study.training,
@@ -184,6 +184,7 @@ def metrics_content(
         **by_score[study.classification.score],
         "scores": by_score,
         "chosen_scores": verdict.chosen,
+        "validation_uar": verdict.validation_uar,
         "chosen_epochs": _by_run(selected, selected.trained.epoch_R.tolist()),
         "noise_variance": _by_cell(problem, final.variance_c),
         "n_parameters": int(n_parameters),

@@ -17,6 +17,7 @@ from serjax.evaluate.generative import (
     reconstruction_matrix,
     with_prior,
 )
+from serjax.evaluate.metrics import confusion, uar
 from serjax.evaluate.predictions import Predictions, concatenate
 from serjax.experiments.config import Score
 from serjax.experiments.generative import Explained, Models, mean_squared_error
@@ -28,10 +29,14 @@ Matrices = dict[str, ReconstructionMatrix]
 
 @dataclass(frozen=True)
 class Verdict:
-    """The test predictions by every score, and which score `auto` chose in each cell (`seed/fold`)."""
+    """The test predictions by every score, and which score `auto` chose in each cell (`seed/fold`).
+
+    `validation_uar` is the mean over the cells of the UAR on their validation rows: what to compare recipes by.
+    """
 
     by_score: dict[Score, Predictions]
     chosen: dict[str, ScoreName]
+    validation_uar: dict[ScoreName, float | None]
 
 
 def judge(problem: Problem, models: Models, final: Explained, selecting: Explained, prior: ClassPrior) -> Verdict:
@@ -44,6 +49,7 @@ def judge(problem: Problem, models: Models, final: Explained, selecting: Explain
     known = [name for name in get_args(ScoreName) if name == "reconstruction" or final.elbo_RN is not None]
     parts: dict[Score, list[Predictions]] = {name: [] for name in known}
     parts["auto"], chosen = [], {}
+    reached: dict[ScoreName, list[float]] = {name: [] for name in known}
     for c, cell in enumerate(problem.cells):
         prior_K = log_prior(prior, np.array([len(models.runs[r].train) for r in _runs(problem, c)]))
         rows = cell.fold.validation
@@ -51,12 +57,16 @@ def judge(problem: Problem, models: Models, final: Explained, selecting: Explain
         best = choose_score(validation, problem.truth_N[rows], prior_K) if len(rows) else known[0]
         chosen[f"{cell.seed}/{cell.fold.name}"] = best
         for name in known:
+            if len(rows):
+                predicted_V = classify(with_prior(name, validation[name], prior_K))
+                reached[name].append(uar(confusion(problem.truth_N[rows], predicted_V, len(problem.labels))))
             test_NK = with_prior(name, scores(problem, final, c, cell.fold.test, name), prior_K)
             parts[name].append(predict(problem, cell, test_NK))
             if name == best:
                 in_units = test_NK / spread(validation[name]) if len(rows) else test_NK
                 parts["auto"].append(predict(problem, cell, in_units))
-    return Verdict({name: concatenate(several) for name, several in parts.items()}, chosen)
+    means = {name: float(np.mean(values)) if values else None for name, values in reached.items()}
+    return Verdict({name: concatenate(several) for name, several in parts.items()}, chosen, means)
 
 
 def spread(scores_NK: Float[np.ndarray, "n K"]) -> float:

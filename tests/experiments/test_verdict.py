@@ -52,6 +52,7 @@ def test_each_fold_chooses_by_its_own_validation_rows(problem, models):
     verdict = judge(problem, models, of, of, "uniform")
     assert verdict.chosen == {"0/fold-1": "reconstruction", "0/fold-2": "iwae"}
     assert np.array_equal(verdict.by_score["auto"].prediction, problem.truth_N[12:])
+    assert verdict.validation_uar == {"reconstruction": 0.5, "elbo": 0.5, "iwae": 0.5}
 
 
 def test_the_scores_of_test_rows_have_no_say_in_the_choice(problem, models):

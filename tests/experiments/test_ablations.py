@@ -1,0 +1,63 @@
+"""The studies in `experiments/` that train VAEs: their rows, tests and pages, on a few synthetic clips."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from experiments import happy_sad, vae_recipe
+from serjax.experiments import vae_mfcc
+from serjax.experiments.config import Data, Machine, Model, Training
+
+DATA = Data(synthetic_clips=48, emotions=("happy", "sad"), protocol="speaker-5fold")
+MODEL = Model(latent_dim=4, hidden=(8,))
+TRAINING = Training(epochs=2, pretrain_epochs=1, batch_size=8)
+
+
+@pytest.mark.parametrize("name", vae_recipe.CHANGES)
+def test_every_row_but_the_default_changes_the_recipe(name):
+    default = vae_mfcc.Config()
+    changed = vae_recipe.CHANGES[name].of(default)
+    assert (asdict(changed) == asdict(default)) == (name == vae_recipe.DEFAULT)
+
+
+def test_the_recipe_page_tests_each_row_against_the_default(tmp_path: Path, monkeypatch, capsys):
+    few = {name: vae_recipe.CHANGES[name] for name in (vae_recipe.DEFAULT, "beta-1")}
+    monkeypatch.setattr(vae_recipe, "CHANGES", few)
+    machine = Machine(out=tmp_path / "o", quiet=True, devices=1)
+    config = vae_recipe.Config(results=tmp_path / "page.md", data=DATA, model=MODEL, training=TRAINING, machine=machine)
+    vae_recipe.run(config)
+    page = json.loads((tmp_path / "page.json").read_text())
+    assert [row["name"] for row in page["rows"]] == list(few)
+    assert [row["p_value"] is None for row in page["rows"]] == [True, False]
+    flags = json.loads((tmp_path / "o" / "beta-1" / "config.json").read_text())["config"]
+    assert (flags["beta"], flags["training"]["roll_frames"]) == (1.0, 8)
+    finished = (tmp_path / "o" / "default" / "metrics.json").stat().st_mtime_ns
+    validation = json.loads((tmp_path / "o" / "default" / "metrics.json").read_text())["validation_uar"]
+    assert f"val {validation['reconstruction']:.3f}" in (tmp_path / "page.md").read_text()
+    vae_recipe.run(config)
+    assert (tmp_path / "o" / "default" / "metrics.json").stat().st_mtime_ns == finished
+
+
+def test_happy_against_sad_shows_the_reported_rows_beside_held_out_clips(tmp_path: Path, monkeypatch, capsys):
+    monkeypatch.setattr(happy_sad, "PROTOCOLS", ("speaker-6fold",))
+    training = Training(epochs=2, pretrain_epochs=0, roll_frames=0, batch_size=8)
+    data = Data(synthetic_clips=48)
+    machine = Machine(out=tmp_path / "o", quiet=True, devices=1)
+    happy_sad.run(
+        happy_sad.Config(results=tmp_path / "page.md", data=data, model=MODEL, training=training, machine=machine)
+    )
+    rows = json.loads((tmp_path / "page.json").read_text())["rows"]
+    assert [(row["model"], row["protocol"].split()[0]) for row in rows] == [
+        ("ae_mfcc", "as"),
+        ("vae_mfcc", "as"),
+        ("ae_mfcc", "speaker-6fold"),
+        ("vae_mfcc", "speaker-6fold"),
+    ]
+    assert (rows[0]["sad / happy"], rows[1]["sad / happy"]) == ("1.30", "2.40")
+    trained = json.loads((tmp_path / "o" / "vae_mfcc-speaker-6fold" / "reconstruction.json").read_text())
+    happy, sad = trained["labels"].index("happy"), trained["labels"].index("sad")
+    assert rows[3]["sad, all"] == f"{trained['minmax']['all'][happy][sad]:.4f}"
+    assert rows[3]["happy, test"] == f"{trained['minmax']['test'][happy][happy]:.4f}"
+    assert (tmp_path / "page.md").read_text().count("| ae_mfcc |") == 2
