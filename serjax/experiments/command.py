@@ -1,5 +1,7 @@
 """The command line around an experiment: flags in, exit code out, one paragraph for whatever a user can mend."""
 
+import os
+import signal
 import sys
 import textwrap
 from collections.abc import Callable
@@ -19,9 +21,8 @@ def run_command(config_type: type[Config], run: Callable[[Config], None], descri
     0: done. 2: something given is wrong (a `SerjaxError`, or an unknown flag). 128 + n: stopped by signal n, what
     was done is saved. 1: the training diverged, or the disk failed.
     """
-    config = tyro.cli(config_type, description=description, config=(tyro.conf.OmitArgPrefixes,))
     try:
-        run(config)
+        run(tyro.cli(config_type, description=description, config=(tyro.conf.OmitArgPrefixes,)))
     except SerjaxError as error:
         _complain(str(error))
         sys.exit(error.exit_code)
@@ -31,6 +32,9 @@ def run_command(config_type: type[Config], run: Callable[[Config], None], descri
     except KeyboardInterrupt:
         _complain("Stopped. Give the same command again to go on from the last checkpoint.")
         sys.exit(130)
+    except BrokenPipeError:  # `… | head` has read enough; what Python still holds back for it goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
     except OSError as error:
         _complain(f"{type(error).__name__}: {error}. What was saved before stays whole.")
         sys.exit(1)

@@ -1,6 +1,7 @@
 """Wrong use of an experiment: one clear paragraph on standard error, exit code 2, nothing left behind."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -152,3 +153,11 @@ def test_exit_codes_of_what_is_not_wrong_use(capsys, monkeypatch, error, code):
         run_command(vae_mfcc.Config, fail, "")
     assert stop.value.code == code
     assert capsys.readouterr().err.strip()
+
+
+def test_a_reader_that_has_read_enough_is_no_error():
+    command = [sys.executable, "-m", "serjax.experiments.vae_mfcc", "--help"]
+    writer = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert writer.stdout is not None
+    writer.stdout.close()
+    assert (writer.communicate()[1], writer.returncode) == (b"", 141)

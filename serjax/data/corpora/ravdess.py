@@ -38,6 +38,8 @@ EMOBOX_FOLDS = (
     ("02", "15", "16", "18"),
     ("06", "13", "17", "22"),
 )
+SYNTHETIC_MARK = "SYNTHETIC.txt"  # lies beside synthetic speech that bears RAVDESS names
+SYNTHETIC_NOTE = "Synthetic speech: no result on it tells anything about people."
 
 _NAME = re.compile(r"(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)")
 _AUDIO_ONLY = "03"
@@ -86,7 +88,8 @@ def load_ravdess(name: RavdessName, root: Path | None) -> Corpus:
     """Find the clips of RAVDESS speech, song or both below `root`, at any depth, as .wav or .flac.
 
     Of several files of one clip (a conversion beside its original, an archive that holds everything twice), one
-    is taken: FLAC before WAV, then the first in path order; a note says how many were left out.
+    is taken: FLAC before WAV, then the first in path order; a note says how many were left out. Where the root holds
+    `SYNTHETIC_MARK`, the corpus is called synthetic, and so is every result on it.
 
     Raises:
         CorpusError: what `find_audio` raises; no clip of the wanted channel (the message says what is there).
@@ -100,14 +103,18 @@ def load_ravdess(name: RavdessName, root: Path | None) -> Corpus:
         raise CorpusError(_wrong_corpus(name, root, paths, there))
     wanted = [utterance for utterance in parsed if utterance.channel in channels]
     utterances = _one_file_a_clip(wanted)
-    source = FileSource(root)
+    source, synthetic = FileSource(root), (root / SYNTHETIC_MARK).exists()
     return Corpus(
-        name=name,
+        name="synthetic" if synthetic else name,
         utterances=utterances,
         source=source,
         labels=tuple(emotion for emotion in EMOTIONS if any(u.emotion == emotion for u in utterances)),
         published_folds=EMOBOX_FOLDS,
-        notes=_notes(utterances, channels, len(wanted), len(paths) - len(parsed)) + duplicate_notes(utterances, source),
+        notes=(
+            *([SYNTHETIC_NOTE] if synthetic else []),
+            *_notes(utterances, channels, len(wanted), len(paths) - len(parsed)),
+            *duplicate_notes(utterances, source),
+        ),
     )
 
 

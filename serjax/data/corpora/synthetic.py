@@ -111,14 +111,15 @@ def synthetic_corpus(n_clips: int | None = None, seed: int = 0) -> Corpus:
         source=SyntheticSource(seed),
         labels=ravdess.EMOTIONS,
         published_folds=ravdess.EMOBOX_FOLDS,
-        notes=("Synthetic speech: no result on it tells anything about people.",),
+        notes=(ravdess.SYNTHETIC_NOTE,),
     )
 
 
 def write_wav(corpus: Corpus, folder: Path) -> int:
     """Write the clips of `corpus` below `folder` as 16-bit WAV under their paths; give their number.
 
-    A README.txt beside them says what they are: their names alone could be taken for those of people's speech.
+    A file beside them says what they are, and the reader of RAVDESS heeds it: their names alone could be taken for
+    those of people's speech.
 
     Raises:
         CorpusError: the folder cannot be written.
@@ -127,7 +128,7 @@ def write_wav(corpus: Corpus, folder: Path) -> int:
     paths = [utterance.path for utterance in corpus.utterances]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "README.txt").write_text(f"serjax corpus '{corpus.name}'. {' '.join(corpus.notes)}\n")
+        (folder / ravdess.SYNTHETIC_MARK).write_text(f"serjax corpus '{corpus.name}'. {' '.join(corpus.notes)}\n")
         for start in range(0, len(paths), 4 * BLOCK):
             some = paths[start : start + 4 * BLOCK]
             for path, wav, n_valid in zip(some, *corpus.source.read(some, window), strict=True):
