@@ -140,16 +140,21 @@ def _check(path: Path, fingerprint: str) -> None:
 
 
 def _git_commit() -> str | None:
-    """Return the commit of the source tree that runs, '-dirty' where it was changed; None outside a checkout."""
-    git = ("git", "-C", str(Path(__file__).parent))
+    """Return the commit of the source tree that runs, '-dirty' where it was changed; None outside a checkout.
+
+    Results that a study has written into the checkout are no change of the source.
+    """
+    if _git("rev-parse", "--show-prefix") != "serjax/experiments/":  # installed below somebody else's repository
+        return None
+    commit = _git("rev-parse", "--short=12", "HEAD")
+    changed = _git("status", "--porcelain", "--untracked-files=no", "--", ":/", ":(top,exclude)experiments/results")
+    return f"{commit}-dirty" if commit and changed else commit
+
+
+def _git(*arguments: str) -> str | None:
+    """Return what git prints about the source tree, None where it fails."""
+    command = ("git", "-C", str(Path(__file__).parent), *arguments)
     try:
-        described = subprocess.run(
-            [*git, "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        )
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return None
-    return described.stdout.strip() or None

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from serjax.experiments import vae_mfcc
+from serjax.experiments import run_folder, vae_mfcc
 from serjax.experiments.command import run_command
 from serjax.experiments.run_folder import open_run_folder
 from serjax.train.loop import DivergedError, Interrupted
@@ -161,3 +161,29 @@ def test_a_reader_that_has_read_enough_is_no_error():
     assert writer.stdout is not None
     writer.stdout.close()
     assert (writer.communicate()[1], writer.returncode) == (b"", 141)
+
+
+def test_the_commit_is_that_of_the_source_and_results_do_not_make_it_dirty(tmp_path, monkeypatch):
+    source = tmp_path / "serjax" / "experiments" / "run_folder.py"
+    result = tmp_path / "experiments" / "results" / "page.md"
+    for path in (source, result):
+        path.parent.mkdir(parents=True)
+        path.write_text("1")
+    assert commit(source, monkeypatch) is None
+    git = ("git", "-C", str(tmp_path), "-c", "user.name=n", "-c", "user.email=e@example.org")
+    for arguments in (("init", "-q"), ("add", "."), ("commit", "-q", "-m", "first")):
+        subprocess.run([*git, *arguments], check=True)
+    clean = commit(source, monkeypatch)
+    assert clean is not None
+    result.write_text("2")
+    assert commit(source, monkeypatch) == clean
+    source.write_text("2")
+    assert commit(source, monkeypatch) == f"{clean}-dirty"
+    installed = tmp_path / ".venv" / "serjax" / "experiments" / "run_folder.py"
+    installed.parent.mkdir(parents=True)
+    assert commit(installed, monkeypatch) is None
+
+
+def commit(source: Path, monkeypatch: pytest.MonkeyPatch) -> object:
+    monkeypatch.setattr(run_folder, "__file__", str(source))
+    return run_folder.provenance()["git"]
