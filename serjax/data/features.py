@@ -6,13 +6,14 @@ import json
 import os
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+import jax
 import numpy as np
 from jaxtyping import Bool, Float32
 
@@ -20,6 +21,7 @@ from serjax.data.corpora.corpus import Corpus, Waveforms, Window
 from serjax.dsp.frontend import Mfcc, extract, frame_mask
 
 FEATURE_VERSION = 1  # raise it when decoding or a frontend gives other numbers than before
+CLIPS_A_BLOCK = 8  # clips that a CPU device computes at a time, see `dsp.extract`
 BLOCK = 64  # clips decoded ahead: 14 MB of waveforms with the default frontend
 
 
@@ -107,12 +109,30 @@ def _compute(corpus: Corpus, frontend: Mfcc, window: Window, progress: Callable[
     for block in _read_ahead(corpus, window):
         n_block = len(block.n_valid_B)
         full_BN = np.pad(block.values_BN, ((0, BLOCK - n_block), (0, 0)))
-        values_NTD[done : done + n_block] = np.asarray(extract(frontend, full_BN))[:n_block]
+        values_NTD[done : done + n_block] = extract_over_devices(frontend, full_BN, jax.local_devices())[:n_block]
         mask_NT[done : done + n_block] = np.asarray(frame_mask(frontend, block.n_valid_B))
         done += n_block
         if progress is not None:
             progress(done, n_clips)
     return Features(values_NTD, mask_NT)
+
+
+def extract_over_devices(
+    frontend: Mfcc, clips_BN: Float32[np.ndarray, "B N"], devices: Sequence[jax.Device]
+) -> Float32[np.ndarray, "B T D"]:
+    """Give the features of a batch of clips, computed by all devices at once, each its share.
+
+    Shares are whole blocks of `dsp.extract`, so that a clip's features are the same to the last bit whatever the number
+    of devices of a kind.
+    """
+    blocks = np.array_split(np.arange(0, len(clips_BN), CLIPS_A_BLOCK), len(devices))
+    edges = [*(int(share[0]) for share in blocks if share.size), len(clips_BN)]
+    block = CLIPS_A_BLOCK if devices[0].platform == "cpu" else None
+    shares = [
+        extract(frontend, jax.device_put(clips_BN[start:stop], device), block=block)
+        for device, start, stop in zip(devices, edges[:-1], edges[1:], strict=False)
+    ]
+    return np.concatenate([np.asarray(share) for share in shares])
 
 
 def _read_ahead(corpus: Corpus, window: Window) -> Iterator[Waveforms]:

@@ -7,11 +7,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
 from serjax.data import Corpus, Utterance, Waveforms, Window
-from serjax.data.features import BLOCK, CacheWarning, Features, default_cache_dir, load_features
+from serjax.data.features import (
+    BLOCK,
+    CacheWarning,
+    Features,
+    default_cache_dir,
+    extract_over_devices,
+    load_features,
+)
 from serjax.dsp.frontend import Mfcc, extract
 
 FRONTEND = Mfcc(sample_rate_hz=8_000, n_mfcc=5, frames=12, n_fft=256, hop_length=128, n_mels=20)
@@ -160,3 +168,15 @@ def test_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -
     assert default_cache_dir() == Path("/b/serjax")
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert default_cache_dir() == Path("/c/.cache/serjax")
+
+
+@pytest.mark.parametrize("n_devices", [2, 3, 8])
+def test_the_number_of_devices_does_not_change_a_bit(n_devices: int) -> None:
+    clips_BN = np.random.default_rng(0).normal(size=(BLOCK, FRONTEND.n_samples)).astype(np.float32)
+    alone = extract_over_devices(FRONTEND, clips_BN, jax.devices()[:1])
+    np.testing.assert_array_equal(extract_over_devices(FRONTEND, clips_BN, jax.devices()[:n_devices]), alone)
+
+
+def test_fewer_clips_than_devices() -> None:
+    clips_BN = np.random.default_rng(0).normal(size=(3, FRONTEND.n_samples)).astype(np.float32)
+    assert extract_over_devices(FRONTEND, clips_BN, jax.devices()).shape == (3, 12, 5)

@@ -1,0 +1,154 @@
+"""Time the MFCCs of 64 clips of 2.5 s (22 050 Hz, n_fft 2048, hop 512, 128 mels): ours, peers, and a floor.
+
+    python -m scripts.bench_dsp [--devices 2] [--repeats 15]
+
+All run in turn in this process, so that what else the machine does falls on all alike; the table gives medians and the
+ratio of each to `dsp.extract` on one device. *floor* is what nothing can go below on this machine without another
+algorithm: scipy's real Fourier transform of all frames on all cores and one matrix product with the mel bands. Peers
+that are not installed (`pip install -e ".[bench]"`) are left out.
+"""
+
+import importlib.util
+import os
+import statistics
+import time
+import warnings
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import scipy.fft
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from serjax import dsp
+from serjax.data.features import extract_over_devices
+from serjax.train.parallel import request_devices
+
+SR, N_FFT, HOP, N_MELS, N_MFCC = 22_050, 2048, 512, 128, 20
+N_CLIPS, N_SAMPLES = 64, 55_125
+FRONTEND = dsp.Mfcc(SR, N_MFCC, 1 + N_SAMPLES // HOP, N_FFT, HOP, N_MELS)
+
+
+def floor(clips_BN: np.ndarray) -> Callable[[], object]:
+    """Return a call that transforms the frames and multiplies with the mel bands, and does nothing else."""
+    padded = np.pad(clips_BN, ((0, 0), (N_FFT // 2, N_FFT // 2)))
+    frames = np.lib.stride_tricks.sliding_window_view(padded, N_FFT, axis=-1)[:, ::HOP].copy()
+    bands = np.asarray(dsp.mel_filterbank(sr=SR, n_fft=N_FFT, n_mels=N_MELS)).T.copy()
+
+    def call() -> object:
+        spectra = scipy.fft.rfft(frames, axis=-1, workers=os.cpu_count())
+        return (spectra.real**2 + spectra.imag**2) @ bands
+
+    return call
+
+
+def ours(clips_BN: np.ndarray, device: jax.Device) -> Callable[[], object]:
+    """Return a call of `dsp.extract` on one device."""
+    there = jax.device_put(jnp.asarray(clips_BN), device)
+    return lambda: jax.block_until_ready(dsp.extract(FRONTEND, there))
+
+
+def librosa_one_by_one(clips_BN: np.ndarray) -> Callable[[], object]:
+    """Return a call of librosa, clip by clip, as a script would."""
+    import librosa
+
+    def one(clip: np.ndarray) -> np.ndarray:
+        return librosa.feature.mfcc(y=clip, sr=SR, n_mfcc=N_MFCC, n_fft=N_FFT, hop_length=HOP, n_mels=N_MELS)
+
+    return lambda: [one(clip) for clip in clips_BN]
+
+
+def torchaudio_formula(clips_BN: np.ndarray) -> Callable[[], object]:
+    """Return torchaudio's MFCC written out in PyTorch: STFT, mel product, decibels, cosine transform, on the batch."""
+    import torch
+
+    clips = torch.from_numpy(clips_BN)
+    window = torch.hann_window(N_FFT)
+    bands = torch.from_numpy(np.array(dsp.mel_filterbank(sr=SR, n_fft=N_FFT, n_mels=N_MELS)))
+    cosines = torch.from_numpy(np.array(dsp.dct(jnp.eye(N_MELS), axis=0, norm="ortho"))[:N_MFCC])
+
+    def call() -> object:
+        with torch.inference_mode():
+            spectra = torch.stft(clips, N_FFT, HOP, window=window, pad_mode="constant", return_complex=True)
+            mel = torch.matmul(bands, spectra.abs().pow(2))
+            decibels = 10 * torch.log10(torch.clamp(mel, min=1e-10))
+            decibels = torch.maximum(decibels, decibels.amax(dim=(-2, -1), keepdim=True) - 80)
+            return torch.matmul(cosines, decibels)
+
+    return call
+
+
+def librosax_batch(clips_BN: np.ndarray) -> Callable[[], object]:
+    """Return librosax's MFCC of the batch, jitted."""
+    import librosax.feature
+
+    function = jax.jit(
+        lambda y: librosax.feature.mfcc(y=y, sr=SR, n_mfcc=N_MFCC, n_fft=N_FFT, hop_length=HOP, n_mels=N_MELS)
+    )
+    clips = jnp.asarray(clips_BN)
+    return lambda: jax.block_until_ready(function(clips))
+
+
+def kaldi_one_by_one(clips_BN: np.ndarray) -> Callable[[], object]:
+    """Return kaldi-native-fbank's MFCC with the same sizes: Kaldi's definition, other values for the same work."""
+    import kaldi_native_fbank
+
+    options = kaldi_native_fbank.MfccOptions()
+    options.frame_opts.samp_freq, options.frame_opts.dither = SR, 0
+    options.frame_opts.frame_length_ms, options.frame_opts.frame_shift_ms = 1e3 * N_FFT / SR, 1e3 * HOP / SR
+    options.mel_opts.num_bins, options.num_ceps = N_MELS, N_MFCC
+    clips = [clip.tolist() for clip in clips_BN]
+
+    def call() -> object:
+        coefficients = []
+        for clip in clips:
+            computer = kaldi_native_fbank.OnlineMfcc(options)
+            computer.accept_waveform(SR, clip)
+            computer.input_finished()
+            coefficients.append([computer.get_frame(t) for t in range(computer.num_frames_ready)])
+        return coefficients
+
+    return call
+
+
+PEERS = {
+    "librosa": ("librosa, clip by clip", librosa_one_by_one),
+    "torch": ("torchaudio's formula, batch", torchaudio_formula),
+    "librosax": ("librosax, jitted batch", librosax_batch),
+    "kaldi_native_fbank": ("kaldi-native-fbank, clip by clip", kaldi_one_by_one),
+}
+
+
+def main(devices: int | None = None, repeats: int = 15) -> None:
+    """Print milliseconds and ratios."""
+    where = request_devices(devices)
+    clips_BN = np.random.default_rng(0).normal(0, 0.1, (N_CLIPS, N_SAMPLES)).astype(np.float32)
+    reference = "dsp.extract, one device"
+    calls = {
+        "floor": floor(clips_BN),
+        reference: ours(clips_BN, where[0]),
+        f"over {len(where)} devices, from and to the host": lambda: extract_over_devices(FRONTEND, clips_BN, where),
+    }
+    warnings.simplefilter("ignore")  # what the peers deprecate is not the point here
+    calls |= {name: make(clips_BN) for module, (name, make) in PEERS.items() if importlib.util.find_spec(module)}
+    seconds: dict[str, list[float]] = {name: [] for name in calls}
+    for call in calls.values():
+        call()
+    for _ in range(repeats):
+        for name, call in calls.items():
+            started = time.perf_counter()
+            call()
+            seconds[name].append(time.perf_counter() - started)
+    medians = {name: statistics.median(values) for name, values in seconds.items()}
+    title = f"MFCCs of {N_CLIPS} clips of 2.5 s, {where[0].platform}, jax {jax.__version__}"
+    table = Table("", "ms", "ratio to ours", title=title)
+    for name, value in medians.items():
+        table.add_row(name, f"{1e3 * value:.1f}", f"{value / medians[reference]:.2f}")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    tyro.cli(main)
