@@ -4,7 +4,7 @@
 What differs from librosa:
 
 - Leading axes are a batch of *independent* clips: `top_db`, and a callable `ref`, see one clip (the last two axes),
-  never its neighbours.
+  never its neighbours (so does librosa from 1.0 on).
 - Shapes are static: sizes, hops and choices are Python values (`functools.partial` or `static_argnames` under `jit`).
 - The signal may be given by position (`mfcc(y, sr=...)`), and exactly one of `y` and `S` is accepted.
 - No argument tunnels: `melspectrogram` and `mfcc` spell out all theirs. `dtype` and `out` are absent; a computation

@@ -144,10 +144,10 @@ def test_delta_equals_librosa(width, order, mode, frames):
 
 
 @live
-def test_a_batch_is_independent_where_librosa_couples_it():
+def test_a_batch_is_independent_where_old_librosa_couples_it():
     librosa = pytest.importorskip("librosa")
     clips = np.stack([vowel(4_000, 22_050), 100.0 * vowel(4_000, 22_050, seed=1)])
     alone = np.stack([librosa.feature.mfcc(y=clip.astype(np.float64)) for clip in clips])
     together = librosa.feature.mfcc(y=clips.astype(np.float64))
-    assert relative_error(together, alone) > 1e-2
+    assert (relative_error(together, alone) > 1e-2) == (int(librosa.__version__.split(".")[0]) < 1)
     assert relative_error(dsp.mfcc(clips), alone) <= 2e-6
