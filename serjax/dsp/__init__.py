@@ -16,11 +16,27 @@ What differs from librosa:
 """
 
 from serjax.dsp.cepstral import dct, delta, mfcc
+from serjax.dsp.contrast import spectral_contrast
+from serjax.dsp.descriptors import (
+    spectral_bandwidth,
+    spectral_centroid,
+    spectral_flatness,
+    spectral_rolloff,
+)
 from serjax.dsp.framing import frame, get_window
 from serjax.dsp.frontend import Mfcc, extract, frame_mask
+from serjax.dsp.functionals import (
+    masked_max,
+    masked_mean,
+    masked_min,
+    masked_percentile,
+    masked_slope,
+    masked_std,
+)
 from serjax.dsp.mel import hz_to_mel, mel_filterbank, mel_frequencies, mel_to_hz, melspectrogram
 from serjax.dsp.parameters import ParameterError
 from serjax.dsp.spectral import amplitude_to_db, db_to_power, power_to_db, spectrogram, stft
+from serjax.dsp.waveform import rms, zero_crossing_rate
 
 __all__ = [
     "Mfcc",
@@ -34,12 +50,25 @@ __all__ = [
     "frame_mask",
     "get_window",
     "hz_to_mel",
+    "masked_max",
+    "masked_mean",
+    "masked_min",
+    "masked_percentile",
+    "masked_slope",
+    "masked_std",
     "mel_filterbank",
     "mel_frequencies",
     "mel_to_hz",
     "melspectrogram",
     "mfcc",
     "power_to_db",
+    "rms",
+    "spectral_bandwidth",
+    "spectral_centroid",
+    "spectral_contrast",
+    "spectral_flatness",
+    "spectral_rolloff",
     "spectrogram",
     "stft",
+    "zero_crossing_rate",
 ]

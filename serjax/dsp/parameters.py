@@ -52,6 +52,13 @@ def check_number(name: str, value: object, least: float = 0.0, strict: bool = Fa
         raise ParameterError(f"{name}={value!r} cannot be: give a finite Python number {bound} {least:g}.")
 
 
+def check_fraction(name: str, value: object) -> None:
+    """Refuse what is not a number between 0 and 1, both excluded."""
+    check_number(name, value, strict=True)
+    if value >= 1:  # type: ignore[operator]
+        raise ParameterError(f"{name}={value!r} cannot be: give a number between 0 and 1.")
+
+
 def upper_edge_hz(sr: Number, fmin: Number, fmax: Number | None) -> float:
     """Return `fmax`, or half the sampling rate, after a check that `0 <= fmin < fmax <= sr / 2`."""
     check_number("sr", sr, strict=True)

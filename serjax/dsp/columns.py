@@ -1,0 +1,115 @@
+"""The columns of a spectrogram, one a frame: where they come from, their sums, norms and powers."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float
+
+from serjax.dsp.parameters import Number, PadMode, ParameterError, Window, as_real, check_number
+from serjax.dsp.spectral import spectrogram
+
+# Below it a slope, which grows as the inverse of the level, could leave the range of float32.
+_FAINT = 1e-30
+
+
+def check_one(function: str, y: object, S: object) -> None:
+    """Refuse anything but exactly one of a signal and a spectrogram."""
+    if (y is None) == (S is None):
+        raise ParameterError(f"{function} takes either a signal y or a spectrogram S: give exactly one of them.")
+
+
+def spectrum_of(
+    function: str,
+    y: Float[ArrayLike, "*batch N"] | None,
+    S: Float[ArrayLike, "*batch F T"] | None,
+    n_fft: int,
+    hop_length: int | None,
+    power: Number,
+    win_length: int | None,
+    window: Window,
+    center: bool,
+    pad_mode: PadMode,
+) -> tuple[Float[Array, "*batch F T"], int]:
+    """Take the spectrogram as it is or make it of the signal; and give the length of the transform that fits it."""
+    check_one(function, y, S)
+    if y is not None:
+        spectrum = spectrogram(
+            y,
+            n_fft=n_fft,
+            hop_length=hop_length,
+            power=power,
+            win_length=win_length,
+            window=window,
+            center=center,
+            pad_mode=pad_mode,
+        )
+        return spectrum, n_fft
+    spectrum = as_real("S", S)
+    if spectrum.ndim < 2:
+        raise ParameterError(f"S has shape {spectrum.shape}, expected (..., bins, frames).")
+    n_bins = spectrum.shape[-2]
+    return spectrum, n_fft if 1 + n_fft // 2 == n_bins else 2 * (n_bins - 1)
+
+
+def bin_frequencies(
+    freq: Float[ArrayLike, "..."] | None, sr: Number, n_fft: int, spectrum: Float[Array, "*batch F T"]
+) -> Float[Array, "..."]:
+    """Give the frequency of each bin in Hz, in a shape that stands beside the spectrogram."""
+    check_number("sr", sr, strict=True)
+    hz = np.fft.rfftfreq(n_fft, 1.0 / sr) if freq is None else freq
+    hz = jnp.asarray(hz, spectrum.dtype)
+    if hz.shape == spectrum.shape:
+        return hz
+    if hz.shape != spectrum.shape[-2:-1]:
+        raise ParameterError(
+            f"freq has shape {hz.shape}, expected {spectrum.shape[-2:-1]} or {spectrum.shape}: one frequency a bin."
+        )
+    return hz.reshape((1,) * (spectrum.ndim - 2) + (-1, 1))
+
+
+def column_sum(values: Float[Array, "*batch F T"]) -> Float[Array, "*batch 1 T"]:
+    """Add up each column, in two stages: short sums, then their sum, faster than one and no less exact."""
+    *lead, n_bins, n_frames = values.shape
+    padded = jnp.pad(values, [(0, 0)] * len(lead) + [(0, -n_bins % 32), (0, 0)])
+    return padded.reshape(*lead, -1, 32, n_frames).sum(axis=-2).sum(axis=-2, keepdims=True)
+
+
+def safe_power(values: Float[Array, "*shape"], exponent: Number) -> Float[Array, "*shape"]:
+    """Raise what is not negative to a power above 0, with the slope 0 at 0."""
+    if exponent == 1:
+        return values
+    # Two selections: one for the value at zero, one that keeps the infinite slope there out of the gradient.
+    positive = values > 0
+    base = jnp.where(positive, values, 1.0)
+    return jnp.where(positive, jnp.sqrt(base) if exponent == 0.5 else base**exponent, 0.0)
+
+
+def check_norm(norm: object) -> None:
+    """Refuse a norm that is neither `None` nor a number above 0 (which may be infinite)."""
+    if norm is not None and norm != math.inf:
+        check_number("norm", norm, strict=True)
+
+
+def normalize_columns(values: Float[Array, "*batch F T"], norm: Number | None) -> Float[Array, "*batch F T"]:
+    """Divide each column by its norm, `(sum_f |x[f]| ** norm) ** (1 / norm)`; zeros stay zeros.
+
+    Args:
+        values: columns, of any sign.
+        norm: above 0; `inf`: the largest magnitude; `None`: the columns stay as they are.
+    """
+    if norm is None:
+        return values
+    magnitude = jnp.abs(values)
+    peak = jax.lax.stop_gradient(magnitude.max(axis=-2, keepdims=True, initial=0.0))
+    silent = peak < jnp.finfo(values.dtype).tiny
+    # First by the peak, which the result does not depend on: neither powers nor slopes then leave the range of float32.
+    level = jnp.where(peak < _FAINT, jax.lax.stop_gradient(values), values) / jnp.where(silent, 1.0, peak)
+    size = jnp.abs(level)
+    if norm == math.inf:
+        length = size.max(axis=-2, keepdims=True, initial=0.0)
+    else:
+        length = safe_power(column_sum(safe_power(size, norm)), 1 / norm)
+    return level / jnp.where(silent, 1.0, length)
