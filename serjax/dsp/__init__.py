@@ -16,6 +16,7 @@ What differs from librosa:
 """
 
 from serjax.dsp.cepstral import dct, delta, mfcc
+from serjax.dsp.chroma import chroma_filterbank, chroma_stft, tonnetz
 from serjax.dsp.contrast import spectral_contrast
 from serjax.dsp.descriptors import (
     spectral_bandwidth,
@@ -35,16 +36,21 @@ from serjax.dsp.functionals import (
 )
 from serjax.dsp.mel import hz_to_mel, mel_filterbank, mel_frequencies, mel_to_hz, melspectrogram
 from serjax.dsp.parameters import ParameterError
+from serjax.dsp.pitch import yin
 from serjax.dsp.spectral import amplitude_to_db, db_to_power, power_to_db, spectrogram, stft
+from serjax.dsp.tuning import estimate_tuning, piptrack
 from serjax.dsp.waveform import rms, zero_crossing_rate
 
 __all__ = [
     "Mfcc",
     "ParameterError",
     "amplitude_to_db",
+    "chroma_filterbank",
+    "chroma_stft",
     "db_to_power",
     "dct",
     "delta",
+    "estimate_tuning",
     "extract",
     "frame",
     "frame_mask",
@@ -61,6 +67,7 @@ __all__ = [
     "mel_to_hz",
     "melspectrogram",
     "mfcc",
+    "piptrack",
     "power_to_db",
     "rms",
     "spectral_bandwidth",
@@ -70,5 +77,7 @@ __all__ = [
     "spectral_rolloff",
     "spectrogram",
     "stft",
+    "tonnetz",
+    "yin",
     "zero_crossing_rate",
 ]

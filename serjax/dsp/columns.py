@@ -1,4 +1,4 @@
-"""The columns of a spectrogram, one a frame: where they come from, their sums, norms and powers."""
+"""The columns of a spectrogram, one a frame: where they come from, their sums, norms and peaks."""
 
 import math
 
@@ -12,7 +12,7 @@ from serjax.dsp.parameters import Number, PadMode, ParameterError, Window, as_re
 from serjax.dsp.spectral import spectrogram
 
 # Below it a slope, which grows as the inverse of the level, could leave the range of float32.
-_FAINT = 1e-30
+FAINT = 1e-30
 
 
 def check_one(function: str, y: object, S: object) -> None:
@@ -106,10 +106,36 @@ def normalize_columns(values: Float[Array, "*batch F T"], norm: Number | None) -
     peak = jax.lax.stop_gradient(magnitude.max(axis=-2, keepdims=True, initial=0.0))
     silent = peak < jnp.finfo(values.dtype).tiny
     # First by the peak, which the result does not depend on: neither powers nor slopes then leave the range of float32.
-    level = jnp.where(peak < _FAINT, jax.lax.stop_gradient(values), values) / jnp.where(silent, 1.0, peak)
+    level = jnp.where(peak < FAINT, jax.lax.stop_gradient(values), values) / jnp.where(silent, 1.0, peak)
     size = jnp.abs(level)
     if norm == math.inf:
         length = size.max(axis=-2, keepdims=True, initial=0.0)
     else:
         length = safe_power(column_sum(safe_power(size, norm)), 1 / norm)
     return level / jnp.where(silent, 1.0, length)
+
+
+def neighbours(
+    values: Float[Array, "*batch F T"],
+) -> tuple[Float[Array, "*batch F T"], Float[Array, "*batch F T"]]:
+    """Give the bin below and the bin above each; the first and the last stand beside themselves."""
+    below = jnp.concatenate([values[..., :1, :], values[..., :-1, :]], axis=-2)
+    above = jnp.concatenate([values[..., 1:, :], values[..., -1:, :]], axis=-2)
+    return below, above
+
+
+def parabola_shift(values: Float[Array, "*batch F T"]) -> Float[Array, "*batch F T"]:
+    """Find how far from each bin the parabola through it and its neighbours turns; 0 if a bin or more, or at the ends.
+
+    With the steps `u` to the next and `v` from the last bin it is `(u + v) / (2 (v - u))`.
+    """
+    below, above = neighbours(values)
+    up, down = above - values, values - below
+    # In units of the larger step, which the result does not depend on: slopes then stay in the range of float32.
+    unit = jax.lax.stop_gradient(jnp.maximum(jnp.abs(up), jnp.abs(down)))
+    up, down = (jnp.where(unit < FAINT, jax.lax.stop_gradient(step), step) for step in (up, down))
+    unit = jnp.where(unit < jnp.finfo(values.dtype).tiny, 1.0, unit)
+    half, bend = (up / unit + down / unit) / 2, down / unit - up / unit
+    near = jnp.abs(half) < jnp.abs(bend)
+    shift = jnp.where(near, half / jnp.where(near, bend, 1.0), 0.0)
+    return shift.at[..., 0, :].set(0.0).at[..., -1, :].set(0.0)
