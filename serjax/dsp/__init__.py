@@ -11,6 +11,7 @@ What differs from librosa:
   has the precision of its input, float32 at least.
 - A clip shorter than `n_fft` is padded without a warning. Windows are names or arrays. `mel_filterbank` takes
   `norm="slaney"` or `None`.
+- `mel_to_power` is a product with the pseudo-inverse, cut off at zero, where librosa's `mel_to_stft` searches.
 - Wrong arguments raise `ParameterError`, also some that librosa lets pass: `n_mfcc` above the number of bands, `fmax`
   above `sr / 2`.
 """
@@ -34,6 +35,7 @@ from serjax.dsp.functionals import (
     masked_slope,
     masked_std,
 )
+from serjax.dsp.inverse import db_to_amplitude, istft, mel_to_power, mfcc_to_mel
 from serjax.dsp.mel import hz_to_mel, mel_filterbank, mel_frequencies, mel_to_hz, melspectrogram
 from serjax.dsp.parameters import ParameterError
 from serjax.dsp.pitch import yin
@@ -47,6 +49,7 @@ __all__ = [
     "amplitude_to_db",
     "chroma_filterbank",
     "chroma_stft",
+    "db_to_amplitude",
     "db_to_power",
     "dct",
     "delta",
@@ -62,12 +65,15 @@ __all__ = [
     "masked_percentile",
     "masked_slope",
     "masked_std",
+    "istft",
     "mel_filterbank",
     "mel_frequencies",
     "mel_to_hz",
+    "mel_to_power",
     "melspectrogram",
     "mfcc",
     "piptrack",
+    "mfcc_to_mel",
     "power_to_db",
     "rms",
     "spectral_bandwidth",
