@@ -12,6 +12,8 @@ What differs from librosa:
 - A clip shorter than `n_fft` is padded without a warning. Windows are names or arrays. `mel_filterbank` takes
   `norm="slaney"` or `None`.
 - `mel_to_power` is a product with the pseudo-inverse, cut off at zero, where librosa's `mel_to_stft` searches.
+- `resample` has one filter and no `res_type`, so that its samples, and those of `pitch_shift`, are alike, not equal;
+  `preemphasis` gives no final state: it is `-coef * y[..., -1:]`.
 - Wrong arguments raise `ParameterError`, also some that librosa lets pass: `n_mfcc` above the number of bands, `fmax`
   above `sr / 2`.
 """
@@ -25,6 +27,7 @@ from serjax.dsp.descriptors import (
     spectral_flatness,
     spectral_rolloff,
 )
+from serjax.dsp.effects import phase_vocoder, pitch_shift, preemphasis, time_stretch
 from serjax.dsp.framing import frame, get_window
 from serjax.dsp.frontend import Mfcc, extract, frame_mask
 from serjax.dsp.functionals import (
@@ -39,6 +42,7 @@ from serjax.dsp.inverse import db_to_amplitude, istft, mel_to_power, mfcc_to_mel
 from serjax.dsp.mel import hz_to_mel, mel_filterbank, mel_frequencies, mel_to_hz, melspectrogram
 from serjax.dsp.parameters import ParameterError
 from serjax.dsp.pitch import yin
+from serjax.dsp.resampling import resample
 from serjax.dsp.spectral import amplitude_to_db, db_to_power, power_to_db, spectrogram, stft
 from serjax.dsp.tuning import estimate_tuning, piptrack
 from serjax.dsp.waveform import rms, zero_crossing_rate
@@ -74,6 +78,8 @@ __all__ = [
     "mfcc",
     "piptrack",
     "mfcc_to_mel",
+    "phase_vocoder",
+    "pitch_shift",
     "power_to_db",
     "rms",
     "spectral_bandwidth",
@@ -86,4 +92,9 @@ __all__ = [
     "tonnetz",
     "yin",
     "zero_crossing_rate",
+    "preemphasis",
+    "resample",
+    "spectrogram",
+    "stft",
+    "time_stretch",
 ]

@@ -5,7 +5,7 @@ from functools import lru_cache
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Complex, Float
+from jaxtyping import Array, Bool, Complex, Float
 
 from serjax.dsp.cepstral import _cosine_basis
 from serjax.dsp.framing import padded_window
@@ -64,15 +64,27 @@ def istft(
     win_length = n_fft if win_length is None else win_length
     hop_length = max(1, win_length // 4) if hop_length is None else hop_length
     check_size("hop_length", hop_length)
-    frames = jnp.fft.irfft(jnp.swapaxes(D, -1, -2), n=n_fft)
-    weights = padded_window(window, win_length, n_fft).astype(frames.dtype)
-    total = overlap_add(frames * weights.reshape((1,) * (frames.ndim - 1) + (n_fft,)), hop_length)
-    share = overlap_add(jnp.broadcast_to(jnp.square(weights), frames.shape[-2:]), hop_length)
-    y = total / jnp.where(share > jnp.finfo(share.dtype).tiny, share, 1.0).reshape((1,) * (total.ndim - 1) + (-1,))
+    y = synthesis(D, padded_window(window, win_length, n_fft), hop_length)
     edge = n_fft // 2 if center else 0
     length = y.shape[-1] - 2 * edge if length is None else length
     check_size("length", length, least=0)
     return fit_length(y[..., edge:], length)
+
+
+def synthesis(
+    D: Complex[Array, "*batch F T"],
+    weights: Float[Array, " L"],
+    hop_length: int,
+    is_frame: Bool[Array, " T"] | None = None,
+) -> Float[Array, "*batch N"]:
+    """Overlap the inverse transforms of all frames (or of those that are some) and divide by the sum of the weights."""
+    n_fft = len(weights)
+    frames = jnp.fft.irfft(jnp.swapaxes(D, -1, -2), n=n_fft)
+    weights = weights.astype(frames.dtype)
+    total = overlap_add(frames * weights.reshape((1,) * (frames.ndim - 1) + (n_fft,)), hop_length)
+    squares = jnp.broadcast_to(jnp.square(weights), frames.shape[-2:])
+    share = overlap_add(squares if is_frame is None else squares * is_frame[:, None], hop_length)
+    return total / jnp.where(share > jnp.finfo(share.dtype).tiny, share, 1.0).reshape((1,) * (total.ndim - 1) + (-1,))
 
 
 def as_complex(name: str, values: object) -> Complex[Array, "..."]:
