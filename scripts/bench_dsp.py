@@ -29,7 +29,9 @@ from serjax.train.parallel import request_devices
 
 SR, N_FFT, HOP, N_MELS, N_MFCC = 22_050, 2048, 512, 128, 20
 N_CLIPS, N_SAMPLES = 64, 55_125
-FRONTEND = dsp.Mfcc(SR, N_MFCC, 1 + N_SAMPLES // HOP, N_FFT, HOP, N_MELS)
+FRONTEND = dsp.Mfcc(
+    sample_rate_hz=SR, n_mfcc=N_MFCC, frames=1 + N_SAMPLES // HOP, n_fft=N_FFT, hop_length=HOP, n_mels=N_MELS
+)
 
 
 def floor(clips_BN: np.ndarray) -> Callable[[], object]:
@@ -130,7 +132,9 @@ def main(devices: int | None = None, repeats: int = 15) -> None:
     calls = {
         "floor": floor(clips_BN),
         reference: ours(clips_BN, where[0]),
-        f"over {len(where)} devices, from and to the host": lambda: extract_over_devices(FRONTEND, clips_BN, where),
+        f"over {len(where)} devices, from and to the host": lambda: extract_over_devices(
+            FRONTEND, clips_BN, np.full(N_CLIPS, N_SAMPLES, np.int32), where
+        ),
     }
     warnings.simplefilter("ignore")  # what the peers deprecate is not the point here
     calls |= {name: make(clips_BN) for module, (name, make) in PEERS.items() if importlib.util.find_spec(module)}

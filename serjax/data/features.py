@@ -15,10 +15,10 @@ from typing import IO
 
 import jax
 import numpy as np
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool, Float32, Int32
 
 from serjax.data.corpora.corpus import Corpus, Waveforms, Window
-from serjax.dsp.frontend import Mfcc, extract, frame_mask
+from serjax.dsp import Frontend, extract, frame_mask
 
 FEATURE_VERSION = 1  # raise it when decoding or a frontend gives other numbers than before
 CLIPS_A_BLOCK = 8  # clips that a CPU device computes at a time, see `dsp.extract`
@@ -39,7 +39,7 @@ class Features:
 
 def load_features(
     corpus: Corpus,
-    frontend: Mfcc,
+    frontend: Frontend,
     offset_s: float = 0.0,
     duration_s: float | None = None,
     cache: Path | None = None,
@@ -69,7 +69,7 @@ def load_features(
     if cache is None:
         return _compute(corpus, frontend, window, progress)
     key = cache_key(corpus, frontend, window)
-    shape = (len(corpus.utterances), frontend.frames, frontend.n_features)
+    shape = (len(corpus.utterances), frontend.n_frames, frontend.n_features)
     features = _load(cache, key, shape)
     if features is None:
         features = _compute(corpus, frontend, window, progress)
@@ -86,14 +86,14 @@ def default_cache_dir() -> Path:
     return Path.home() / ".cache" / "serjax"
 
 
-def cache_key(corpus: Corpus, frontend: Mfcc, window: Window) -> str:
+def cache_key(corpus: Corpus, frontend: Frontend, window: Window) -> str:
     """Hash (sha256, hex) all that the features depend on: contents in order, frontend, window, version."""
     about = _about(frontend, window)
     digests = [corpus.source.digest(utterance.path) for utterance in corpus.utterances]
     return hashlib.sha256(json.dumps([about, digests], sort_keys=True).encode()).hexdigest()
 
 
-def _about(frontend: Mfcc, window: Window) -> dict[str, object]:
+def _about(frontend: Frontend, window: Window) -> dict[str, object]:
     return {
         "version": FEATURE_VERSION,
         "frontend": {"kind": type(frontend).__name__} | dataclasses.asdict(frontend),
@@ -101,15 +101,19 @@ def _about(frontend: Mfcc, window: Window) -> dict[str, object]:
     }
 
 
-def _compute(corpus: Corpus, frontend: Mfcc, window: Window, progress: Callable[[int, int], None] | None) -> Features:
+def _compute(
+    corpus: Corpus, frontend: Frontend, window: Window, progress: Callable[[int, int], None] | None
+) -> Features:
     n_clips = len(corpus.utterances)
-    values_NTD = np.empty((n_clips, frontend.frames, frontend.n_features), np.float32)
-    mask_NT = np.empty((n_clips, frontend.frames), bool)
+    values_NTD = np.empty((n_clips, frontend.n_frames, frontend.n_features), np.float32)
+    mask_NT = np.empty((n_clips, frontend.n_frames), bool)
     done = 0
     for block in _read_ahead(corpus, window):
         n_block = len(block.n_valid_B)
         full_BN = np.pad(block.values_BN, ((0, BLOCK - n_block), (0, 0)))
-        values_NTD[done : done + n_block] = extract_over_devices(frontend, full_BN, jax.local_devices())[:n_block]
+        n_valid_B = np.pad(block.n_valid_B, (0, BLOCK - n_block))
+        features_BTD = extract_over_devices(frontend, full_BN, n_valid_B, jax.local_devices())
+        values_NTD[done : done + n_block] = features_BTD[:n_block]
         mask_NT[done : done + n_block] = np.asarray(frame_mask(frontend, block.n_valid_B))
         done += n_block
         if progress is not None:
@@ -118,7 +122,10 @@ def _compute(corpus: Corpus, frontend: Mfcc, window: Window, progress: Callable[
 
 
 def extract_over_devices(
-    frontend: Mfcc, clips_BN: Float32[np.ndarray, "B N"], devices: Sequence[jax.Device]
+    frontend: Frontend,
+    clips_BN: Float32[np.ndarray, "B N"],
+    n_valid_B: Int32[np.ndarray, " B"],
+    devices: Sequence[jax.Device],
 ) -> Float32[np.ndarray, "B T D"]:
     """Give the features of a batch of clips, computed by all devices at once, each its share.
 
@@ -128,10 +135,10 @@ def extract_over_devices(
     blocks = np.array_split(np.arange(0, len(clips_BN), CLIPS_A_BLOCK), len(devices))
     edges = [*(int(share[0]) for share in blocks if share.size), len(clips_BN)]
     block = CLIPS_A_BLOCK if devices[0].platform == "cpu" else None
-    shares = [
-        extract(frontend, jax.device_put(clips_BN[start:stop], device), block=block)
-        for device, start, stop in zip(devices, edges[:-1], edges[1:], strict=False)
-    ]
+    shares = []
+    for device, start, stop in zip(devices, edges[:-1], edges[1:], strict=False):
+        share_BN, valid_B = jax.device_put((clips_BN[start:stop], n_valid_B[start:stop]), device)
+        shares.append(extract(frontend, share_BN, n_valid=valid_B, block=block))
     return np.concatenate([np.asarray(share) for share in shares])
 
 
@@ -168,7 +175,7 @@ def _load(cache: Path, key: str, shape: tuple[int, int, int]) -> Features | None
     return features
 
 
-def _store(cache: Path, key: str, features: Features, frontend: Mfcc, window: Window) -> None:
+def _store(cache: Path, key: str, features: Features, frontend: Frontend, window: Window) -> None:
     """Write the arrays, then their checksum: an entry without or with another checksum does not count."""
     about_path, data_path = _entry(cache, key)
     try:

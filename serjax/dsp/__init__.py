@@ -29,7 +29,7 @@ from serjax.dsp.descriptors import (
 )
 from serjax.dsp.effects import phase_vocoder, pitch_shift, preemphasis, time_stretch
 from serjax.dsp.framing import frame, get_window
-from serjax.dsp.frontend import Mfcc, extract, frame_mask
+from serjax.dsp.frontend import Frontend, extract, frame_mask
 from serjax.dsp.functionals import (
     masked_max,
     masked_mean,
@@ -41,15 +41,23 @@ from serjax.dsp.functionals import (
 from serjax.dsp.inverse import db_to_amplitude, istft, mel_to_power, mfcc_to_mel
 from serjax.dsp.mel import hz_to_mel, mel_filterbank, mel_frequencies, mel_to_hz, melspectrogram
 from serjax.dsp.parameters import ParameterError
+from serjax.dsp.pictures import Chroma, Descriptors, LogMel, Mfcc
 from serjax.dsp.pitch import yin
 from serjax.dsp.resampling import resample
 from serjax.dsp.spectral import amplitude_to_db, db_to_power, power_to_db, spectrogram, stft
 from serjax.dsp.tuning import estimate_tuning, piptrack
+from serjax.dsp.vectors import Stats26, Stats180
 from serjax.dsp.waveform import rms, zero_crossing_rate
 
 __all__ = [
+    "Chroma",
+    "Descriptors",
+    "Frontend",
+    "LogMel",
     "Mfcc",
     "ParameterError",
+    "Stats26",
+    "Stats180",
     "amplitude_to_db",
     "chroma_filterbank",
     "chroma_stft",
@@ -63,24 +71,26 @@ __all__ = [
     "frame_mask",
     "get_window",
     "hz_to_mel",
+    "istft",
     "masked_max",
     "masked_mean",
     "masked_min",
     "masked_percentile",
     "masked_slope",
     "masked_std",
-    "istft",
     "mel_filterbank",
     "mel_frequencies",
     "mel_to_hz",
     "mel_to_power",
     "melspectrogram",
     "mfcc",
-    "piptrack",
     "mfcc_to_mel",
     "phase_vocoder",
+    "piptrack",
     "pitch_shift",
     "power_to_db",
+    "preemphasis",
+    "resample",
     "rms",
     "spectral_bandwidth",
     "spectral_centroid",
@@ -89,12 +99,8 @@ __all__ = [
     "spectral_rolloff",
     "spectrogram",
     "stft",
+    "time_stretch",
     "tonnetz",
     "yin",
     "zero_crossing_rate",
-    "preemphasis",
-    "resample",
-    "spectrogram",
-    "stft",
-    "time_stretch",
 ]

@@ -10,54 +10,34 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int
 
-from serjax.dsp.cepstral import cepstra
-from serjax.dsp.mel import melspectrogram
-from serjax.dsp.parameters import ParameterError, as_real, check_number, check_size, upper_edge_hz
-from serjax.dsp.spectral import power_to_db
+from serjax.dsp.parameters import ParameterError, as_real, check_size
 
 
-@dataclass(frozen=True)
-class Mfcc:
-    """MFCCs of a fixed number of centred frames; librosa's values for `librosa.feature.mfcc(y=y, ...)`.
+@dataclass(frozen=True, kw_only=True)
+class Frontend:
+    """A fixed number of centred frames, and what is computed of them: the base of all frontends.
+
+    Hashable, so that it can be a static argument under `jit`.
 
     Raises:
-        ParameterError: a size is not positive, `frames` under 2, `n_fft` odd, `n_mfcc` above `n_mels`, or the band does
-            not fit the sampling rate.
-
-    >>> Mfcc().n_samples, Mfcc().n_features
-    (54784, 20)
+        ParameterError: a size is not positive, `frames` under 2, or `n_fft` odd.
     """
 
     sample_rate_hz: int = 22_050
     """Sampling rate of the waveforms in Hz."""
-    n_mfcc: int = 20
-    """Number of cepstral coefficients, the features of a frame."""
     frames: int = 108
     """Number of frames; the clip lasts (frames - 1) * hop_length samples."""
     n_fft: int = 2048
     """Length of a frame and its Fourier transform in samples."""
     hop_length: int = 512
     """Samples from the centre of a frame to that of the next."""
-    n_mels: int = 128
-    """Number of mel bands under the cosine transform."""
-    fmin_hz: float = 0.0
-    """Lowest frequency of the mel bands in Hz."""
-    fmax_hz: float | None = None
-    """Highest frequency of the mel bands in Hz; none: half the sampling rate."""
-    top_db: float | None = 80.0
-    """Range below the loudest band of a clip in dB; none: down to -100 dB."""
 
     def __post_init__(self) -> None:
-        for name in ("sample_rate_hz", "n_mfcc", "n_fft", "hop_length", "n_mels"):
+        for name in ("sample_rate_hz", "n_fft", "hop_length"):
             check_size(name, getattr(self, name))
         check_size("frames", self.frames, least=2)
         if self.n_fft % 2:
             raise ParameterError(f"n_fft={self.n_fft} is odd, a frame then has no centre: give an even length.")
-        upper_edge_hz(self.sample_rate_hz, self.fmin_hz, self.fmax_hz)
-        if self.n_mfcc > self.n_mels:
-            raise ParameterError(f"n_mfcc={self.n_mfcc} exceeds n_mels={self.n_mels}: give at most as many.")
-        if self.top_db is not None:
-            check_number("top_db", self.top_db)
 
     @property
     def n_samples(self) -> int:
@@ -65,14 +45,35 @@ class Mfcc:
         return (self.frames - 1) * self.hop_length
 
     @property
+    def n_frames(self) -> int:
+        """Frames that come out; 1 where a clip gives one vector."""
+        return self.frames
+
+    @property
     def n_features(self) -> int:
         """Features of a frame."""
-        return self.n_mfcc
+        raise NotImplementedError
+
+    def features(self, clips_BN: Float[Array, "B N"], n_valid_B: Int[Array, " B"]) -> Float[Array, "B T D"]:
+        """Compute the features of clips of `n_samples`, each of which has so many valid ones at its beginning."""
+        raise NotImplementedError
+
+    def frame_mask(self, n_valid: Int[Array, "*batch"]) -> Bool[Array, "*batch T"]:
+        """Tell which frames are centred inside the valid samples."""
+        valid = n_valid[..., None]
+        centres = jnp.arange(self.frames) * self.hop_length
+        return (centres.reshape((1,) * (valid.ndim - 1) + (-1,)) <= valid) & (valid > 0)
 
 
 @partial(jax.jit, static_argnames=("frontend", "block"))
-def extract(frontend: Mfcc, wav: Float[ArrayLike, "*batch N"], *, block: int | None = 8) -> Float[Array, "*batch T D"]:
-    """Extract the features of a batch of clips, `features[..., t, d] = mfcc(wav)[..., d, t]`.
+def extract(
+    frontend: Frontend,
+    wav: Float[ArrayLike, "*batch N"],
+    *,
+    n_valid: Int[ArrayLike, "*batch"] | None = None,
+    block: int | None = 8,
+) -> Float[Array, "*batch T D"]:
+    """Extract the features of a batch of clips, such as `features[..., t, d] = mfcc(wav)[..., d, t]`.
 
     The clips go through in blocks that fit in the processor's cache, one after another; that takes half the time of the
     whole batch at once. Neighbours do not enter a clip's features; its place in a block moves their last bits at most.
@@ -81,14 +82,18 @@ def extract(frontend: Mfcc, wav: Float[ArrayLike, "*batch N"], *, block: int | N
         frontend: what to extract; a static argument under `jit`.
         wav: waveforms at `frontend.sample_rate_hz`, `(..., N)`. What is shorter than `frontend.n_samples` is padded
             with zeros at the end, what is longer is cut there.
+        n_valid: valid samples of each clip, which stand at its beginning; statistics over frames leave the others out.
+            `None`: all of `wav`.
         block: clips in a block; `None`: the whole batch at once (on accelerators).
 
     Returns:
-        `(..., frontend.frames, frontend.n_features)`.
+        `(..., frontend.n_frames, frontend.n_features)`.
 
     Raises:
-        ParameterError: the block is not positive, or the waveforms are not real floating point.
+        ParameterError: the block is not positive, the waveforms are not real floating point, or `n_valid` is not one
+            number a clip.
 
+    >>> from serjax.dsp import Mfcc
     >>> extract(Mfcc(), jnp.zeros((3, 54784))).shape
     (3, 108, 20)
     """
@@ -96,9 +101,13 @@ def extract(frontend: Mfcc, wav: Float[ArrayLike, "*batch N"], *, block: int | N
         check_size("block", block)
     clips = as_real("wav", wav)
     *lead, n_samples = clips.shape
+    valid = jnp.full(lead, n_samples) if n_valid is None else jnp.asarray(n_valid)
+    if valid.shape != tuple(lead):
+        raise ParameterError(f"n_valid has shape {valid.shape}, expected {tuple(lead)}: one number a clip.")
     clips_BN = _fit_length(clips.reshape(math.prod(lead), n_samples), frontend.n_samples)
-    features_BTD = _map_blocks(partial(_mfcc_frames, frontend), clips_BN, block)
-    return features_BTD.reshape(*lead, frontend.frames, frontend.n_features)
+    valid_B = jnp.minimum(valid.reshape(-1), frontend.n_samples)
+    features_BTD = _map_blocks(frontend.features, clips_BN, valid_B, block)
+    return features_BTD.reshape(*lead, frontend.n_frames, frontend.n_features)
 
 
 def _fit_length(clips_BN: Float[Array, "B N"], n_samples: int) -> Float[Array, "B n_samples"]:
@@ -106,45 +115,38 @@ def _fit_length(clips_BN: Float[Array, "B N"], n_samples: int) -> Float[Array, "
     return jnp.pad(clips_BN, ((0, 0), (0, max(0, missing))))[:, :n_samples]
 
 
-def _mfcc_frames(frontend: Mfcc, clips_BN: Float[Array, "B N"]) -> Float[Array, "B T C"]:
-    mel = melspectrogram(
-        clips_BN,
-        sr=frontend.sample_rate_hz,
-        n_fft=frontend.n_fft,
-        hop_length=frontend.hop_length,
-        n_mels=frontend.n_mels,
-        fmin=frontend.fmin_hz,
-        fmax=frontend.fmax_hz,
-    )
-    coefficients_BCT = cepstra(power_to_db(mel, top_db=frontend.top_db), frontend.n_mfcc)
-    return jnp.swapaxes(coefficients_BCT, 1, 2)
-
-
 def _map_blocks(
-    function: Callable[[Float[Array, "b N"]], Float[Array, "b T D"]], clips_BN: Float[Array, "B N"], block: int | None
+    function: Callable[[Float[Array, "b N"], Int[Array, " b"]], Float[Array, "b T D"]],
+    clips_BN: Float[Array, "B N"],
+    n_valid_B: Int[Array, " B"],
+    block: int | None,
 ) -> Float[Array, "B T D"]:
     """Apply a function to `block` clips at a time; the last block is filled with silence, so one program serves all."""
     n_clips = clips_BN.shape[0]
     if block is None or n_clips <= block:
-        return function(clips_BN)
+        return function(clips_BN, n_valid_B)
     n_blocks = -(-n_clips // block)
-    padded = jnp.pad(clips_BN, ((0, n_blocks * block - n_clips), (0, 0)))
-    blocks = jax.lax.map(function, padded.reshape(n_blocks, block, -1))
+
+    short = n_blocks * block - n_clips
+    cut_BN = jnp.pad(clips_BN, ((0, short), (0, 0))).reshape(n_blocks, block, -1)
+    cut_B = jnp.pad(n_valid_B, (0, short)).reshape(n_blocks, block)
+    blocks = jax.lax.map(lambda both: function(*both), (cut_BN, cut_B))
     return blocks.reshape(n_blocks * block, *blocks.shape[2:])[:n_clips]
 
 
-def frame_mask(frontend: Mfcc, n_valid: Int[ArrayLike, "*batch"]) -> Bool[Array, "*batch T"]:
+def frame_mask(frontend: Frontend, n_valid: Int[ArrayLike, "*batch"]) -> Bool[Array, "*batch T"]:
     """Tell which frames are centred inside the valid samples, `mask[..., t] = t * hop <= n_valid` (none if that is 0).
 
-    These are the `1 + n_valid // hop` frames that the unpadded clip has of its own.
+    These are the `1 + n_valid // hop` frames that the unpadded clip has of its own. Where a clip gives one vector, it
+    counts if it has any valid sample.
 
     Args:
         frontend: the frontend whose frames are meant.
         n_valid: valid samples of each clip, which stand at its beginning; at least 0.
 
+    >>> from serjax.dsp import Mfcc
     >>> frame_mask(Mfcc(frames=4, hop_length=10, n_fft=16, n_mels=20), jnp.array([0, 10, 29])).astype(int).tolist()
     [[0, 0, 0, 0], [1, 1, 0, 0], [1, 1, 1, 0]]
     """
-    valid = jnp.asarray(n_valid)[..., None]
-    centres = jnp.arange(frontend.frames) * frontend.hop_length
-    return (centres.reshape((1,) * (valid.ndim - 1) + (-1,)) <= valid) & (valid > 0)
+    mask = frontend.frame_mask(jnp.asarray(n_valid))
+    return mask if frontend.n_frames > 1 else mask.any(axis=-1, keepdims=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from serjax.data.splits import Protocol
-from serjax.dsp.frontend import Mfcc
+from serjax.dsp import Mfcc
 from serjax.errors import SerjaxError
 from serjax.evaluate.generative import ClassPrior
 from serjax.models.layers import Architecture

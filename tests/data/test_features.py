@@ -20,7 +20,7 @@ from serjax.data.features import (
     extract_over_devices,
     load_features,
 )
-from serjax.dsp.frontend import Mfcc, extract
+from serjax.dsp import Mfcc, extract
 
 FRONTEND = Mfcc(sample_rate_hz=8_000, n_mfcc=5, frames=12, n_fft=256, hop_length=128, n_mels=20)
 N_CLIPS = 2 * BLOCK + 7
@@ -173,10 +173,12 @@ def test_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize("n_devices", [2, 3, 8])
 def test_the_number_of_devices_does_not_change_a_bit(n_devices: int) -> None:
     clips_BN = np.random.default_rng(0).normal(size=(BLOCK, FRONTEND.n_samples)).astype(np.float32)
-    alone = extract_over_devices(FRONTEND, clips_BN, jax.devices()[:1])
-    np.testing.assert_array_equal(extract_over_devices(FRONTEND, clips_BN, jax.devices()[:n_devices]), alone)
+    n_valid_B = np.full(BLOCK, FRONTEND.n_samples, np.int32)
+    alone = extract_over_devices(FRONTEND, clips_BN, n_valid_B, jax.devices()[:1])
+    several = extract_over_devices(FRONTEND, clips_BN, n_valid_B, jax.devices()[:n_devices])
+    np.testing.assert_array_equal(several, alone)
 
 
 def test_fewer_clips_than_devices() -> None:
     clips_BN = np.random.default_rng(0).normal(size=(3, FRONTEND.n_samples)).astype(np.float32)
-    assert extract_over_devices(FRONTEND, clips_BN, jax.devices()).shape == (3, 12, 5)
+    assert extract_over_devices(FRONTEND, clips_BN, np.full(3, 9, np.int32), jax.devices()).shape == (3, 12, 5)

@@ -55,7 +55,11 @@ CASES = [
     Case("dct", partial(dsp.dct, axis=-2, norm="ortho"), POWER_BFT),
     Case("delta", partial(dsp.delta, width=5), POWER_BFT, shortest=5),
     Case("delta nearest", partial(dsp.delta, width=5, order=2, mode="nearest"), POWER_BFT),
-    Case("extract", partial(dsp.extract, dsp.Mfcc(8_000, 5, 9, n_mels=8, **SMALL), block=2), CLIPS_BN),
+    Case(
+        "extract",
+        partial(dsp.extract, dsp.Mfcc(sample_rate_hz=8_000, n_mfcc=5, frames=9, n_mels=8, **SMALL), block=2),
+        CLIPS_BN,
+    ),
 ]
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 

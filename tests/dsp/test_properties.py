@@ -12,7 +12,7 @@ from serjax import dsp
 from tests.reference.dsp import relative_error, vowel
 
 SIGNAL = vowel(1_000, 8_000)
-FRONTEND = dsp.Mfcc(8_000, n_mfcc=5, frames=9, n_fft=64, hop_length=16, n_mels=8)
+FRONTEND = dsp.Mfcc(sample_rate_hz=8_000, n_mfcc=5, frames=9, n_fft=64, hop_length=16, n_mels=8)
 
 
 def test_a_sine_stands_in_its_bin():

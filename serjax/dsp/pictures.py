@@ -1,0 +1,158 @@
+"""Frontends whose features are pictures, one row a frame: MFCC, log-mel, chroma, descriptors of the spectrum."""
+
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from serjax.dsp.cepstral import cepstra
+from serjax.dsp.chroma import chroma_stft
+from serjax.dsp.columns import safe_power
+from serjax.dsp.descriptors import spectral_bandwidth, spectral_centroid, spectral_flatness, spectral_rolloff
+from serjax.dsp.frontend import Frontend
+from serjax.dsp.mel import melspectrogram
+from serjax.dsp.parameters import ParameterError, check_number, check_size, upper_edge_hz
+from serjax.dsp.spectral import power_to_db, spectrogram
+from serjax.dsp.waveform import rms, zero_crossing_rate
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogMel(Frontend):
+    """Mel bands in dB; `librosa.power_to_db(librosa.feature.melspectrogram(y=y, ...))`.
+
+    Raises:
+        ParameterError: as `Frontend`; or the band does not fit the sampling rate.
+
+    >>> LogMel(n_mels=64).n_features
+    64
+    """
+
+    n_mels: int = 128
+    """Number of mel bands."""
+    fmin_hz: float = 0.0
+    """Lowest frequency of the mel bands in Hz."""
+    fmax_hz: float | None = None
+    """Highest frequency of the mel bands in Hz; none: half the sampling rate."""
+    top_db: float | None = 80.0
+    """Range below the loudest band of a clip in dB; none: down to -100 dB."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_size("n_mels", self.n_mels)
+        upper_edge_hz(self.sample_rate_hz, self.fmin_hz, self.fmax_hz)
+        if self.top_db is not None:
+            check_number("top_db", self.top_db)
+
+    @property
+    def n_features(self) -> int:
+        """Features of a frame."""
+        return self.n_mels
+
+    def decibels(self, clips_BN: Float[Array, "B N"]) -> Float[Array, "B M T"]:
+        """Compute the mel bands of each frame in dB, frames last."""
+        mel_BMT = melspectrogram(
+            clips_BN,
+            sr=self.sample_rate_hz,
+            n_fft=self.n_fft,
+            hop_length=self.hop_length,
+            n_mels=self.n_mels,
+            fmin=self.fmin_hz,
+            fmax=self.fmax_hz,
+        )
+        return power_to_db(mel_BMT, top_db=self.top_db)
+
+    def features(self, clips_BN: Float[Array, "B N"], n_valid_B: Int[Array, " B"]) -> Float[Array, "B T D"]:
+        """Compute the features."""
+        return jnp.swapaxes(self.decibels(clips_BN), 1, 2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mfcc(LogMel):
+    """Mel-frequency cepstral coefficients; librosa's values for `librosa.feature.mfcc(y=y, ...)`.
+
+    Raises:
+        ParameterError: as `LogMel`; or `n_mfcc` is not positive or above `n_mels`.
+
+    >>> Mfcc().n_samples, Mfcc().n_features
+    (54784, 20)
+    """
+
+    n_mfcc: int = 20
+    """Number of cepstral coefficients, the features of a frame."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_size("n_mfcc", self.n_mfcc)
+        if self.n_mfcc > self.n_mels:
+            raise ParameterError(f"n_mfcc={self.n_mfcc} exceeds n_mels={self.n_mels}: give at most as many.")
+
+    @property
+    def n_features(self) -> int:
+        """Features of a frame."""
+        return self.n_mfcc
+
+    def features(self, clips_BN: Float[Array, "B N"], n_valid_B: Int[Array, " B"]) -> Float[Array, "B T D"]:
+        """Compute the features."""
+        return jnp.swapaxes(cepstra(self.decibels(clips_BN), self.n_mfcc), 1, 2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chroma(Frontend):
+    """Energy of the pitch classes; `librosa.feature.chroma_stft(y=y, ...)`, the tuning estimated for each clip.
+
+    >>> Chroma().n_features
+    12
+    """
+
+    n_chroma: int = 12
+    """Pitch classes."""
+
+    @property
+    def n_features(self) -> int:
+        """Features of a frame."""
+        return self.n_chroma
+
+    def features(self, clips_BN: Float[Array, "B N"], n_valid_B: Int[Array, " B"]) -> Float[Array, "B T D"]:
+        """Compute the features."""
+        chroma_BCT = chroma_stft(
+            clips_BN, sr=self.sample_rate_hz, n_fft=self.n_fft, hop_length=self.hop_length, n_chroma=self.n_chroma
+        )
+        return jnp.swapaxes(chroma_BCT, 1, 2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Descriptors(Frontend):
+    """RMS, zero-crossing rate, and centroid, bandwidth, roll-off (Hz) and flatness of the spectrum; librosa's values.
+
+    >>> Descriptors().n_features
+    6
+    """
+
+    roll_percent: float = 0.85
+    """Share of the magnitude that lies below the roll-off."""
+
+    @property
+    def n_features(self) -> int:
+        """Features of a frame."""
+        return 6
+
+    def features(self, clips_BN: Float[Array, "B N"], n_valid_B: Int[Array, " B"]) -> Float[Array, "B T D"]:
+        """Compute the features."""
+        power_BFT = spectrogram(clips_BN, n_fft=self.n_fft, hop_length=self.hop_length, power=2)
+        magnitude_BFT = safe_power(power_BFT, 0.5)
+        rows = (
+            rms(clips_BN, frame_length=self.n_fft, hop_length=self.hop_length),
+            zero_crossing_rate(clips_BN, frame_length=self.n_fft, hop_length=self.hop_length),
+            *spectral_shape(magnitude_BFT, self.sample_rate_hz, self.roll_percent),
+            spectral_flatness(S=magnitude_BFT),
+        )
+        return jnp.swapaxes(jnp.concatenate(rows, axis=1), 1, 2)
+
+
+def spectral_shape(
+    magnitude_BFT: Float[Array, "B F T"], sr: int, roll_percent: float = 0.85
+) -> tuple[Float[Array, "B 1 T"], Float[Array, "B 1 T"], Float[Array, "B 1 T"]]:
+    """Compute centroid, bandwidth and roll-off of magnitude spectra, in Hz."""
+    centroid = spectral_centroid(S=magnitude_BFT, sr=sr)
+    bandwidth = spectral_bandwidth(S=magnitude_BFT, sr=sr, centroid=centroid)
+    return centroid, bandwidth, spectral_rolloff(S=magnitude_BFT, sr=sr, roll_percent=roll_percent)
