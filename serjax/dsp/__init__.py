@@ -1,7 +1,7 @@
 """Signal processing in pure JAX, with librosa's argument names, defaults and array layout.
 
 `y: (..., n)` becomes `(..., bins, frames)`; everything works under `jit`, `vmap` and `grad`, without x64.
-What differs from librosa:
+Random changes for the train step are in `serjax.dsp.augment`. What differs from librosa:
 
 - Leading axes are a batch of *independent* clips: `top_db`, and a callable `ref`, see one clip (the last two axes),
   never its neighbours (so does librosa from 1.0 on).
