@@ -171,6 +171,6 @@ def pitch_shift(
     n_samples = signal.shape[0]
     low, high = check_range("n_steps", n_steps, -24.0, most=24.0)
     steps = jnp.round(2.0 ** (-draw(key, (low, high)) / 12.0) * FINENESS).astype(jnp.int32)
-    slowest = 2.0 ** (-high / 12.0)
+    slowest = round(2.0 ** (-high / 12.0) * FINENESS) / FINENESS
     stretched = stretch_by(signal, steps, math.ceil(n_samples / slowest) + 1, n_fft, hop_length)
     return resample_by(stretched, steps, n_samples, min(1.0, slowest))
