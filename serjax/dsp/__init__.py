@@ -14,6 +14,13 @@ Random changes for the train step are in `serjax.dsp.augment`. What differs from
 - `mel_to_power` is a product with the pseudo-inverse, cut off at zero, where librosa's `mel_to_stft` searches.
 - `resample` has one filter and no `res_type`, so that its samples, and those of `pitch_shift`, are alike, not equal;
   `preemphasis` gives no final state: it is `-coef * y[..., -1:]`.
+- `chroma_filterbank` is `librosa.filters.chroma`; its `tuning`, and that of `chroma_stft`, may be traced and differ
+  from clip to clip. The norms of chroma are `None`, a number above 0, and `inf`. `tonnetz` takes a chromagram.
+- Spectra are not searched for negative values. `spectral_contrast` refuses bands without bins, where librosa gives
+  NaN. `freq` may not be traced there, since it decides which bins make a band.
+- Absent: `dtype` of `rms`, `ref` of `piptrack`, `ref_magnitude` of `zero_crossing_rate`, `win_length` of `yin` (without
+  effect there), and the warnings of `estimate_tuning` and `yin` about clips without peaks and about long periods.
+- `masked_mean` and its like, statistics over the valid frames of a clip, have no counterpart.
 - Wrong arguments raise `ParameterError`, also some that librosa lets pass: `n_mfcc` above the number of bands, `fmax`
   above `sr / 2`.
 """
