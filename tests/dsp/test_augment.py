@@ -9,7 +9,7 @@ import pytest
 
 from serjax import dsp
 from serjax.dsp import augment
-from tests.dsp.test_conformance import CLIPS_BN, POWER_BFT, Case
+from tests.dsp.cases import CLIPS_BN, POWER_BFT, Case
 from tests.reference.dsp import relative_error, vowel
 
 Y, S = vowel(2_000, 8_000), POWER_BFT[0]

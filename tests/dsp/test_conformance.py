@@ -1,7 +1,5 @@
 """One line a function, the same questions to each: jit = eager = vmap, clips independent, gradients finite."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
 import jax
@@ -10,24 +8,17 @@ import numpy as np
 import pytest
 
 from serjax import dsp
-from tests.reference.dsp import relative_error, vowel
-
-SMALL = {"n_fft": 64, "hop_length": 16}
-BANDS = {"sr": 8_000, "n_mels": 8, **SMALL}
-CLIPS_BN = np.stack([vowel(400, 8_000, seed) for seed in range(3)])
-POWER_BFT = np.square(np.random.default_rng(0).standard_normal((3, 33, 12))).astype(np.float32)
-HZ_BFT = 4_000.0 * POWER_BFT / POWER_BFT.max()
-
-
-@dataclass(frozen=True)
-class Case:
-    """A function of one array whose leading axis is a batch of clips, and the shortest time axis that it takes."""
-
-    name: str
-    function: Callable[[jax.Array], jax.Array]
-    batch: np.ndarray
-    shortest: int = 1
-
+from tests.dsp import (
+    test_augment,
+    test_chroma,
+    test_descriptors,
+    test_effects,
+    test_functionals,
+    test_inverse,
+    test_pitch,
+)
+from tests.dsp.cases import BANDS, CLIPS_BN, HZ_BFT, POWER_BFT, SMALL, Case
+from tests.reference.dsp import relative_error
 
 CASES = [
     Case("frame", partial(dsp.frame, frame_length=5, hop_length=2), CLIPS_BN, shortest=5),
@@ -60,6 +51,13 @@ CASES = [
         partial(dsp.extract, dsp.Mfcc(sample_rate_hz=8_000, n_mfcc=5, frames=9, n_mels=8, **SMALL), block=2),
         CLIPS_BN,
     ),
+    *test_descriptors.CASES,
+    *test_functionals.CASES,
+    *test_chroma.CASES,
+    *test_pitch.CASES,
+    *test_inverse.CASES,
+    *test_effects.CASES,
+    *test_augment.CASES,
 ]
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 

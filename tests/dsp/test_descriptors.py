@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serjax import dsp
-from tests.dsp.test_conformance import CLIPS_BN, POWER_BFT, SMALL, Case
+from tests.dsp.cases import CLIPS_BN, POWER_BFT, SMALL, Case
 from tests.reference.dsp import relative_error, vowel
 
 FRAMES = {"frame_length": 64, "hop_length": 16}

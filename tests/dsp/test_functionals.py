@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serjax import dsp
-from tests.dsp.test_conformance import POWER_BFT, Case
+from tests.dsp.cases import POWER_BFT, Case
 from tests.reference.dsp import relative_error
 
 FUNCTIONALS = {

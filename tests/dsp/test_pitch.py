@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serjax import dsp
-from tests.dsp.test_conformance import CLIPS_BN, Case
+from tests.dsp.cases import CLIPS_BN, Case
 from tests.reference.dsp import relative_error, vowel
 
 SMALL = {"fmin": 80, "fmax": 400, "sr": 8_000, "frame_length": 256}
