@@ -37,7 +37,7 @@ FRONTEND = dsp.Mfcc(
 def floor(clips_BN: np.ndarray) -> Callable[[], object]:
     """Return a call that transforms the frames and multiplies with the mel bands, and does nothing else."""
     padded = np.pad(clips_BN, ((0, 0), (N_FFT // 2, N_FFT // 2)))
-    frames = np.lib.stride_tricks.sliding_window_view(padded, N_FFT, axis=-1)[:, ::HOP].copy()
+    frames = np.lib.stride_tricks.sliding_window_view(padded, N_FFT, axis=-1)[:, ::HOP].reshape(-1, N_FFT).copy()
     bands = np.asarray(dsp.mel_filterbank(sr=SR, n_fft=N_FFT, n_mels=N_MELS)).T.copy()
 
     def call() -> object:
@@ -143,6 +143,7 @@ def main(devices: int | None = None, repeats: int = 15) -> None:
         call()
     for _ in range(repeats):
         for name, call in calls.items():
+            time.sleep(0.05)  # threads of the one before may still wait in a loop for more work
             started = time.perf_counter()
             call()
             seconds[name].append(time.perf_counter() - started)
