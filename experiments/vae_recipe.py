@@ -32,7 +32,7 @@ from serjax.evaluate.predictions import read_predictions
 from serjax.evaluate.summary import compare
 from serjax.experiments import vae_mfcc
 from serjax.experiments.command import run_command
-from serjax.experiments.config import Classification, Data, Features, Machine, Model, Training
+from serjax.experiments.config import Classification
 from serjax.experiments.results_page import Page, Row, adjust, print_page, read_result, write_page
 from serjax.experiments.run_folder import provenance
 
@@ -75,35 +75,21 @@ CHANGES = {
 
 @dataclass(frozen=True)
 class Config:
-    """Every field of every section is a flag; the recipe's own are the row `default`."""
+    """Every field of every section is a flag; those of the recipe are the row `default`."""
 
-    beta: float = 0.1
-    """Weight of the KL term."""
     results: Path | None = None
     """Write the page here: NAME.md, with NAME.json and NAME.png beside it."""
-    data: Data = field(default_factory=Data)
-    features: Features = field(default_factory=Features)
-    model: Model = field(default_factory=Model)
-    training: Training = field(default_factory=Training)
-    classification: Classification = field(default_factory=lambda: Classification(score="reconstruction"))
-    machine: Machine = field(default_factory=Machine)
+    recipe: vae_mfcc.Config = field(
+        default_factory=lambda: vae_mfcc.Config(classification=Classification(score="reconstruction"))
+    )
 
 
 def run(config: Config) -> None:
     """Train every row that is not finished, then print and write the page."""
-    out = config.machine.out or Path("runs") / f"vae_recipe-{config.data.corpus}"
-    base = vae_mfcc.Config(
-        beta=config.beta,
-        data=config.data,
-        features=config.features,
-        model=config.model,
-        training=config.training,
-        classification=config.classification,
-        machine=config.machine,
-    )
+    machine = config.recipe.machine
+    out = machine.out or Path("runs") / f"vae_recipe-{config.recipe.data.corpus}"
     for name, change in CHANGES.items():
-        changed = change.of(base)
-        vae_mfcc.run(replace(changed, machine=replace(config.machine, out=out / name)))
+        vae_mfcc.run(replace(change.of(config.recipe), machine=replace(machine, out=out / name)))
     page = results_page(out)
     print_page(page)
     if config.results is not None:

@@ -60,7 +60,7 @@ def dct(
     check_axis(axis, values.shape)
     size = values.shape[axis]
     columns = jnp.moveaxis(values, axis, -1)[..., None]
-    return jnp.moveaxis(_transform(columns, _cosine_basis(size, size, type, norm))[..., 0], -1, axis)
+    return jnp.moveaxis(_transform(columns, cosine_basis(size, size, type, norm))[..., 0], -1, axis)
 
 
 def _transform(columns: Float[Array, "*batch M T"], rows: np.ndarray) -> Float[Array, "*batch C T"]:
@@ -74,7 +74,8 @@ def _transform(columns: Float[Array, "*batch M T"], rows: np.ndarray) -> Float[A
     return jnp.einsum("...mt,km->...kt", columns - mean, table, precision="highest") + sums * mean
 
 
-def _cosine_basis(size: int, n_rows: int, dct_type: DctType, norm: DctNorm | None) -> np.ndarray:
+def cosine_basis(size: int, n_rows: int, dct_type: DctType, norm: DctNorm | None) -> np.ndarray:
+    """Tabulate the matrix of a cosine transform in float64."""
     check_choice("dct type", dct_type, get_args(DctType))
     if norm is not None:
         check_choice("norm", norm, (*get_args(DctNorm), None))
@@ -197,7 +198,7 @@ def cepstra(
     check_number("lifter", lifter)
     if n_mfcc > n_mels:
         raise ParameterError(f"n_mfcc={n_mfcc} exceeds the {n_mels} mel bands: give at most as many.")
-    rows = _cosine_basis(n_mels, n_mfcc, dct_type, norm)
+    rows = cosine_basis(n_mels, n_mfcc, dct_type, norm)
     if lifter > 0:
         rows = rows * (1.0 + lifter / 2.0 * np.sin(np.pi * np.arange(1, n_mfcc + 1) / lifter))[:, None]
     return _transform(logmel, rows)

@@ -7,9 +7,9 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Complex, Float
 
-from serjax.dsp.cepstral import _cosine_basis
+from serjax.dsp.cepstral import cosine_basis
 from serjax.dsp.framing import padded_window
-from serjax.dsp.mel import _checked_weights
+from serjax.dsp.mel import checked_weights
 from serjax.dsp.parameters import (
     DctNorm,
     DctType,
@@ -177,7 +177,7 @@ def mfcc_to_mel(
     if n_mfcc > n_mels:
         raise ParameterError(f"{n_mfcc} coefficients do not come from n_mels={n_mels} bands: give at least as many.")
     lift = _lift(n_mfcc, lifter)
-    columns = np.linalg.inv(_cosine_basis(n_mels, n_mels, dct_type, norm))[:, :n_mfcc] / lift
+    columns = np.linalg.inv(cosine_basis(n_mels, n_mels, dct_type, norm))[:, :n_mfcc] / lift
     # "highest": accelerators would otherwise multiply in bfloat16 or TF32, good for three digits.
     table = jnp.asarray(columns, coefficients.dtype)
     return db_to_power(jnp.einsum("...ct,mc->...mt", coefficients, table, precision="highest"), ref=ref)
@@ -229,7 +229,7 @@ def mel_to_power(
     (129, 3)
     """
     bands = as_real("M", M)
-    weights = _checked_weights(sr, n_fft, bands.shape[-2], fmin, fmax, htk, norm)
+    weights = checked_weights(sr, n_fft, bands.shape[-2], fmin, fmax, htk, norm)
     table = jnp.asarray(_pseudo_inverse(weights.tobytes(), weights.shape), bands.dtype)
     # "highest": accelerators would otherwise multiply in bfloat16 or TF32, good for three digits.
     return jnp.maximum(jnp.einsum("...mt,fm->...ft", bands, table, precision="highest"), 0.0)

@@ -10,11 +10,11 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
+from serjax.dsp.columns import spectrum_of
 from serjax.dsp.parameters import (
     MelNorm,
     Number,
     PadMode,
-    ParameterError,
     Window,
     as_real,
     check_choice,
@@ -22,7 +22,6 @@ from serjax.dsp.parameters import (
     check_size,
     upper_edge_hz,
 )
-from serjax.dsp.spectral import spectrogram
 
 # Slaney's scale: 200/3 Hz a mel up to 1 kHz, from there 27 mels for a factor of 6.4.
 _HZ_PER_MEL = 200.0 / 3.0
@@ -147,12 +146,13 @@ def mel_filterbank(
     >>> mel_filterbank(sr=1600, n_fft=8, n_mels=3, norm=None).argmax(axis=1).tolist()
     [1, 2, 3]
     """
-    return jnp.asarray(_checked_weights(sr, n_fft, n_mels, fmin, fmax, htk, norm), dtype=float)
+    return jnp.asarray(checked_weights(sr, n_fft, n_mels, fmin, fmax, htk, norm), dtype=float)
 
 
-def _checked_weights(
+def checked_weights(
     sr: Number, n_fft: int, n_mels: int, fmin: Number, fmax: Number | None, htk: bool, norm: MelNorm | None
 ) -> np.ndarray:
+    """Tabulate a filterbank in float64, after a check of what describes it."""
     check_size("n_fft", n_fft)
     check_size("n_mels", n_mels)
     if norm is not None:
@@ -228,22 +228,9 @@ def melspectrogram(
     >>> melspectrogram(jnp.zeros(22050)).shape
     (128, 44)
     """
-    if (y is None) == (S is None):
-        raise ParameterError("melspectrogram takes either a signal y or a spectrogram S: give exactly one of them.")
-    if y is not None:
-        spectrum = spectrogram(
-            y,
-            n_fft=n_fft,
-            hop_length=hop_length,
-            power=power,
-            win_length=win_length,
-            window=window,
-            center=center,
-            pad_mode=pad_mode,
-        )
-    else:
-        spectrum = as_real("S", S)
-        n_fft = n_fft if 1 + n_fft // 2 == spectrum.shape[-2] else 2 * (spectrum.shape[-2] - 1)
-    weights = _checked_weights(sr, n_fft, n_mels, fmin, fmax, htk, norm)
+    spectrum, n_fft = spectrum_of(
+        "melspectrogram", y, S, n_fft, hop_length, power, win_length, window, center, pad_mode
+    )
+    weights = checked_weights(sr, n_fft, n_mels, fmin, fmax, htk, norm)
     # "highest": accelerators would otherwise multiply in bfloat16 or TF32, good for three digits.
     return jnp.einsum("...ft,mf->...mt", spectrum, jnp.asarray(weights, spectrum.dtype), precision="highest")

@@ -8,7 +8,7 @@ import pytest
 
 from experiments import happy_sad, vae_recipe
 from serjax.experiments import vae_mfcc
-from serjax.experiments.config import Data, Machine, Model, Training
+from serjax.experiments.config import Classification, Data, Machine, Model, Training
 
 DATA = Data(synthetic_clips=48, emotions=("happy", "sad"), protocol="speaker-5fold")
 MODEL = Model(latent_dim=4, hidden=(8,))
@@ -26,7 +26,14 @@ def test_the_recipe_page_tests_each_row_against_the_default(tmp_path: Path, monk
     few = {name: vae_recipe.CHANGES[name] for name in (vae_recipe.DEFAULT, "beta-1")}
     monkeypatch.setattr(vae_recipe, "CHANGES", few)
     machine = Machine(out=tmp_path / "o", quiet=True, devices=1)
-    config = vae_recipe.Config(results=tmp_path / "page.md", data=DATA, model=MODEL, training=TRAINING, machine=machine)
+    recipe = vae_mfcc.Config(
+        data=DATA,
+        model=MODEL,
+        training=TRAINING,
+        classification=Classification(score="reconstruction"),
+        machine=machine,
+    )
+    config = vae_recipe.Config(results=tmp_path / "page.md", recipe=recipe)
     vae_recipe.run(config)
     page = json.loads((tmp_path / "page.json").read_text())
     assert [row["name"] for row in page["rows"]] == list(few)
