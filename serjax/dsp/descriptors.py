@@ -32,6 +32,8 @@ def spectral_centroid(
 ) -> Float[Array, "*batch 1 T"]:
     """Mean frequency of a spectrum, `c[t] = sum_f freq[f] S[f, t] / sum_f S[f, t]`; 0 Hz in silence.
 
+    Of a pure tone, float32 keeps fewer digits, some 1e-5: the rounding of the transform lies far from the tone.
+
     Args:
         y: signal, `(..., n)`; or instead of it
         S: magnitude spectrogram, `(..., 1 + n_fft // 2, frames)`, at least 0; its bins overrule `n_fft`.
