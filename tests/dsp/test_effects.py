@@ -2,6 +2,7 @@
 
 import math
 from functools import partial
+from types import ModuleType
 
 import jax
 import jax.numpy as jnp
@@ -34,6 +35,14 @@ CASES = [
 
 live = pytest.mark.filterwarnings("ignore")
 drawn = settings(max_examples=8, deadline=None, derandomize=True)
+
+
+def old_librosa() -> ModuleType:
+    """Return librosa if its phase vocoder is the one that ours follows: that of 1.0 gives other phases."""
+    librosa = pytest.importorskip("librosa")
+    if int(librosa.__version__.split(".")[0]) >= 1:
+        pytest.skip("the phase vocoder of librosa 1.0 differs from that of 0.11")
+    return librosa
 
 
 @live
@@ -74,7 +83,7 @@ def test_preemphasis_of_pieces_is_that_of_the_whole():
     seed=st.integers(0, 99),
 )
 def test_time_stretch_equals_librosa(rate, arguments, n_samples, seed):
-    librosa = pytest.importorskip("librosa")
+    librosa = old_librosa()
     y = vowel(n_samples, 16_000, seed)
     expected = librosa.effects.time_stretch(y.astype(np.float64), rate=rate, **arguments)
     actual = jax.jit(lambda y: dsp.time_stretch(y, rate=rate, **arguments))(y)
@@ -86,7 +95,7 @@ def test_time_stretch_equals_librosa(rate, arguments, n_samples, seed):
 @drawn
 @given(rate=st.floats(0.3, 3.0), frames=st.sampled_from([1, 2, 31, 200]), seed=st.integers(0, 99))
 def test_phase_vocoder_equals_librosa(rate, frames, seed):
-    librosa = pytest.importorskip("librosa")
+    librosa = old_librosa()
     rng = np.random.default_rng(seed)
     D = (rng.standard_normal((2, 33, frames)) + 1j * rng.standard_normal((2, 33, frames))).astype(np.complex64)
     D[:, :5, frames // 3 : frames // 2] = 0.0
