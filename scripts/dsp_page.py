@@ -173,8 +173,8 @@ def main() -> None:
         "",
         "Names, defaults and layout are librosa's; leading axes are a batch of independent clips. What differs "
         "everywhere stands in the docstring of `serjax.dsp`. Largest error: ours in float32 against librosa "
-        f"{metadata.version('librosa')} in float64, relative to the largest magnitude, worst of {len(clips_BN)} clips of "
-        "the synthetic corpus. Written by `python -m scripts.dsp_page`.",
+        f"{metadata.version('librosa')} in float64, relative to the largest magnitude, worst of {len(clips_BN)} clips "
+        "of the synthetic corpus. Written by `python -m scripts.dsp_page`.",
         "",
         "| function | librosa | largest error | differs on purpose |",
         "| --- | --- | ---: | --- |",
