@@ -5,7 +5,7 @@
 All run in turn in this process, so that what else the machine does falls on all alike; the table gives medians and the
 ratio of each to `dsp.extract` on one device. *floor* is what nothing can go below on this machine without another
 algorithm: scipy's real Fourier transform of all frames on all cores and one matrix product with the mel bands. Peers
-that are not installed (`pip install -e ".[bench]"`) are left out.
+that are not installed (`pip install librosax kaldi-native-fbank torch`) are left out.
 """
 
 import importlib.util

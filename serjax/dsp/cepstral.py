@@ -195,13 +195,18 @@ def cepstra(
     """Turn mel decibels into the first `n_mfcc` liftered cepstral coefficients."""
     n_mels = logmel.shape[-2]
     check_size("n_mfcc", n_mfcc)
-    check_number("lifter", lifter)
+    weights = cepstral_window(n_mfcc, lifter)
     if n_mfcc > n_mels:
         raise ParameterError(f"n_mfcc={n_mfcc} exceeds the {n_mels} mel bands: give at most as many.")
-    rows = cosine_basis(n_mels, n_mfcc, dct_type, norm)
-    if lifter > 0:
-        rows = rows * (1.0 + lifter / 2.0 * np.sin(np.pi * np.arange(1, n_mfcc + 1) / lifter))[:, None]
-    return _transform(logmel, rows)
+    return _transform(logmel, cosine_basis(n_mels, n_mfcc, dct_type, norm) * weights[:, None])
+
+
+def cepstral_window(n_mfcc: int, lifter: Number) -> np.ndarray:
+    """Tabulate the weights that lifter, a length at least 0, gives the coefficients; 0: ones."""
+    check_number("lifter", lifter)
+    if lifter == 0:
+        return np.ones(n_mfcc)
+    return 1.0 + lifter / 2.0 * np.sin(np.pi * np.arange(1, n_mfcc + 1) / lifter)
 
 
 def delta(

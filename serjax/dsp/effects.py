@@ -8,7 +8,8 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Complex, Float, Int
 
-from serjax.dsp.inverse import as_complex, fit_length, istft
+from serjax.dsp.framing import fit_length
+from serjax.dsp.inverse import as_complex, istft
 from serjax.dsp.parameters import Number, ParameterError, Window, as_real, check_number, check_size
 from serjax.dsp.resampling import resample
 from serjax.dsp.spectral import stft

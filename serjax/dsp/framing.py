@@ -6,9 +6,19 @@ from typing import get_args
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Shaped
 
-from serjax.dsp.parameters import ParameterError, Window, WindowName, as_real, check_axis, check_choice, check_size
+from serjax.dsp.parameters import (
+    PadMode,
+    ParameterError,
+    Window,
+    WindowName,
+    as_real,
+    check_axis,
+    check_choice,
+    check_size,
+)
 
 # w[n] = sum_k (-1)^k a_k cos(2 pi k n / N); F. J. Harris, "On the use of windows for harmonic analysis with the DFT",
 # Proc. IEEE 66 (1978).
@@ -74,6 +84,27 @@ def pad_ends(x: Float[Array, "*batch N"], width: int, mode: str) -> Float[Array,
     source = np.pad(np.arange(x.shape[-1]), width, mode=mode)  # type: ignore[call-overload]
     before, after = source[:width], source[width + x.shape[-1] :]
     return jnp.concatenate([x[..., before], x, x[..., after]], axis=-1)
+
+
+def framed_signal(
+    y: Float[ArrayLike, "*batch N"] | None, frame_length: int, hop_length: int, center: bool, pad_mode: str
+) -> Float[Array, "*batch T L"]:
+    """Cut a signal into rows of samples, padded at both ends if centred."""
+    check_size("frame_length", frame_length)
+    check_size("hop_length", hop_length)
+    check_choice("pad_mode", pad_mode, get_args(PadMode))
+    signal = as_real("y", y)
+    if center:
+        if signal.shape[-1] == 0 and pad_mode != "constant":
+            raise ParameterError(f"pad_mode={pad_mode!r} has nothing to repeat in an empty signal: use 'constant'.")
+        signal = pad_ends(signal, frame_length // 2, pad_mode)
+    return frame_rows(signal, frame_length, hop_length)
+
+
+def fit_length(y: Float[Array, "*batch N"], length: int) -> Float[Array, "*batch length"]:
+    """Cut the last axis, or append zeros, to a length."""
+    missing = max(0, length - y.shape[-1])
+    return jnp.pad(y[..., :length], [(0, 0)] * (y.ndim - 1) + [(0, missing)])
 
 
 def get_window(window: Window, Nx: int, *, fftbins: bool = True) -> Float[Array, " Nx"]:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int
 
+from serjax.dsp.framing import fit_length
 from serjax.dsp.parameters import ParameterError, as_real, check_size
 
 
@@ -104,15 +105,10 @@ def extract(
     valid = jnp.full(lead, n_samples) if n_valid is None else jnp.asarray(n_valid)
     if valid.shape != tuple(lead):
         raise ParameterError(f"n_valid has shape {valid.shape}, expected {tuple(lead)}: one number a clip.")
-    clips_BN = _fit_length(clips.reshape(math.prod(lead), n_samples), frontend.n_samples)
+    clips_BN = fit_length(clips.reshape(math.prod(lead), n_samples), frontend.n_samples)
     valid_B = jnp.minimum(valid.reshape(-1), frontend.n_samples)
     features_BTD = _map_blocks(frontend.features, clips_BN, valid_B, block)
     return features_BTD.reshape(*lead, frontend.n_frames, frontend.n_features)
-
-
-def _fit_length(clips_BN: Float[Array, "B N"], n_samples: int) -> Float[Array, "B n_samples"]:
-    missing = n_samples - clips_BN.shape[1]
-    return jnp.pad(clips_BN, ((0, 0), (0, max(0, missing))))[:, :n_samples]
 
 
 def _map_blocks(

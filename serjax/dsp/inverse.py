@@ -7,8 +7,8 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Complex, Float
 
-from serjax.dsp.cepstral import cosine_basis
-from serjax.dsp.framing import padded_window
+from serjax.dsp.cepstral import cepstral_window, cosine_basis
+from serjax.dsp.framing import fit_length, padded_window
 from serjax.dsp.mel import checked_weights
 from serjax.dsp.parameters import (
     DctNorm,
@@ -120,12 +120,6 @@ def overlap_add(frames: Float[Array, "*batch T L"], hop_length: int) -> Float[Ar
     return hops.reshape(*lead, -1)[..., : frame_length + hop_length * (n_frames - 1)]  # type: ignore[union-attr]
 
 
-def fit_length(y: Float[Array, "*batch N"], length: int) -> Float[Array, "*batch length"]:
-    """Cut the last axis, or append zeros, to a length."""
-    missing = max(0, length - y.shape[-1])
-    return jnp.pad(y[..., :length], [(0, 0)] * (y.ndim - 1) + [(0, missing)])
-
-
 def db_to_amplitude(S_db: Float[ArrayLike, "*shape"], *, ref: Number = 1.0) -> Float[Array, "*shape"]:
     """Decibels to amplitude, `ref * 10 ** (S_db / 20)`, the inverse of `amplitude_to_db` where that did not clip.
 
@@ -185,10 +179,7 @@ def mfcc_to_mel(
 
 def _lift(n_mfcc: int, lifter: Number) -> np.ndarray:
     """Tabulate the weights of a cepstral window, none of them zero."""
-    check_number("lifter", lifter)
-    if lifter == 0:
-        return np.ones(n_mfcc)
-    lift = 1.0 + lifter / 2.0 * np.sin(np.pi * np.arange(1, n_mfcc + 1) / lifter)
+    lift = cepstral_window(n_mfcc, lifter)
     lost = np.flatnonzero(np.abs(lift) < 1e-7)
     if lost.size:
         raise ParameterError(

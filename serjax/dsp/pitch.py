@@ -8,8 +8,8 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from serjax.dsp.columns import FAINT, neighbours, parabola_shift
+from serjax.dsp.framing import framed_signal
 from serjax.dsp.parameters import Number, PadMode, ParameterError, check_number, upper_edge_hz
-from serjax.dsp.waveform import framed_signal
 
 
 def yin(

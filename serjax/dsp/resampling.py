@@ -11,7 +11,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from serjax.dsp.inverse import fit_length
+from serjax.dsp.framing import fit_length
 from serjax.dsp.parameters import Number, ParameterError, as_real, check_number
 
 # What is kept, as a share of the lower of the two half rates; what lies above that half rate is damped by _STOP_DB.

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Complex, Float
 
-from serjax.dsp.framing import frame_rows, pad_ends, padded_window
+from serjax.dsp.framing import framed_signal, padded_window
 from serjax.dsp.parameters import (
     Number,
     PadMode,
@@ -61,11 +61,7 @@ def stft(
     weights = padded_window(window, win_length, n_fft)
     hop_length = max(1, win_length // 4) if hop_length is None else hop_length
     check_size("hop_length", hop_length)
-    if center:
-        if signal.shape[-1] == 0 and pad_mode != "constant":
-            raise ParameterError(f"pad_mode={pad_mode!r} has nothing to repeat in an empty signal: use 'constant'.")
-        signal = pad_ends(signal, n_fft // 2, pad_mode)
-    frames = frame_rows(signal, n_fft, hop_length)
+    frames = framed_signal(signal, n_fft, hop_length, center, pad_mode)
     weights = weights.astype(frames.dtype).reshape((1,) * (frames.ndim - 1) + (n_fft,))
     return jnp.swapaxes(jnp.fft.rfft(frames * weights), -1, -2)
 

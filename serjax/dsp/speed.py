@@ -10,8 +10,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from serjax.dsp.effects import frames_at
-from serjax.dsp.framing import padded_window
-from serjax.dsp.inverse import fit_length, synthesis
+from serjax.dsp.framing import fit_length, padded_window
+from serjax.dsp.inverse import synthesis
 from serjax.dsp.parameters import check_size
 from serjax.dsp.spectral import stft
 

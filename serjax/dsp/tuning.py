@@ -60,8 +60,6 @@ def piptrack(
     >>> hz[:, 0].tolist(), height[:, 0].tolist()
     ([0.0, 0.0, 2000.0, 0.0, 0.0], [0.0, 0.0, 4.0, 0.0, 0.0])
     """
-    if y is not None and hop_length is None:
-        hop_length = max(1, (n_fft if win_length is None else win_length) // 4)
     spectrum, n_fft = spectrum_of("piptrack", y, S, n_fft, hop_length, 1, win_length, window, center, pad_mode)
     peak, shift, height = _peaks(spectrum, n_fft, sr, fmin, fmax, threshold)
     bins = jnp.arange(spectrum.shape[-2], dtype=spectrum.dtype).reshape((1,) * (spectrum.ndim - 2) + (-1, 1))
@@ -140,8 +138,6 @@ def estimate_tuning(
     >>> estimate_tuning(y).round(2).item()
     0.25
     """
-    if y is not None and hop_length is None:
-        hop_length = max(1, (n_fft if win_length is None else win_length) // 4)
     spectrum, n_fft = spectrum_of("estimate_tuning", y, S, n_fft, hop_length, 1, win_length, window, center, pad_mode)
     return tuning_of(spectrum, n_fft, sr, resolution, bins_per_octave, fmin, fmax, threshold)
 

@@ -45,10 +45,6 @@ class ClipMeans(Frontend):
         power_BFT = spectrogram(clips_BN, n_fft=self.n_fft, hop_length=self.hop_length, power=2)
         return jnp.where(mask_BT[:, None, :], power_BFT, 0.0)
 
-    def mfcc(self, mel_BMT: Float[Array, "B M T"], n_mfcc: int) -> Float[Array, "B C T"]:
-        """Compute cepstral coefficients from mel bands."""
-        return cepstra(power_to_db(mel_BMT), n_mfcc)
-
     def mel(self, power_BFT: Float[Array, "B F T"]) -> Float[Array, "B M T"]:
         """Compute mel bands from the power spectrogram."""
         return melspectrogram(S=power_BFT, sr=self.sample_rate_hz, n_mels=N_MELS)
@@ -72,7 +68,7 @@ class Stats180(ClipMeans):
         power_BFT = self.power(clips_BN, self.frame_mask(n_valid_B))
         mel_BMT = self.mel(power_BFT)
         chroma_BCT = chroma_stft(S=safe_power(power_BFT, 0.5), sr=self.sample_rate_hz)
-        return self.mfcc(mel_BMT, 40), chroma_BCT, mel_BMT
+        return cepstra(power_to_db(mel_BMT), 40), chroma_BCT, mel_BMT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +93,7 @@ class Stats26(ClipMeans):
             rms(clips_BN, frame_length=self.n_fft, hop_length=self.hop_length),
             *spectral_shape(safe_power(power_BFT, 0.5), self.sample_rate_hz),
             zero_crossing_rate(_hold_last(clips_BN, n_valid_B), frame_length=self.n_fft, hop_length=self.hop_length),
-            self.mfcc(self.mel(power_BFT), 20),
+            cepstra(power_to_db(self.mel(power_BFT)), 20),
         )
 
 

@@ -1,15 +1,13 @@
 """What a frame of samples is like before any transform: how loud it is, and how often it crosses zero."""
 
-from typing import get_args
-
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from serjax.dsp.columns import check_one, column_sum, safe_power
-from serjax.dsp.framing import frame_rows, pad_ends
-from serjax.dsp.parameters import Number, PadMode, ParameterError, as_real, check_choice, check_number, check_size
+from serjax.dsp.framing import framed_signal
+from serjax.dsp.parameters import Number, PadMode, ParameterError, as_real, check_number, check_size
 
 
 def rms(
@@ -104,18 +102,3 @@ def _round_down(number: Number, dtype: np.dtype) -> float:
     """Give the largest value of a precision that does not exceed the number."""
     rounded = dtype.type(number)
     return float(np.nextafter(rounded, dtype.type(-1.0)) if float(rounded) > number else rounded)
-
-
-def framed_signal(
-    y: Float[ArrayLike, "*batch N"] | None, frame_length: int, hop_length: int, center: bool, pad_mode: str
-) -> Float[Array, "*batch T L"]:
-    """Cut a signal into rows of samples, padded at both ends if centred."""
-    check_size("frame_length", frame_length)
-    check_size("hop_length", hop_length)
-    check_choice("pad_mode", pad_mode, get_args(PadMode))
-    signal = as_real("y", y)
-    if center:
-        if signal.shape[-1] == 0 and pad_mode != "constant":
-            raise ParameterError(f"pad_mode={pad_mode!r} has nothing to repeat in an empty signal: use 'constant'.")
-        signal = pad_ends(signal, frame_length // 2, pad_mode)
-    return frame_rows(signal, frame_length, hop_length)

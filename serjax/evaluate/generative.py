@@ -157,13 +157,22 @@ def choose_score(
             f"{len(scores)} scores on {truth_N.size} validation clips: --score auto needs validation clips to "
             "choose by; name a score or choose a protocol with validation speakers"
         )
+    reached = score_uars(scores, truth_N, log_prior_K)
+    return max(reached, key=lambda name: (reached[name], -PREFERENCE.index(name)))
+
+
+def score_uars(
+    scores: Mapping[ScoreName, Float[AnyArray, "N K"]],
+    truth_N: Int[AnyArray, "N"],
+    log_prior_K: Float[AnyArray, "K"] | None = None,
+) -> dict[ScoreName, float]:
+    """Return the UAR of the classification by each score, given without the prior, as `choose_score` compares them."""
     n_classes = next(iter(scores.values())).shape[1]
     prior_K = np.zeros(n_classes) if log_prior_K is None else log_prior_K
-    reached = {
+    return {
         name: uar(confusion(truth_N, classify(with_prior(name, score_NK, prior_K)), n_classes))
         for name, score_NK in scores.items()
     }
-    return max(reached, key=lambda name: (reached[name], -PREFERENCE.index(name)))
 
 
 @dataclass(frozen=True)

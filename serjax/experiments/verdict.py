@@ -15,9 +15,9 @@ from serjax.evaluate.generative import (
     log_odds,
     log_prior,
     reconstruction_matrix,
+    score_uars,
     with_prior,
 )
-from serjax.evaluate.metrics import confusion, uar
 from serjax.evaluate.predictions import Predictions, concatenate
 from serjax.experiments.config import Score
 from serjax.experiments.generative import Explained, Models, mean_squared_error
@@ -49,23 +49,22 @@ def judge(problem: Problem, models: Models, final: Explained, selecting: Explain
     known = [name for name in get_args(ScoreName) if name == "reconstruction" or final.elbo_RN is not None]
     parts: dict[Score, list[Predictions]] = {name: [] for name in known}
     parts["auto"], chosen = [], {}
-    reached: dict[ScoreName, list[float]] = {name: [] for name in known}
+    reached = []
     for c, cell in enumerate(problem.cells):
         prior_K = log_prior(prior, np.array([len(models.runs[r].train) for r in _runs(problem, c)]))
         rows = cell.fold.validation
         validation = {name: scores(problem, selecting, c, rows, name) for name in known}
         best = choose_score(validation, problem.truth_N[rows], prior_K) if len(rows) else known[0]
         chosen[f"{cell.seed}/{cell.fold.name}"] = best
+        if len(rows):
+            reached.append(score_uars(validation, problem.truth_N[rows], prior_K))
         for name in known:
-            if len(rows):
-                predicted_V = classify(with_prior(name, validation[name], prior_K))
-                reached[name].append(uar(confusion(problem.truth_N[rows], predicted_V, len(problem.labels))))
             test_NK = with_prior(name, scores(problem, final, c, cell.fold.test, name), prior_K)
             parts[name].append(predict(problem, cell, test_NK))
             if name == best:
                 in_units = test_NK / spread(validation[name]) if len(rows) else test_NK
                 parts["auto"].append(predict(problem, cell, in_units))
-    means = {name: float(np.mean(values)) if values else None for name, values in reached.items()}
+    means = {name: float(np.mean([uars[name] for uars in reached])) if reached else None for name in known}
     return Verdict({name: concatenate(several) for name, several in parts.items()}, chosen, means)
 
 
