@@ -5,6 +5,7 @@ import tempfile
 
 import jax
 import matplotlib as mpl
+from hypothesis import settings
 
 os.environ["SERJAX_CACHE"] = tempfile.mkdtemp(prefix="serjax-tests-")
 mpl.use("Agg")
@@ -13,3 +14,8 @@ jax.config.update("jax_compilation_cache_dir", tempfile.mkdtemp(prefix="serjax-t
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_debug_key_reuse", True)
 assert len(jax.devices()) == 8  # starts the backend, so that no test changes how many there are
+
+# A few examples of each drawn test, the same in every run; `--hypothesis-profile=thorough` draws new ones, many.
+settings.register_profile("quick", max_examples=8, deadline=None, derandomize=True)
+settings.register_profile("thorough", max_examples=150, deadline=None)
+settings.load_profile("quick")

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import get_args
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +12,8 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int
 
 from serjax.dsp.framing import fit_length
-from serjax.dsp.parameters import ParameterError, as_real, check_size
+from serjax.dsp.parameters import ParameterError, Transform, as_real, check_choice, check_size
+from serjax.dsp.spectral import spectrogram
 
 # Clips that are computed together; XLA's CPU threads take such groups of a block side by side.
 GROUP = 2
@@ -35,11 +37,14 @@ class Frontend:
     """Length of a frame and its Fourier transform in samples."""
     hop_length: int = 512
     """Samples from the centre of a frame to that of the next."""
+    transform: Transform = "fft"
+    """How spectra are computed: fft, or matmul for accelerators with a slow FFT, see `stft`."""
 
     def __post_init__(self) -> None:
         for name in ("sample_rate_hz", "n_fft", "hop_length"):
             check_size(name, getattr(self, name))
         check_size("frames", self.frames, least=2)
+        check_choice("transform", self.transform, get_args(Transform))
         if self.n_fft % 2:
             raise ParameterError(f"n_fft={self.n_fft} is odd, a frame then has no centre: give an even length.")
 
@@ -61,6 +66,10 @@ class Frontend:
     def features(self, clips_BN: Float[Array, "B N"], n_valid_B: Int[Array, " B"]) -> Float[Array, "B T D"]:
         """Compute the features of clips of `n_samples`, each of which has so many valid ones at its beginning."""
         raise NotImplementedError
+
+    def power(self, clips_BN: Float[Array, "B N"]) -> Float[Array, "B F T"]:
+        """Compute the power spectrogram."""
+        return spectrogram(clips_BN, n_fft=self.n_fft, hop_length=self.hop_length, power=2, transform=self.transform)
 
     def frame_mask(self, n_valid: Int[Array, "*batch"]) -> Bool[Array, "*batch T"]:
         """Tell which frames are centred inside the valid samples."""
@@ -128,7 +137,7 @@ def _map_blocks(
     block = min(block, max(n_clips, 1))
     n_blocks = -(-n_clips // block)
     short = n_blocks * block - n_clips
-    cut_BN = jnp.pad(clips_BN, ((0, short), (0, 0))).reshape(n_blocks, block, -1)
+    cut_BN = jnp.pad(clips_BN, ((0, short), (0, 0))).reshape(n_blocks, block, clips_BN.shape[1])
     cut_B = jnp.pad(n_valid_B, (0, short)).reshape(n_blocks, block)
     groups = [slice(first, first + GROUP) for first in range(0, block, GROUP)]
 

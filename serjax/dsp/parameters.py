@@ -14,6 +14,7 @@ from serjax.errors import SerjaxError
 Number = int | float
 WindowName = Literal["hann", "hamming", "blackman", "blackmanharris", "bartlett", "boxcar", "ones"]
 Window = WindowName | Float[ArrayLike, " W"]
+Transform = Literal["fft", "matmul"]
 PadMode = Literal["constant", "edge", "reflect", "symmetric"]
 MelNorm = Literal["slaney"]
 DctType = Literal[1, 2, 3]

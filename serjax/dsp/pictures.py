@@ -12,7 +12,7 @@ from serjax.dsp.descriptors import spectral_bandwidth, spectral_centroid, spectr
 from serjax.dsp.frontend import Frontend
 from serjax.dsp.mel import melspectrogram
 from serjax.dsp.parameters import ParameterError, check_number, check_size, upper_edge_hz
-from serjax.dsp.spectral import power_to_db, spectrogram
+from serjax.dsp.spectral import power_to_db
 from serjax.dsp.waveform import rms, zero_crossing_rate
 
 
@@ -51,10 +51,9 @@ class LogMel(Frontend):
     def decibels(self, clips_BN: Float[Array, "B N"]) -> Float[Array, "B M T"]:
         """Compute the mel bands of each frame in dB, frames last."""
         mel_BMT = melspectrogram(
-            clips_BN,
+            S=self.power(clips_BN),
             sr=self.sample_rate_hz,
             n_fft=self.n_fft,
-            hop_length=self.hop_length,
             n_mels=self.n_mels,
             fmin=self.fmin_hz,
             fmax=self.fmax_hz,
@@ -114,9 +113,7 @@ class Chroma(Frontend):
 
     def features(self, clips_BN: Float[Array, "B N"], n_valid_B: Int[Array, " B"]) -> Float[Array, "B T D"]:
         """Compute the features."""
-        chroma_BCT = chroma_stft(
-            clips_BN, sr=self.sample_rate_hz, n_fft=self.n_fft, hop_length=self.hop_length, n_chroma=self.n_chroma
-        )
+        chroma_BCT = chroma_stft(S=self.power(clips_BN), sr=self.sample_rate_hz, n_chroma=self.n_chroma)
         return jnp.swapaxes(chroma_BCT, 1, 2)
 
 
@@ -138,7 +135,7 @@ class Descriptors(Frontend):
 
     def features(self, clips_BN: Float[Array, "B N"], n_valid_B: Int[Array, " B"]) -> Float[Array, "B T D"]:
         """Compute the features."""
-        power_BFT = spectrogram(clips_BN, n_fft=self.n_fft, hop_length=self.hop_length, power=2)
+        power_BFT = self.power(clips_BN)
         magnitude_BFT = safe_power(power_BFT, 0.5)
         rows = (
             rms(clips_BN, frame_length=self.n_fft, hop_length=self.hop_length),

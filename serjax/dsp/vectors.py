@@ -6,7 +6,7 @@ A clip is padded to a fixed length, but the padding never enters: values are tho
 from dataclasses import dataclass
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 
 from serjax.dsp.cepstral import cepstra
 from serjax.dsp.chroma import chroma_stft
@@ -15,7 +15,7 @@ from serjax.dsp.frontend import Frontend
 from serjax.dsp.functionals import masked_mean
 from serjax.dsp.mel import melspectrogram
 from serjax.dsp.pictures import spectral_shape
-from serjax.dsp.spectral import power_to_db, spectrogram
+from serjax.dsp.spectral import power_to_db
 from serjax.dsp.waveform import rms, zero_crossing_rate
 
 N_MELS = 128
@@ -40,10 +40,9 @@ class ClipMeans(Frontend):
         rows_BDT = jnp.concatenate(self.rows(clips_BN, n_valid_B), axis=1)
         return masked_mean(rows_BDT, mask_BT)[:, None, :]
 
-    def power(self, clips_BN: Float[Array, "B N"], mask_BT: Bool[Array, "B T"]) -> Float[Array, "B F T"]:
+    def valid_power(self, clips_BN: Float[Array, "B N"], n_valid_B: Int[Array, " B"]) -> Float[Array, "B F T"]:
         """Compute the power spectrogram, 0 in frames behind the clip."""
-        power_BFT = spectrogram(clips_BN, n_fft=self.n_fft, hop_length=self.hop_length, power=2)
-        return jnp.where(mask_BT[:, None, :], power_BFT, 0.0)
+        return jnp.where(self.frame_mask(n_valid_B)[:, None, :], self.power(clips_BN), 0.0)
 
     def mel(self, power_BFT: Float[Array, "B F T"]) -> Float[Array, "B M T"]:
         """Compute mel bands from the power spectrogram."""
@@ -65,7 +64,7 @@ class Stats180(ClipMeans):
 
     def rows(self, clips_BN: Float[Array, "B N"], n_valid_B: Int[Array, " B"]) -> tuple[Float[Array, "B _ T"], ...]:
         """Compute what is averaged: MFCC, chroma, mel."""
-        power_BFT = self.power(clips_BN, self.frame_mask(n_valid_B))
+        power_BFT = self.valid_power(clips_BN, n_valid_B)
         mel_BMT = self.mel(power_BFT)
         chroma_BCT = chroma_stft(S=safe_power(power_BFT, 0.5), sr=self.sample_rate_hz)
         return cepstra(power_to_db(mel_BMT), 40), chroma_BCT, mel_BMT
@@ -86,7 +85,7 @@ class Stats26(ClipMeans):
 
     def rows(self, clips_BN: Float[Array, "B N"], n_valid_B: Int[Array, " B"]) -> tuple[Float[Array, "B _ T"], ...]:
         """Compute what is averaged, in the order above."""
-        power_BFT = self.power(clips_BN, self.frame_mask(n_valid_B))
+        power_BFT = self.valid_power(clips_BN, n_valid_B)
         chroma_BCT = chroma_stft(S=power_BFT, sr=self.sample_rate_hz)
         return (
             chroma_BCT.mean(axis=1, keepdims=True),

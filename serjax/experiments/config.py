@@ -9,6 +9,7 @@ from typing import Literal
 
 from serjax.data.splits import Protocol
 from serjax.dsp import Mfcc
+from serjax.dsp.parameters import Transform
 from serjax.errors import SerjaxError
 from serjax.evaluate.generative import ClassPrior
 from serjax.models.layers import Architecture
@@ -59,6 +60,8 @@ class Features:
     """Samples between frames."""
     n_mels: int = 128
     """Mel bands under the cosine transform."""
+    transform: Transform = "fft"
+    """How spectra are computed: fft, or matmul for accelerators with a slow FFT."""
 
     def frontend(self) -> Mfcc:
         """Return the DSP front end these flags describe."""
@@ -69,6 +72,7 @@ class Features:
             n_fft=self.n_fft,
             hop_length=self.hop_length,
             n_mels=self.n_mels,
+            transform=self.transform,
         )
 
 

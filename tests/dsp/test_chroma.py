@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from serjax import dsp
@@ -29,7 +29,6 @@ CASES = [
 
 # librosa imports lazily and warns of its own dependencies; that is no business of this test.
 live = pytest.mark.filterwarnings("ignore")
-drawn = settings(max_examples=8, deadline=None, derandomize=True)
 sounds = st.builds(
     lambda kind, n_samples, seed: _sound(kind, n_samples, seed),
     st.sampled_from(["vowel", "chord", "noise"]),
@@ -49,7 +48,6 @@ def _sound(kind, n_samples, seed):
 
 
 @live
-@drawn
 @given(
     n_chroma=st.sampled_from([12, 24, 36, 7, 5, 1]),
     n_fft=st.sampled_from([2, 255, 512, 2_048]),
@@ -69,7 +67,6 @@ def test_filterbank_equals_librosa(tuning, **arguments):
 
 
 @live
-@drawn
 @given(y=sounds, bins_per_octave=st.sampled_from([12, 24, 7]), resolution=st.sampled_from([0.01, 0.03]))
 def test_tuning_equals_librosa(y, **arguments):
     librosa = pytest.importorskip("librosa")
@@ -78,7 +75,6 @@ def test_tuning_equals_librosa(y, **arguments):
 
 
 @live
-@drawn
 @given(y=sounds, n_fft=st.sampled_from([512, 1_001, 2_048]), fmin=st.integers(0, 300), fmax=st.integers(2_000, 12_000))
 def test_piptrack_equals_librosa(y, **arguments):
     librosa = pytest.importorskip("librosa")
@@ -88,7 +84,6 @@ def test_piptrack_equals_librosa(y, **arguments):
 
 
 @live
-@drawn
 @given(
     y=sounds,
     n_chroma=st.sampled_from([12, 24, 7]),

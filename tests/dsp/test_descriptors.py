@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from serjax import dsp
@@ -38,7 +38,6 @@ CASES = [
 
 # librosa imports lazily and warns of its own dependencies; that is no business of this test.
 live = pytest.mark.filterwarnings("ignore")
-drawn = settings(max_examples=8, deadline=None, derandomize=True)
 seeds = st.integers(0, 99)
 
 
@@ -71,7 +70,6 @@ def errors(name, y, **arguments):
 
 
 @live
-@drawn
 @given(
     frame_length=st.sampled_from([64, 101, 512]),
     hop_length=st.integers(8, 300),
@@ -100,7 +98,6 @@ def test_rms_of_magnitudes_equals_librosa_and_parseval(frame_length):
 
 
 @live
-@drawn
 @given(
     frame_length=st.sampled_from([3, 100, 511, 2_048]),
     hop_length=st.integers(8, 300),
@@ -125,7 +122,6 @@ def test_the_threshold_is_inclusive_and_not_rounded_up():
 
 
 @live
-@drawn
 @given(spectrum=spectra())
 def test_centroid_equals_librosa(spectrum):
     arguments, y = spectrum
@@ -134,7 +130,6 @@ def test_centroid_equals_librosa(spectrum):
 
 
 @live
-@drawn
 @given(spectrum=spectra(), p=st.sampled_from([2, 1, 0.5, 3, 10]), norm=st.booleans())
 def test_bandwidth_equals_librosa(spectrum, p, norm):
     arguments, y = spectrum
@@ -143,7 +138,6 @@ def test_bandwidth_equals_librosa(spectrum, p, norm):
 
 
 @live
-@drawn
 @given(spectrum=spectra(), roll_percent=st.floats(0.01, 0.99))
 def test_rolloff_equals_librosa(spectrum, roll_percent):
     arguments, y = spectrum
@@ -152,7 +146,6 @@ def test_rolloff_equals_librosa(spectrum, roll_percent):
 
 
 @live
-@drawn
 @given(spectrum=spectra(), power=st.sampled_from([2.0, 1, 0.7]), amin=st.sampled_from([1e-10, 1e-3]))
 def test_flatness_equals_librosa(spectrum, power, amin):
     arguments, y = spectrum
@@ -163,7 +156,6 @@ def test_flatness_equals_librosa(spectrum, power, amin):
 
 @live
 @pytest.mark.parametrize("linear", [False, True])
-@settings(max_examples=5, deadline=None, derandomize=True)
 @given(
     spectrum=spectra(),
     fmin=st.floats(100.0, 300.0),

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from serjax import dsp
@@ -34,7 +34,6 @@ CASES = [
 ]
 
 live = pytest.mark.filterwarnings("ignore")
-drawn = settings(max_examples=8, deadline=None, derandomize=True)
 
 
 def old_librosa() -> ModuleType:
@@ -68,7 +67,6 @@ def test_preemphasis_of_pieces_is_that_of_the_whole():
 
 
 @live
-@drawn
 @given(
     rate=st.floats(0.4, 3.0),
     arguments=st.sampled_from(
@@ -92,7 +90,6 @@ def test_time_stretch_equals_librosa(rate, arguments, n_samples, seed):
 
 
 @live
-@drawn
 @given(rate=st.floats(0.3, 3.0), frames=st.sampled_from([1, 2, 31, 200]), seed=st.integers(0, 99))
 def test_phase_vocoder_equals_librosa(rate, frames, seed):
     librosa = old_librosa()

@@ -1,6 +1,7 @@
 """The frontend gives the features that the single functions give, frames first, block by block."""
 
 from dataclasses import replace
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +24,13 @@ def test_defaults_are_librosa_s_mfcc():
     features = dsp.extract(frontend, wav)
     assert features.shape == (frontend.frames, frontend.n_features) == (108, 20)
     assert relative_error(features, dsp.mfcc(wav).T) <= 1e-6
+
+
+def test_spectra_by_matrix_give_the_definition_and_are_no_ffts():
+    by_matrix = replace(FRONTEND, transform="matmul")
+    assert relative_error(dsp.extract(by_matrix, WAV_BN), EXPECTED_BTD) <= 1e-6  # measured: 9e-8
+    assert "fft" not in str(jax.make_jaxpr(partial(dsp.extract, by_matrix))(WAV_BN))
+    assert "fft" in str(jax.make_jaxpr(partial(dsp.extract, FRONTEND))(WAV_BN))
 
 
 @pytest.mark.parametrize("block", [1, 2, 3, 7, 8, None])

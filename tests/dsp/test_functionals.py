@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from serjax import dsp
@@ -42,7 +42,6 @@ CASES = [Case(f"masked {name}", _on_first_frames(function), POWER_BFT) for name,
 
 
 @every_functional
-@settings(max_examples=8, deadline=None, derandomize=True)
 @given(valid=st.lists(st.booleans(), min_size=2, max_size=40), seed=st.integers(0, 99))
 def test_equals_numpy_on_the_valid_frames(name, valid, seed):
     valid = np.array([True, *valid, True])

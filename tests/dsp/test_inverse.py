@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from serjax import dsp
@@ -27,7 +27,6 @@ CASES = [
 ]
 
 live = pytest.mark.filterwarnings("ignore")
-drawn = settings(max_examples=8, deadline=None, derandomize=True)
 
 
 @pytest.fixture
@@ -59,7 +58,6 @@ def istft_arguments(draw):
 
 
 @live
-@drawn
 @given(arguments=istft_arguments(), frames=st.integers(2, 30), seed=st.integers(0, 99))
 def test_istft_equals_librosa(arguments, frames, seed):
     librosa = pytest.importorskip("librosa")
@@ -98,7 +96,6 @@ def test_istft_is_the_adjoint_of_stft_up_to_the_weights():
 
 
 @live
-@drawn
 @given(
     n_mfcc=st.integers(2, 20),
     n_mels=st.integers(20, 64),

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from serjax import dsp
@@ -21,7 +21,6 @@ CASES = [
 
 
 @pytest.mark.filterwarnings("ignore")  # librosa imports lazily and warns of its own dependencies
-@settings(max_examples=8, deadline=None, derandomize=True)
 @given(
     frame_length=st.sampled_from([512, 801, 2_048]),
     hop_length=st.none() | st.integers(50, 400),
