@@ -23,12 +23,13 @@ from rich.console import Console
 from rich.table import Table
 
 from serjax.models import VAE
+from serjax.models.batch_axis import example_keys
 from serjax.train.loop import Schedule, index_blocks
 from serjax.train.objectives import PictureAugmentation, VaeObjective
 from serjax.train.parallel import Layout, request_devices
 from serjax.train.runs import Run, init_params, stack_inputs, stack_states
 from serjax.train.state import Batch, Dataset, RunInputs, TrainState, gather
-from serjax.train.step import TrainEpochs, example_keys, make_optimizer, make_train_epochs, make_train_step
+from serjax.train.step import TrainEpochs, make_optimizer, make_train_epochs, make_train_step
 
 N_CLIPS, FRAMES, N_MFCC = 1440, 108, 20
 SCHEDULE = Schedule(
@@ -68,7 +69,8 @@ def make_runs(n: int) -> list[Run]:
     rng = np.random.default_rng(0)
     shift_C, scale_C = np.zeros(N_MFCC, np.float32), np.ones(N_MFCC, np.float32)
     rows = [rng.permutation(N_CLIPS).astype(np.int32) for _ in range(n)]
-    return [Run(0, str(r), "happy", rows[r][:128], rows[r][128:160], shift_C, scale_C, 1e-3, 0.1, 50) for r in range(n)]
+    numbers = (shift_C, scale_C, 1e-3, 0.1, 50, np.ones(8, np.float32))
+    return [Run(0, str(r), "happy", rows[r][:128], rows[r][128:160], *numbers) for r in range(n)]
 
 
 def prepare(layout: Layout, ours: bool, runs: list[Run], dataset: Dataset) -> Callable[[], None]:
@@ -96,7 +98,7 @@ def main(devices: int | None = None, runs: int = 16, repeats: int = 10) -> None:
     where = Layout(tuple(request_devices(devices)))
     rng = np.random.default_rng(0)
     x_NTC = jnp.asarray(rng.normal(size=(N_CLIPS, FRAMES, N_MFCC)), jnp.float32)
-    dataset = Dataset(x_NTC, jnp.ones((N_CLIPS, FRAMES)))
+    dataset = Dataset(x_NTC, jnp.ones((N_CLIPS, FRAMES)), jnp.zeros(N_CLIPS, jnp.int32))
     calls = {
         f"{stacking}{'' if ours else ', bare'}": prepare(
             replace(where, stacking=stacking), ours, make_runs(runs), dataset

@@ -50,7 +50,7 @@ class Problem:
     @property
     def dataset(self) -> Dataset:
         """The clips as the device holds them."""
-        return Dataset(jnp.asarray(self.x_NTC), jnp.asarray(self.mask_NT))
+        return Dataset(jnp.asarray(self.x_NTC), jnp.asarray(self.mask_NT), jnp.asarray(self.truth_N, jnp.int32))
 
     @property
     def title(self) -> str:
@@ -99,6 +99,7 @@ def emotion_runs(
 ) -> list[Run]:
     """Return one run for each cell and emotion, in this order; with `refit` they train on validation rows too."""
     n_classes = len(problem.labels)
+    even_K = np.ones(n_classes, np.float32)
     limits_cK = np.broadcast_to(epochs, len(problem.cells) * n_classes).reshape(-1, n_classes)
     runs = []
     for cell, limits_K in zip(problem.cells, limits_cK, strict=True):
@@ -107,7 +108,7 @@ def emotion_runs(
             train, validation = (_of_class(problem, rows, k) for rows in _rows(cell.fold, refit))
             rows = (train, validation)
             limit = int(limits_K[k])
-            runs.append(Run(cell.seed, cell.fold.name, emotion, *rows, *normaliser, learning_rate, beta, limit))
+            runs.append(Run(cell.seed, cell.fold.name, emotion, *rows, *normaliser, learning_rate, beta, limit, even_K))
     return runs
 
 
@@ -115,12 +116,13 @@ def pooled_runs(
     problem: Problem, refit: bool, learning_rate: float, beta: float, epochs: Int[np.ndarray, " R"] | int
 ) -> list[Run]:
     """Return one run for each cell, trained on the clips of all emotions."""
+    even_K = np.ones(len(problem.labels), np.float32)
     runs = []
     for cell, limit in zip(problem.cells, np.broadcast_to(epochs, len(problem.cells)), strict=True):
         train, validation = _rows(cell.fold, refit)
         normaliser = _normaliser(problem, cell.fold, refit)
-        run = Run(cell.seed, cell.fold.name, "all", train, validation, *normaliser, learning_rate, beta, int(limit))
-        runs.append(run)
+        place = (cell.seed, cell.fold.name, "all")
+        runs.append(Run(*place, train, validation, *normaliser, learning_rate, beta, int(limit), even_K))
     return runs
 
 

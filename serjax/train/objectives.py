@@ -1,16 +1,19 @@
 """What the models minimise, per clip, in nats per element; augmentation happens here and nowhere else."""
 
 from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import chex
 import jax
 import jax.numpy as jnp
+import optax
 from jaxtyping import Array, Float, Int, Key
 
 from serjax.models.autoencoder import Autoencoder
 from serjax.models.vae import VAE, kl_to_standard_normal, squared_error_by_feature
 from serjax.train.state import Batch, Hyper
 
+Variables = dict[str, chex.ArrayTree]
 Parts = dict[str, Float[Array, " B"]]
 
 
@@ -60,16 +63,16 @@ class VaeObjective:
         return self.model.init(key, picture, jnp.zeros((1, self.model.latent_dim)))
 
     def loss(
-        self, params: chex.ArrayTree, batch: Batch, key_B: Key[Array, " B"], hyper: Hyper
-    ) -> tuple[Float[Array, " B"], Parts]:
+        self, params: Variables, batch: Batch, key_B: Key[Array, " B"], hyper: Hyper
+    ) -> tuple[Float[Array, " B"], Parts, Variables]:
         """Return the loss of each augmented clip, with its mean squared error and KL."""
         batch = self.augmentation.roll(key_B, batch)
         noise_BZ = jax.vmap(lambda key: jax.random.normal(key, (self.model.latent_dim,)))(fold_each(key_B, 2))
         seen_BTC = self.augmentation.corrupt(key_B, batch)
         output_BTC, mean_BZ, logvar_BZ = self.model.apply(params, seen_BTC, noise_BZ)
-        return self._loss(output_BTC, kl_to_standard_normal(mean_BZ, logvar_BZ), batch, hyper)
+        return *self._loss(output_BTC, kl_to_standard_normal(mean_BZ, logvar_BZ), batch, hyper), {}
 
-    def validation_loss(self, params: chex.ArrayTree, batch: Batch, hyper: Hyper) -> Float[Array, " B"]:
+    def validation_loss(self, params: Variables, batch: Batch, hyper: Hyper) -> Float[Array, " B"]:
         """Return the loss of each clip as it is, at `z = μ(x)`."""
         output_BTC, mean_BZ, logvar_BZ = self.model.apply(
             params, batch.x_BTC, jnp.zeros((batch.x_BTC.shape[0], self.model.latent_dim))
@@ -96,13 +99,13 @@ class AutoencoderObjective:
         return self.model.init(key, jnp.zeros((1, self.model.frames, self.model.n_features)))
 
     def loss(
-        self, params: chex.ArrayTree, batch: Batch, key_B: Key[Array, " B"], hyper: Hyper
-    ) -> tuple[Float[Array, " B"], Parts]:
+        self, params: Variables, batch: Batch, key_B: Key[Array, " B"], hyper: Hyper
+    ) -> tuple[Float[Array, " B"], Parts, Variables]:
         """Return the loss of each augmented clip, with its mean squared error."""
         batch = self.augmentation.roll(key_B, batch)
-        return self._loss(self.model.apply(params, self.augmentation.corrupt(key_B, batch)), batch)
+        return *self._loss(self.model.apply(params, self.augmentation.corrupt(key_B, batch)), batch), {}
 
-    def validation_loss(self, params: chex.ArrayTree, batch: Batch, hyper: Hyper) -> Float[Array, " B"]:
+    def validation_loss(self, params: Variables, batch: Batch, hyper: Hyper) -> Float[Array, " B"]:
         """Return the loss of each clip as it is."""
         return self._loss(self.model.apply(params, batch.x_BTC), batch)[0]
 
@@ -110,6 +113,53 @@ class AutoencoderObjective:
         squared_BC = squared_error_by_feature(batch.x_BTC, output_BTC, batch.mask_BT)
         error_B = jnp.sum(squared_BC, axis=-1) / n_elements(batch)
         return 0.5 * error_B, {"squared_error": error_B}
+
+
+class Classifier(Protocol):
+    """A Linen module that gives logits of pictures; in training if it is given a key for each clip."""
+
+    def __hash__(self) -> int:
+        """Return the same for equal models."""
+
+    def init(self, key: Key[Array, ""], x_BTC: Float[Array, "B T C"], mask_BT: Float[Array, "B T"]) -> Variables:
+        """Return fresh variables."""
+
+    def apply(self, *arguments: Any, **named: Any) -> Any:
+        """Return logits `[B, K]`, and what changed of the collections named by `mutable`."""
+
+
+@dataclass(frozen=True)
+class ClassifierObjective:
+    """Cross-entropy of a softmax over classes, `loss = -log softmax(logits)[label]`."""
+
+    model: Classifier
+    augmentation: PictureAugmentation
+    frames: int
+    n_features: int
+
+    def init(self, key: Key[Array, ""]) -> Variables:
+        """Return fresh variables."""
+        picture = jnp.zeros((1, self.frames, self.n_features))
+        return self.model.init(key, picture, jnp.ones(picture.shape[:2]))
+
+    def loss(
+        self, params: Variables, batch: Batch, key_B: Key[Array, " B"], hyper: Hyper
+    ) -> tuple[Float[Array, " B"], Parts, Variables]:
+        """Return the loss of each augmented clip, whether it was classified rightly, and the new running moments."""
+        batch = self.augmentation.roll(key_B, batch)
+        seen_BTC, layers_B = self.augmentation.corrupt(key_B, batch), fold_each(key_B, 3)
+        logits_BK, updated = self.model.apply(params, seen_BTC, batch.mask_BT, layers_B, mutable=["batch_stats"])
+        right_B = (logits_BK.argmax(axis=-1) == batch.label_B).astype(logits_BK.dtype)
+        return cross_entropy(logits_BK, batch.label_B), {"accuracy": right_B}, dict(updated)
+
+    def validation_loss(self, params: Variables, batch: Batch, hyper: Hyper) -> Float[Array, " B"]:
+        """Return the loss of each clip as it is."""
+        return cross_entropy(self.model.apply(params, batch.x_BTC, batch.mask_BT), batch.label_B)
+
+
+def cross_entropy(logits_BK: Float[Array, "B K"], label_B: Int[Array, " B"]) -> Float[Array, " B"]:
+    """Return the negative log-probability of the true class in nats."""
+    return optax.softmax_cross_entropy_with_integer_labels(logits_BK, label_B)
 
 
 def n_elements(batch: Batch) -> Float[Array, " B"]:

@@ -29,6 +29,7 @@ class Run:
     learning_rate: float
     beta: float
     epochs: int
+    class_weight_K: Float[np.ndarray, " K"]
 
     @property
     def entropy(self) -> tuple[int, ...]:
@@ -61,6 +62,7 @@ def stack_inputs(runs: Sequence[Run]) -> RunInputs:
     return RunInputs(
         shift_C=jnp.stack([run.shift_C for run in runs]),
         scale_C=jnp.stack([run.scale_C for run in runs]),
+        class_weight_K=jnp.stack([run.class_weight_K for run in runs]),
         validation_V=jnp.asarray(rows_RV),
         validation_weight_V=jnp.asarray(weight_RV),
     )

@@ -79,6 +79,7 @@ class Dataset:
 
     x_NTC: Float[Array, "*d N T C"]
     mask_NT: Float[Array, "*d N T"]
+    label_N: Int[Array, "*d N"]
 
 
 @pytree
@@ -86,11 +87,12 @@ class Dataset:
 class RunInputs:
     """What a run reads beside its index stream: its fold's normaliser `(x − shift) / scale` and validation rows.
 
-    Shorter validation sets are padded with row 0 at weight 0.
+    Shorter validation sets are padded with row 0 at weight 0. A clip counts with the weight of its class.
     """
 
     shift_C: Float[Array, "*r C"]
     scale_C: Float[Array, "*r C"]
+    class_weight_K: Float[Array, "*r K"]
     validation_V: Int[Array, "*r V"]
     validation_weight_V: Float[Array, "*r V"]
 
@@ -98,10 +100,11 @@ class RunInputs:
 @pytree
 @dataclass(frozen=True)
 class Batch:
-    """Normalised clips of one step; `weight` is 0 for padding, masked frames are 0."""
+    """Normalised clips of one step; masked frames are 0, padding has weight 0 and nothing but masked frames."""
 
     x_BTC: Float[Array, "B T C"]
     mask_BT: Float[Array, "B T"]
+    label_B: Int[Array, " B"]
     weight_B: Float[Array, " B"]
 
 
@@ -111,10 +114,15 @@ def gather(dataset: Dataset, inputs: RunInputs, rows_B: Int[Array, " B"], weight
     Chosen and not multiplied, so that a clip that is not finite spoils only the batches that it belongs to, and not
     every batch that is padded with it.
     """
-    mask_BT = dataset.mask_NT[rows_B]
+    mask_BT = jnp.where(weight_B[:, None] > 0, dataset.mask_NT[rows_B], 0.0)
+    label_B = dataset.label_N[rows_B]
     x_BTC = (dataset.x_NTC[rows_B] - inputs.shift_C[None, None, :]) / inputs.scale_C[None, None, :]
-    valid_BT = (mask_BT > 0) & (weight_B[:, None] > 0)
-    return Batch(x_BTC=jnp.where(valid_BT[..., None], x_BTC, 0.0), mask_BT=mask_BT, weight_B=weight_B)
+    return Batch(
+        x_BTC=jnp.where(mask_BT[..., None] > 0, x_BTC, 0.0),
+        mask_BT=mask_BT,
+        label_B=label_B,
+        weight_B=weight_B * inputs.class_weight_K[label_B],
+    )
 
 
 def init_state(

@@ -10,9 +10,8 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, Int, Key
 
+from serjax.models.batch_axis import DATA_AXIS, example_keys
 from serjax.train.state import Batch, Best, Dataset, Hyper, RunInputs, TrainState, gather
-
-DATA_AXIS = "data"
 
 Metrics = dict[str, Float[Array, "*e"]]
 TrainStep = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
@@ -27,11 +26,15 @@ class Objective(Protocol):
         """Return the same for equal objectives, so that one compiled program serves them."""
 
     def loss(
-        self, params: chex.ArrayTree, batch: Batch, key_B: Key[Array, " B"], hyper: Hyper
-    ) -> tuple[Float[Array, " B"], dict[str, Float[Array, " B"]]]:
-        """Return the loss of each clip and named parts of it, augmentation and sampling keyed by `key_B`."""
+        self, params: dict[str, chex.ArrayTree], batch: Batch, key_B: Key[Array, " B"], hyper: Hyper
+    ) -> tuple[Float[Array, " B"], dict[str, Float[Array, " B"]], dict[str, chex.ArrayTree]]:
+        """Return the loss of each clip, named parts of it, and collections that replace those of `params`.
 
-    def validation_loss(self, params: chex.ArrayTree, batch: Batch, hyper: Hyper) -> Float[Array, " B"]:
+        What is drawn for a clip is drawn with its own of `key_B`. Collections are what a model keeps beside its
+        weights, such as the running moments of batch normalisation.
+        """
+
+    def validation_loss(self, params: dict[str, chex.ArrayTree], batch: Batch, hyper: Hyper) -> Float[Array, " B"]:
         """Return the deterministic loss of each clip as it is."""
 
 
@@ -50,8 +53,8 @@ def make_optimizer(total_steps: int, warmup_steps: int, clip_norm: float) -> opt
 def make_train_step(objective: Objective, optimizer: optax.GradientTransformation) -> TrainStep:
     """Return `train_step(state, batch)`, to be called inside an axis named `"data"` that splits the batch.
 
-    The loss is `psum(Σ weight·loss) / psum(Σ weight)`. Each clip has a key of its own, made from the run's key, the
-    step and the clip's place in the whole batch: never from the device. A step whose loss or gradient is not finite
+    The loss is `psum(Σ weight·loss) / psum(Σ weight)`. Random numbers come from the run's key, the step and the
+    clip's place in the whole batch: never from the device. A step whose loss or gradient is not finite
     leaves parameters and optimiser as they were and counts in `state.rejected`. A run that has done its
     `hyper.epochs` stands still.
     """
@@ -61,12 +64,13 @@ def make_train_step(objective: Objective, optimizer: optax.GradientTransformatio
         key_B = example_keys(step_key, batch.weight_B.shape[0])
         share_B = batch.weight_B / jnp.maximum(jax.lax.psum(jnp.sum(batch.weight_B), DATA_AXIS), 1e-12)
 
-        def weighted_mean(params: chex.ArrayTree) -> tuple[Float[Array, ""], Metrics]:
-            loss_B, parts = objective.loss(params, batch, key_B, state.hyper)
+        def weighted_mean(params: chex.ArrayTree) -> tuple[Float[Array, ""], tuple[Metrics, chex.ArrayTree]]:
+            loss_B, parts, collections = objective.loss(params, batch, key_B, state.hyper)
             loss = jnp.sum(share_B * loss_B)
-            return loss, {"loss": loss, **{name: jnp.sum(share_B * part_B) for name, part_B in parts.items()}}
+            means = {name: jnp.sum(share_B * part_B) for name, part_B in parts.items()}
+            return loss, ({"loss": loss, **means}, collections)
 
-        gradient, metrics = jax.grad(weighted_mean, has_aux=True)(state.params)
+        gradient, (metrics, collections) = jax.grad(weighted_mean, has_aux=True)(state.params)
         metrics, gradient = jax.lax.psum((metrics, gradient), DATA_AXIS)
         metrics["gradient_norm"] = optax.tree.norm(gradient)
         updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
@@ -77,7 +81,7 @@ def make_train_step(objective: Objective, optimizer: optax.GradientTransformatio
         state = replace(
             state,
             step=state.step + trains,
-            params=select(accept, optax.apply_updates(state.params, updates), state.params),
+            params=select(accept, {**optax.apply_updates(state.params, updates), **collections}, state.params),
             opt_state=select(accept, opt_state, state.opt_state),
             rejected=jnp.where(finite, 0, state.rejected + trains),
         )
@@ -131,16 +135,6 @@ def remember_best(state: TrainState, loss: Float[Array, ""]) -> TrainState:
             epoch=jnp.where(better, state.epoch, state.best.epoch),
         ),
     )
-
-
-def example_keys(key: Key[Array, ""], n_local: int) -> Key[Array, " B"]:
-    """Return one key a clip, by its place in the batch that the `"data"` axis splits.
-
-    An axis of one is not asked for its index: the answer would be an array with that axis, and all that follows too.
-    """
-    share = jax.lax.axis_index(DATA_AXIS) if jax.lax.axis_size(DATA_AXIS) > 1 else 0
-    place_B = share * n_local + jnp.arange(n_local)
-    return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, place_B)
 
 
 def select(accept: Bool[Array, ""], new: chex.ArrayTree, old: chex.ArrayTree) -> chex.ArrayTree:

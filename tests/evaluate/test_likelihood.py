@@ -18,10 +18,11 @@ N, T, C, Z = 40, 12, 4, 8
 K = 6
 RNG = np.random.default_rng(0)
 MASK_NT = (np.arange(T)[None, :] < RNG.integers(5, T + 1, N)[:, None]).astype(np.float32)
-DATASET = Dataset(jnp.asarray(RNG.normal(3, 2, (N, T, C)), jnp.float32), jnp.asarray(MASK_NT))
+DATASET = Dataset(jnp.asarray(RNG.normal(3, 2, (N, T, C)), jnp.float32), jnp.asarray(MASK_NT), jnp.zeros(N, jnp.int32))
 INPUTS = RunInputs(
     jnp.asarray(RNG.normal(3, 1, C), jnp.float32),
     jnp.asarray(RNG.uniform(1, 3, C), jnp.float32),
+    jnp.ones(2),
     jnp.zeros(1, jnp.int32),
     jnp.zeros(1),
 )
@@ -78,11 +79,11 @@ def test_a_clip_keeps_its_score_in_any_order_and_any_part_of_the_corpus():
     """Samples belong to the utterance: only float32 sums over another block shape may differ in the last bits."""
     whole = sample(MODEL, PARAMS, INPUTS, DATASET, jnp.arange(N), IDS, K)
     order = np.random.default_rng(3).permutation(N)
-    shuffled = Dataset(DATASET.x_NTC[order], DATASET.mask_NT[order])
+    shuffled = Dataset(DATASET.x_NTC[order], DATASET.mask_NT[order], DATASET.label_N)
     again = sample(MODEL, PARAMS, INPUTS, shuffled, jnp.arange(N), IDS[order], K)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, np.asarray(b)[order], rtol=1e-5), again, whole)
     some = np.array([31, 2, 17])
-    part = Dataset(DATASET.x_NTC[some], DATASET.mask_NT[some])
+    part = Dataset(DATASET.x_NTC[some], DATASET.mask_NT[some], DATASET.label_N[some])
     names = likelihood.utterance_ids([NAMES[n] for n in some])
     few = sample(MODEL, PARAMS, INPUTS, part, jnp.arange(3), jnp.asarray(names), K)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, np.asarray(b)[some], rtol=1e-4, atol=1e-5), few, whole)
@@ -120,8 +121,8 @@ class LinearGaussian:
         z = rng.normal(size=(self.n, 2))
         self.x = z @ self.w.T + self.b + 0.5 * rng.normal(size=(self.n, 6))
         ones, none = jnp.ones((self.n, 3)), jnp.zeros(1)
-        self.dataset = Dataset(jnp.asarray(self.x.reshape(-1, 3, 2), jnp.float32), ones)
-        self.inputs = RunInputs(jnp.zeros(2), jnp.ones(2), jnp.zeros(1, jnp.int32), none)
+        self.dataset = Dataset(jnp.asarray(self.x.reshape(-1, 3, 2), jnp.float32), ones, jnp.zeros(self.n, jnp.int32))
+        self.inputs = RunInputs(jnp.zeros(2), jnp.ones(2), jnp.ones(1), jnp.zeros(1, jnp.int32), none)
         self.ids = jnp.arange(self.n, dtype=jnp.uint32)
 
     def params(self, variance, wrong_mean=0.0, wrong_scale=1.0):

@@ -16,7 +16,7 @@ RNG = np.random.default_rng(0)
 B, BETA = 5, 0.7
 MASK_BT = (np.arange(tiny.T)[None, :] < np.array([12, 5, 9, 12, 0])[:, None]).astype(np.float32)
 X_BTC = (RNG.normal(size=(B, tiny.T, tiny.C)) * MASK_BT[..., None]).astype(np.float32)
-BATCH = Batch(jnp.asarray(X_BTC), jnp.asarray(MASK_BT), jnp.ones(B))
+BATCH = Batch(jnp.asarray(X_BTC), jnp.asarray(MASK_BT), jnp.zeros(B, jnp.int32), jnp.ones(B))
 HYPER = Hyper(jnp.array(0.1), jnp.array(BETA), jnp.array(1))
 KEY_B = jax.random.split(jax.random.key(0), B)
 PLAIN = PictureAugmentation(roll_frames=0, noise=0.0)
@@ -29,7 +29,7 @@ def make_params(objective):
 def test_vae_losses_equal_float64():
     objective = replace(tiny.OBJECTIVE, augmentation=PLAIN)
     params = make_params(objective)
-    loss_B, parts = jax.jit(objective.loss)(params, BATCH, KEY_B, HYPER)
+    loss_B, parts, _ = jax.jit(objective.loss)(params, BATCH, KEY_B, HYPER)
     validation_B = jax.jit(objective.validation_loss)(params, BATCH, HYPER)
     noise_BZ = np.stack([jax.random.normal(key, (8,)) for key in fold_each(KEY_B, 2)])
     for value_B, noise in ((loss_B, noise_BZ), (validation_B, 0 * noise_BZ)):
@@ -47,7 +47,7 @@ def test_vae_losses_equal_float64():
 def test_autoencoder_losses_equal_float64():
     objective = replace(tiny.AUTOENCODER, augmentation=PLAIN)
     params = make_params(objective)
-    loss_B, parts = jax.jit(objective.loss)(params, BATCH, KEY_B, HYPER)
+    loss_B, parts, _ = jax.jit(objective.loss)(params, BATCH, KEY_B, HYPER)
     output = reference.autoencoder(params, X_BTC)
     error_B = [reference.squared_error(*clip).sum() for clip in zip(X_BTC, output, MASK_BT, strict=True)]
     expected_B = np.array(error_B) / np.maximum(4 * MASK_BT.sum(axis=1), 1)
@@ -84,8 +84,8 @@ def test_a_clip_is_augmented_by_its_key_alone():
     """In another order, each clip with its own key: the same losses, moved."""
     order = np.array([3, 0, 4, 1, 2])
     params, loss = make_params(tiny.OBJECTIVE), jax.jit(tiny.OBJECTIVE.loss)
-    loss_B, _ = loss(params, BATCH, KEY_B, HYPER)
-    moved_B, _ = loss(params, jax.tree.map(lambda a: a[order], BATCH), KEY_B[order], HYPER)
+    loss_B, *_ = loss(params, BATCH, KEY_B, HYPER)
+    moved_B, *_ = loss(params, jax.tree.map(lambda a: a[order], BATCH), KEY_B[order], HYPER)
     np.testing.assert_allclose(moved_B, np.asarray(loss_B)[order], rtol=1e-5)
-    other_B, _ = loss(params, BATCH, jax.random.split(jax.random.key(9), B), HYPER)
+    other_B, *_ = loss(params, BATCH, jax.random.split(jax.random.key(9), B), HYPER)
     assert not np.allclose(other_B[:4], loss_B[:4], rtol=1e-3)

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from scripts.golden_train import GOLDEN, OBJECTIVES, first_step
+from serjax.models.batch_axis import example_keys
 from serjax.train.state import Batch, Hyper, gather, init_state
-from serjax.train.step import example_keys, make_optimizer, make_train_step
+from serjax.train.step import make_optimizer, make_train_step
 from tests.reference import train as reference
 from tests.train import tiny
 
@@ -19,11 +20,12 @@ class GivenGradient:
     """A loss `Σ params · x` whose gradient in the parameters is the weighted mean of the clips."""
 
     def loss(self, params, batch, key_B, hyper):
-        loss_B = jnp.sum(params[None] * batch.x_BTC, axis=(1, 2))
-        return loss_B, {"key": jax.random.uniform(key_B[0]) * jnp.ones_like(loss_B)}
+        loss_B = jnp.sum(params["w"][None] * batch.x_BTC, axis=(1, 2))
+        counted = {"count": params["count"] + 1}
+        return loss_B, {"key": jax.random.uniform(key_B[0]) * jnp.ones_like(loss_B)}, counted
 
     def validation_loss(self, params, batch, hyper):
-        return jnp.sum(params[None] * batch.x_BTC, axis=(1, 2))
+        return jnp.sum(params["w"][None] * batch.x_BTC, axis=(1, 2))
 
 
 RNG = np.random.default_rng(0)
@@ -39,13 +41,14 @@ STEP = jax.jit(
 
 
 def state():
-    return init_state(jnp.asarray(PARAMS_TC), OPTIMIZER, jax.random.key(0), HYPER)
+    params = {"w": jnp.asarray(PARAMS_TC), "count": jnp.zeros(())}
+    return init_state(params, OPTIMIZER, jax.random.key(0), HYPER)
 
 
 def batch(x_BTC, weight_B=(1.0, 1.0, 1.0, 1.0), shares=1):
     """Return a batch of full clips cut into `shares` along a new leading axis."""
     weight_B = jnp.asarray(weight_B, jnp.float32)
-    whole = Batch(jnp.asarray(x_BTC), jnp.ones(x_BTC.shape[:2]), weight_B)
+    whole = Batch(jnp.asarray(x_BTC), jnp.ones(x_BTC.shape[:2]), jnp.zeros(len(weight_B), jnp.int32), weight_B)
     return jax.tree.map(lambda a: a.reshape(shares, -1, *a.shape[1:]), whole)
 
 
@@ -63,9 +66,9 @@ def test_steps_equal_adam_in_float64():
     expected = reference.adam(PARAMS_TC, X_SBTC.astype(np.float64).mean(axis=1), 0.05, 2.0, WARMUP, TOTAL)
     now = state()
     for s, (x_BTC, params) in enumerate(zip(X_SBTC, expected, strict=True)):
-        before = np.asarray(now.params)
+        before = np.asarray(now.params["w"])
         now, metrics = STEP(now, batch(x_BTC))
-        np.testing.assert_allclose(now.params, params, rtol=0, atol=3e-6)  # measured 9e-7
+        np.testing.assert_allclose(now.params["w"], params, rtol=0, atol=3e-6)  # measured 9e-7
         np.testing.assert_allclose(metrics["loss"], (before[None] * x_BTC).sum(axis=(1, 2)).mean(), rtol=1e-5)
         gradient_norm = np.linalg.norm(x_BTC.astype(np.float64).mean(axis=0))
         np.testing.assert_allclose(metrics["gradient_norm"], gradient_norm, rtol=1e-6)  # before clipping
@@ -85,7 +88,7 @@ def test_loss_and_gradient_are_means_over_real_rows():
     np.testing.assert_allclose(metrics["loss"], rows.mean(), rtol=1e-6)
     np.testing.assert_allclose(metrics["gradient_norm"], np.linalg.norm(X_SBTC[1][:3].mean(axis=0)), rtol=1e-6)
     assert tiny.leaves_equal(metrics, again)
-    assert np.isfinite(padded.params).all()
+    assert np.isfinite(padded.params["w"]).all()
 
 
 def test_padding_and_masked_frames_are_zero_whatever_the_clip_holds():
@@ -111,7 +114,14 @@ def test_a_batch_that_is_not_finite_leaves_everything_as_it_was_and_counts():
         now = after
     now, _ = STEP(now, batch(X_SBTC[1]))
     assert int(now.rejected) == 0
-    assert np.isfinite(now.params).all()
+    assert np.isfinite(now.params["w"]).all()
+
+
+def test_collections_are_those_of_the_last_step_that_was_accepted():
+    now, _ = STEP(state(), batch(X_SBTC[0]))
+    now, _ = STEP(now, batch(np.full_like(X_SBTC[0], np.nan)))
+    now, _ = STEP(now, batch(X_SBTC[1]))
+    assert now.params["count"] == 2
 
 
 def test_rejected_steps_do_not_advance_the_schedule():
@@ -120,7 +130,7 @@ def test_rejected_steps_do_not_advance_the_schedule():
     for x_BTC in X_SBTC[:3]:
         refused, _ = STEP(refused, batch(x_BTC))
     expected = reference.adam(PARAMS_TC, X_SBTC[:3].astype(np.float64).mean(axis=1), 0.05, 2.0, WARMUP, TOTAL)
-    np.testing.assert_allclose(refused.params, expected[-1], rtol=0, atol=3e-6)  # measured 4e-7
+    np.testing.assert_allclose(refused.params["w"], expected[-1], rtol=0, atol=3e-6)  # measured 4e-7
 
 
 def test_keys_belong_to_the_place_in_the_whole_batch():
