@@ -62,6 +62,32 @@ ENTRIES = (
         lambda y: librosa.power_to_db(np.abs(spectrum(y)) ** 2),
         "`top_db` and a callable `ref` see one clip",
     ),
+    Entry(
+        "amplitude_to_db",
+        "librosa.amplitude_to_db",
+        lambda y: dsp.amplitude_to_db(np.abs(spectrum(y))),
+        lambda y: librosa.amplitude_to_db(np.abs(spectrum(y))),
+        "as `power_to_db`",
+    ),
+    Entry(
+        "db_to_power",
+        "librosa.db_to_power",
+        lambda y: dsp.db_to_power(one.mfcc(y=y)[1:]),
+        lambda y: librosa.db_to_power(one.mfcc(y=y)[1:]),
+    ),
+    Entry(
+        "db_to_amplitude",
+        "librosa.db_to_amplitude",
+        lambda y: dsp.db_to_amplitude(one.mfcc(y=y)[1:]),
+        lambda y: librosa.db_to_amplitude(one.mfcc(y=y)[1:]),
+    ),
+    Entry(
+        "mel_filterbank",
+        "librosa.filters.mel",
+        lambda y: dsp.mel_filterbank(sr=SR, n_fft=2048),
+        lambda y: librosa.filters.mel(sr=SR, n_fft=2048, dtype=np.float64),
+        "`norm` is `slaney` or `None`",
+    ),
     Entry("melspectrogram", "librosa.feature.melspectrogram", dsp.melspectrogram, lambda y: one.melspectrogram(y=y)),
     Entry("mfcc", "librosa.feature.mfcc", dsp.mfcc, lambda y: one.mfcc(y=y), "`top_db` sees one clip"),
     Entry(
@@ -79,6 +105,20 @@ ENTRIES = (
     ),
     Entry(
         "chroma_stft", "librosa.feature.chroma_stft", dsp.chroma_stft, lambda y: one.chroma_stft(y=y), "`tuning` a clip"
+    ),
+    Entry(
+        "chroma_filterbank",
+        "librosa.filters.chroma",
+        lambda y: dsp.chroma_filterbank(sr=SR, n_fft=2048, tuning=0.2),
+        lambda y: librosa.filters.chroma(sr=SR, n_fft=2048, tuning=0.2, dtype=np.float64),
+        "`tuning` may be traced",
+    ),
+    Entry(
+        "piptrack",
+        "librosa.piptrack",
+        lambda y: dsp.piptrack(S=np.abs(spectrum(y)))[0],
+        lambda y: librosa.piptrack(S=np.abs(spectrum(y)).astype(np.float64))[0],
+        "no `ref`; frequencies compared",
     ),
     Entry("estimate_tuning", "librosa.estimate_tuning", dsp.estimate_tuning, lambda y: librosa.estimate_tuning(y=y)),
     Entry(
@@ -129,6 +169,13 @@ ENTRIES = (
         "takes a chromagram only",
     ),
     Entry("preemphasis", "librosa.effects.preemphasis", dsp.preemphasis, librosa.effects.preemphasis, "no `return_zf`"),
+    Entry(
+        "phase_vocoder",
+        "librosa.phase_vocoder",
+        lambda y: dsp.phase_vocoder(spectrum(y), rate=1.25),
+        lambda y: librosa.phase_vocoder(spectrum(y).astype(np.complex128), rate=1.25),
+        "librosa 1.0 has other phases",
+    ),
     Entry(
         "time_stretch",
         "librosa.effects.time_stretch",

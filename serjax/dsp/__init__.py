@@ -18,8 +18,10 @@ Random changes for the train step are in `serjax.dsp.augment`. What differs from
   from clip to clip. The norms of chroma are `None`, a number above 0, and `inf`. `tonnetz` takes a chromagram.
 - Spectra are not searched for negative values. `spectral_contrast` refuses bands without bins, where librosa gives
   NaN. `freq` may not be traced there, since it decides which bins make a band.
-- Absent: `dtype` of `rms`, `ref` of `piptrack`, `ref_magnitude` of `zero_crossing_rate`, `win_length` of `yin` (without
-  effect there), and the warnings of `estimate_tuning` and `yin` about clips without peaks and about long periods.
+- Absent: `hpss` (medians of 31 bins, five times slower here than in scipy), `dtype` of `rms`, `ref` of `piptrack`,
+  `ref_magnitude` of `zero_crossing_rate`, `win_length` of `yin` (without effect there), and the warnings of
+  `estimate_tuning` and `yin` about clips without peaks and about long periods.
+- `transform="matmul"` (`stft`, `spectrogram`, frontends) has no counterpart.
 - `masked_mean` and its like, statistics over the valid frames of a clip, have no counterpart.
 - Wrong arguments raise `ParameterError`, also some that librosa lets pass: `n_mfcc` above the number of bands, `fmax`
   above `sr / 2`.
