@@ -292,8 +292,8 @@ def _check_fold(corpus: Corpus, protocol: Protocol, fold: Fold, selecting: bool)
                 f"{protocol}, fold {fold.name}: there are no {part} rows in corpus '{corpus.name}' "
                 f"({len(corpus.utterances)} clips). Choose another protocol, or add clips."
             )
-    trained = {corpus.utterances[row].emotion for row in fold.train}
-    missing = [label for label in corpus.labels if label not in trained]
+    trained = set(corpus.label_ids[fold.train].tolist())
+    missing = [label for index, label in enumerate(corpus.labels) if index not in trained]
     if missing:
         raise ProtocolError(
             f"{protocol}, fold {fold.name}: no training row of corpus '{corpus.name}' is {' or '.join(missing)}. "

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from serjax.data.corpora.corpus import LabelScheme
 from serjax.data.splits import Protocol
 from serjax.dsp import Mfcc
 from serjax.dsp.parameters import Transform
@@ -27,13 +28,17 @@ class Data:
     """Which clips, and how they are split."""
 
     corpus: str = "synthetic"
-    """synthetic, ravdess (speech), ravdess-song or ravdess-all."""
+    """synthetic, ravdess (speech), ravdess-song, ravdess-all, crema-d, crema-d-voted; or a path of a CSV or folder."""
     root: Path | None = None
-    """Folder that holds the corpus's audio files at any depth (not for synthetic)."""
+    """Folder that holds the corpus's audio files at any depth; of a CSV: where its paths start, if not beside it."""
     protocol: Protocol | None = None
     """How train, validation and test are split; default: speaker-6fold where defined, else speaker-5fold, else loso."""
     emotions: tuple[str, ...] = ()
     """Only these emotions, e.g. `--emotions happy sad`; default: all."""
+    merge: tuple[str, ...] = ()
+    """Emotions that get a new name and so become one, after `--emotions`, e.g. `--merge calm=neutral`."""
+    labels: LabelScheme = "emotion"
+    """What is told apart: emotion (merged or not), emotion and gender (`angry_male`), or gender."""
     seeds: int = 1
     """Number of seeds: each trains every fold with its own initialisation, batches and augmentation."""
     synthetic_clips: int | None = None
@@ -42,6 +47,11 @@ class Data:
     """Seconds skipped at the start of each clip."""
     duration: float | None = None
     """Seconds read at most; what `--frames` asks beyond is padded and masked. Default: as `--frames` needs."""
+
+    @property
+    def corpus_name(self) -> str:
+        """The corpus as a part of file names: of a path its last part, without `.csv`."""
+        return Path(self.corpus).resolve().stem
 
 
 @dataclass(frozen=True)

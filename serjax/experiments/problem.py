@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 
 from serjax.data.corpora import Corpus, load_corpus
 from serjax.data.features import load_features
+from serjax.data.labels import label_by, merge_emotions, parse_merges
 from serjax.data.splits import Fold, Protocol, default_protocol, split_corpus
 from serjax.experiments.config import Data, Features, check_positive
 from serjax.train.runs import Run, fit_normaliser
@@ -39,7 +40,7 @@ class Problem:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The emotions, in the order of class ids."""
+        """The labels (emotions, unless asked otherwise), in the order of class ids."""
         return self.corpus.labels
 
     @cached_property
@@ -62,7 +63,8 @@ class Problem:
     def digest(self) -> str:
         """Return a hash of clips and names, so that a checkpoint never meets other data."""
         digest = hashlib.sha256(np.ascontiguousarray(self.x_NTC).tobytes())
-        digest.update(repr([(u.path, u.emotion, u.speaker) for u in self.corpus.utterances]).encode())
+        labelling = self.corpus.labelling
+        digest.update(repr([(u.path, labelling(u), u.speaker) for u in self.corpus.utterances]).encode())
         return digest.hexdigest()[:16]
 
 
@@ -74,6 +76,7 @@ def load_problem(data: Data, features: Features, cache: Path | None, report: Cal
     check_positive("--seeds", data.seeds)
     corpus = load_corpus(data.corpus, data.root, synthetic_clips=data.synthetic_clips)
     corpus = corpus.only(data.emotions) if data.emotions else corpus
+    corpus = label_by(merge_emotions(corpus, parse_merges(data.merge)), data.labels)
     protocol = data.protocol or default_protocol(corpus)
     splits = {seed: split_corpus(corpus, protocol, seed) for seed in range(data.seeds)}
     table = load_features(

@@ -9,7 +9,8 @@ import soundfile
 
 from serjax.data import Corpus, CorpusError, Utterance, Window, load_corpus
 from serjax.data.audio import AudioError
-from serjax.data.corpora.corpus import AudioSource, FileSource, duplicate_notes, find_audio
+from serjax.data.corpora.corpus import AudioSource, FileSource, find_audio
+from serjax.data.corpora.defects import duplicate_notes
 
 
 def utterance(path: str, emotion: str = "happy", speaker: str = "1", gender: str | None = None) -> Utterance:

@@ -7,13 +7,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32, Int32
 
 from serjax.data import audio
 from serjax.errors import SerjaxError
+
+LabelScheme = Literal["emotion", "emotion-gender", "gender"]
 
 
 class CorpusError(SerjaxError):
@@ -36,6 +38,29 @@ class Utterance:
     intensity: str | None
     channel: str | None
     corpus: str
+
+
+@dataclass(frozen=True)
+class Labelling:
+    """What is to be told apart: the label of an utterance, as a function of what is known about it.
+
+    `merged` has pairs (emotion, its new name), all taken at once and before the scheme; other emotions keep theirs.
+    """
+
+    scheme: LabelScheme = "emotion"
+    merged: tuple[tuple[str, str], ...] = ()
+
+    def __call__(self, utterance: Utterance) -> str:
+        """Give the label; CorpusError if it takes a gender that is not known."""
+        emotion = dict(self.merged).get(utterance.emotion, utterance.emotion)
+        if self.scheme == "emotion":
+            return emotion
+        if utterance.gender is None:
+            raise CorpusError(
+                f"The gender of {utterance.path} is not known; labels by {self.scheme} take it of every clip. Tell it "
+                "(a CSV has a column for it), or choose labels by emotion."
+            )
+        return utterance.gender if self.scheme == "gender" else f"{emotion}_{utterance.gender}"
 
 
 @dataclass(frozen=True)
@@ -121,9 +146,10 @@ class FileSource:
 class Corpus:
     """Labelled utterances, sorted by path, and the source of their sound.
 
-    `labels` are the emotions that occur, in the corpus's own order; `published_folds` the test speakers of
-    each fold of a published protocol; `notes` the defects found while reading, one sentence each; `speakers`
-    (found when not given) all people of the corpus by gender and name, kept by `only`, so that folds stay.
+    `labels` are the labels that occur, in the corpus's own order: emotions, unless `labelling` says otherwise (see
+    `serjax.data.labels`); `published_folds` the test speakers of each fold of a published protocol; `notes` the
+    defects found while reading, one sentence each; `speakers` (found when not given) all people of the corpus by
+    gender and name, kept by `only`, so that folds stay.
     """
 
     name: str
@@ -133,33 +159,35 @@ class Corpus:
     published_folds: tuple[tuple[str, ...], ...] | None = None
     notes: tuple[str, ...] = ()
     speakers: tuple[str, ...] = ()
+    labelling: Labelling = Labelling()
 
     def __post_init__(self) -> None:
         paths = [utterance.path for utterance in self.utterances]
         if any(first >= second for first, second in itertools.pairwise(paths)):
             raise CorpusError(f"The utterances of '{self.name}' must be sorted by path, each path once.")
-        if set(self.labels) != {utterance.emotion for utterance in self.utterances}:
-            raise CorpusError(f"The labels of '{self.name}' must be exactly the emotions that occur.")
+        if set(self.labels) != {self.labelling(utterance) for utterance in self.utterances}:
+            raise CorpusError(f"The labels of '{self.name}' must be exactly those that occur.")
         if not self.speakers:
             people = {(utterance.gender or "", utterance.speaker) for utterance in self.utterances}
             object.__setattr__(self, "speakers", tuple(speaker for _, speaker in sorted(people)))
 
     @property
     def label_ids(self) -> Int32[np.ndarray, " N"]:
-        """The position in `labels` of every utterance's emotion."""
+        """The position in `labels` of every utterance's label."""
         position = {label: index for index, label in enumerate(self.labels)}
-        return np.array([position[utterance.emotion] for utterance in self.utterances], np.int32)
+        return np.array([position[self.labelling(utterance)] for utterance in self.utterances], np.int32)
 
-    def only(self, emotions: Iterable[str]) -> "Corpus":
-        """Keep the utterances with one of `emotions`; CorpusError for a name that does not occur."""
-        wanted = tuple(dict.fromkeys(emotions))
-        unknown = [emotion for emotion in wanted if emotion not in self.labels]
+    def only(self, labels: Iterable[str]) -> "Corpus":
+        """Keep the utterances with one of `labels`; CorpusError for a name that does not occur."""
+        wanted = tuple(dict.fromkeys(labels))
+        unknown = [label for label in wanted if label not in self.labels]
         if unknown or not wanted:
-            what = f"no emotion called {', '.join(map(repr, unknown))}" if unknown else "nothing without emotions"
+            kind = "emotion" if self.labelling.scheme == "emotion" else "label"
+            what = f"no {kind} called {', '.join(map(repr, unknown))}" if unknown else f"nothing without {kind}s"
             raise CorpusError(f"Corpus '{self.name}' has {what}. Choose from: {', '.join(self.labels)}.")
         return dataclasses.replace(
             self,
-            utterances=tuple(utterance for utterance in self.utterances if utterance.emotion in wanted),
+            utterances=tuple(utterance for utterance in self.utterances if self.labelling(utterance) in wanted),
             labels=tuple(label for label in self.labels if label in wanted),
         )
 
@@ -182,6 +210,14 @@ def find_audio(root: Path | None, corpus: str) -> tuple[str, ...]:
     if not found:
         raise CorpusError(f"There is no .wav or .flac file in {shown} or below. Give the folder of '{corpus}'.")
     return tuple(found)
+
+
+def find_file(root: Path, name: str) -> Path | None:
+    """Find a file by its name in `root` or below: the least deep, then the first in path order; None: there is none."""
+    if (root / name).is_file():
+        return root / name
+    found = [path for path in _walk(root) if path.name == name]
+    return min(found, key=lambda path: (len(path.parts), path), default=None)
 
 
 def _is_audio(path: Path) -> bool:
@@ -209,21 +245,3 @@ def _walk(root: Path) -> Iterator[Path]:
         seen.add((state.st_dev, state.st_ino))
         subfolders[:] = sorted(name for name in subfolders if not name.startswith(".") and name != "__MACOSX")
         yield from (Path(folder, name) for name in names)
-
-
-def duplicate_notes(utterances: Sequence[Utterance], source: FileSource) -> tuple[str, ...]:
-    """Name the clips that are byte for byte the same, a sentence for each group of them."""
-    by_size: dict[int, list[Utterance]] = {}
-    for utterance in utterances:
-        by_size.setdefault((source.root / utterance.path).stat().st_size, []).append(utterance)
-    by_content: dict[str, list[Utterance]] = {}
-    for same_size in by_size.values():
-        for utterance in same_size if len(same_size) > 1 else []:
-            by_content.setdefault(source.digest(utterance.path), []).append(utterance)
-    notes = []
-    for same in by_content.values():
-        if len(same) > 1:
-            emotions = sorted({utterance.emotion for utterance in same})
-            meaning = "the same label" if len(emotions) == 1 else f"DIFFERENT labels: {', '.join(emotions)}"
-            notes.append(f"{' and '.join(u.path for u in same)} are byte-identical ({meaning}).")
-    return tuple(sorted(notes))

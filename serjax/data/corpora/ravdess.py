@@ -19,9 +19,10 @@ from serjax.data.corpora.corpus import (
     CorpusError,
     FileSource,
     Utterance,
-    duplicate_notes,
     find_audio,
 )
+from serjax.data.corpora.defects import duplicate_notes, one_file_a_clip
+from serjax.data.corpora.naming import named_as
 
 RavdessName = Literal["ravdess", "ravdess-song", "ravdess-all"]
 
@@ -43,12 +44,6 @@ SYNTHETIC_NOTE = "Synthetic speech: no result on it tells anything about people.
 
 _NAME = re.compile(r"(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)")
 _AUDIO_ONLY = "03"
-_OTHER_CORPORA = {
-    "CREMA-D": re.compile(r"\d{4}_[A-Z]{3}_[A-Z]{3}_[A-Z]{2}"),
-    "Emo-DB": re.compile(r"\d\d[ab]\d\d[A-Z][a-z]?"),
-    "SAVEE": re.compile(r"([A-Z]{2}_)?(a|d|f|h|n|sa|su)\d\d"),
-    "TESS": re.compile(r"(OAF|YAF|OA)_\w+_\w+", re.IGNORECASE),
-}
 
 
 def parse_name(path: str) -> Utterance | None:
@@ -102,7 +97,7 @@ def load_ravdess(name: RavdessName, root: Path | None) -> Corpus:
     if not all(there[channel] for channel in channels):
         raise CorpusError(_wrong_corpus(name, root, paths, there))
     wanted = [utterance for utterance in parsed if utterance.channel in channels]
-    utterances = _one_file_a_clip(wanted)
+    utterances = one_file_a_clip(wanted)
     source, synthetic = FileSource(root), (root / SYNTHETIC_MARK).exists()
     return Corpus(
         name="synthetic" if synthetic else name,
@@ -116,13 +111,6 @@ def load_ravdess(name: RavdessName, root: Path | None) -> Corpus:
             *duplicate_notes(utterances, source),
         ),
     )
-
-
-def _one_file_a_clip(utterances: Sequence[Utterance]) -> tuple[Utterance, ...]:
-    chosen: dict[str, Utterance] = {}
-    for utterance in sorted(utterances, key=lambda u: (not u.path.lower().endswith(".flac"), u.path)):
-        chosen.setdefault(PurePosixPath(utterance.path).stem, utterance)
-    return tuple(sorted(chosen.values(), key=lambda u: u.path))
 
 
 def _notes(utterances: Sequence[Utterance], channels: Sequence[str], n_files: int, n_other: int) -> tuple[str, ...]:
@@ -146,13 +134,10 @@ def _wrong_corpus(name: str, root: Path, paths: Sequence[str], there: Counter[st
         fitting = "ravdess" if channel == "speech" else "ravdess-song"
         holds = f"of RAVDESS it holds {there[channel]} {channel} clips only"
         return f"{wrong}: {holds}. Choose '{fitting}', or another root."
-    stems = [PurePosixPath(path).stem for path in paths]
-    for other, pattern in _OTHER_CORPORA.items():
-        n_other = sum(pattern.fullmatch(stem) is not None for stem in stems)
-        if n_other > len(stems) / 2:
-            holds = f"{n_other} of its {len(stems)} clips are named as in {other} ({paths[0]})"
-            return f"{wrong}: {holds}. Choose the root of RAVDESS."
+    if other := named_as(paths):
+        holds = f"{other.n_clips} of its {len(paths)} clips are named as in {other.corpus} ({paths[0]})"
+        return f"{wrong}: {holds}. Choose the root of RAVDESS."
     return (
-        f"{wrong}: none of its {len(stems)} audio files is named as in RAVDESS ({paths[0]}). "
+        f"{wrong}: none of its {len(paths)} audio files is named as in RAVDESS ({paths[0]}). "
         "Expected names such as 03-01-05-02-01-01-12.wav, which the unpacked official archives have."
     )

@@ -1,0 +1,39 @@
+"""What an experiment works on: the flags that choose labels, and what tells problems apart."""
+
+import numpy as np
+import pytest
+
+from serjax.data import Corpus
+from serjax.experiments import problem as problem_module
+from serjax.experiments.config import Data, Features, fingerprint
+from serjax.experiments.problem import Problem, load_problem
+
+
+def problem_of(data: Data, monkeypatch: pytest.MonkeyPatch) -> Problem:
+    """Load a problem whose features nobody computed."""
+
+    class Blank:
+        def __init__(self, corpus: Corpus, *_: object, **__: object) -> None:
+            n = len(corpus.utterances)
+            self.values_NTD, self.mask_NT = np.zeros((n, 2, 3), np.float32), np.ones((n, 2), bool)
+
+    monkeypatch.setattr(problem_module, "load_features", Blank)
+    return load_problem(data, Features(), None, lambda done, total: None)
+
+
+def test_experiments_take_emotions_then_merges_then_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+    emotions = ("neutral", "calm", "sad")
+    data = Data(synthetic_clips=192, emotions=emotions, merge=("calm=neutral",), labels="emotion-gender")
+    problem = problem_of(data, monkeypatch)
+    assert problem.labels == ("neutral_female", "neutral_male", "sad_female", "sad_male")
+    assert set(problem.truth_N.tolist()) == {0, 1, 2, 3}
+    plain = problem_of(Data(synthetic_clips=192, emotions=emotions), monkeypatch)
+    assert plain.digest() != problem.digest()  # a checkpoint of one meets not the other
+    assert fingerprint("x", (data,)) != fingerprint("x", (Data(synthetic_clips=192, emotions=emotions),))
+
+
+@pytest.mark.parametrize(
+    ("corpus", "name"), [("crema-d", "crema-d"), ("/data/my.speech.csv", "my.speech"), ("/data/folder/", "folder")]
+)
+def test_a_path_becomes_a_name(corpus: str, name: str) -> None:
+    assert Data(corpus=corpus).corpus_name == name
