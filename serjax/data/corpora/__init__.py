@@ -3,21 +3,26 @@
 from pathlib import Path
 
 from serjax.data.corpora.corpus import Corpus, CorpusError
+from serjax.data.corpora.crema_d import load_crema_d
+from serjax.data.corpora.folder import load_folder
 from serjax.data.corpora.ravdess import load_ravdess
+from serjax.data.corpora.table import load_table
 
-CORPUS_NAMES = ("synthetic", "ravdess", "ravdess-song", "ravdess-all")
+CORPUS_NAMES = ("synthetic", "ravdess", "ravdess-song", "ravdess-all", "crema-d", "crema-d-voted")
 
 
 def load_corpus(name: str, root: Path | None = None, *, synthetic_clips: int | None = None) -> Corpus:
-    """Load a corpus by its name; `root` is the folder of one that is read from disk.
+    """Load a corpus by its name or path; `root` is the folder of one that is read from disk.
 
     Args:
-        name: one of `CORPUS_NAMES`.
-        root: a folder that holds the clips at any depth; None for `synthetic`.
+        name: one of `CORPUS_NAMES`; else the path of a CSV table (`table.load_table`), or of a folder with one
+            sub-folder an emotion (`folder.load_folder`).
+        root: a folder that holds the clips at any depth; None for `synthetic` and a folder. For a table it is where
+            the paths start, None: beside it.
         synthetic_clips: how many clips `synthetic` has at most; None: all.
 
     Raises:
-        CorpusError: an unknown name; what the corpus needs is missing, or it is given what it cannot use.
+        CorpusError: an unknown name; what the corpus needs is missing or wrong, or it is given what it cannot use.
     """
     if synthetic_clips is not None and name != "synthetic":
         raise CorpusError(f"A number of synthetic clips is given for corpus '{name}'. Leave it out.")
@@ -26,8 +31,10 @@ def load_corpus(name: str, root: Path | None = None, *, synthetic_clips: int | N
             return _load_synthetic(root, synthetic_clips)
         case "ravdess" | "ravdess-song" | "ravdess-all":
             return load_ravdess(name, root)
+        case "crema-d" | "crema-d-voted":
+            return load_crema_d(name, root)
         case _:
-            raise CorpusError(f"There is no corpus '{name}'. Choose one of: {', '.join(CORPUS_NAMES)}.")
+            return _load_path(name, root)
 
 
 def _load_synthetic(root: Path | None, n_clips: int | None) -> Corpus:
@@ -36,3 +43,17 @@ def _load_synthetic(root: Path | None, n_clips: int | None) -> Corpus:
     from serjax.data.corpora.synthetic import synthetic_corpus  # compiles a synthesiser: only when asked for
 
     return synthetic_corpus(n_clips)
+
+
+def _load_path(name: str, root: Path | None) -> Corpus:
+    path = Path(name)
+    if path.suffix.lower() == ".csv":
+        return load_table(path, root)
+    if not path.is_dir():
+        raise CorpusError(
+            f"There is no corpus '{name}'. Choose one of: {', '.join(CORPUS_NAMES)}; or give the path of a CSV "
+            "(path,emotion,speaker), or of a folder with one sub-folder an emotion."
+        )
+    if root is not None:
+        raise CorpusError(f"Corpus {name} is the folder of its clips; {root} is another. Leave the root out.")
+    return load_folder(path)
