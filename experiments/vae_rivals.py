@@ -32,7 +32,8 @@ from serjax.experiments.problem import Cell, Problem, load_problem
 from serjax.experiments.results_page import Page, Row, adjust, print_page, read_result, rows_of_run, write_page
 from serjax.experiments.run_folder import RunFolder, open_run_folder, provenance
 from serjax.experiments.verdict import predict
-from serjax.models.classical import Logistic, MixturePerClass, PcaPerClass, Recipe, fit, one_thread
+from serjax.models.classical.packages import one_thread
+from serjax.models.classical.pictures import Logistic, MixturePerClass, PcaPerClass, Recipe, fit
 from serjax.train.record import write_json
 from serjax.train.runs import fit_normaliser
 

@@ -15,14 +15,19 @@ from serjax.train.loop import Interrupted
 Config = TypeVar("Config")
 
 
-def run_command(config_type: type[Config], run: Callable[[Config], None], description: str) -> NoReturn:
+def run_command(
+    config_type: type[Config], run: Callable[[Config], None], description: str, prefixes: bool = False
+) -> NoReturn:
     """Parse flags into `config_type`, run, and exit.
+
+    Flags are named by fields alone; with `prefixes`, by section and field (`--mlp.alpha`) except where a section is
+    marked `tyro.conf.OmitArgPrefixes`.
 
     0: done. 2: something given is wrong (a `SerjaxError`, or an unknown flag). 128 + n: stopped by signal n, what
     was done is saved. 1: the training diverged, or the disk failed.
     """
     try:
-        run(tyro.cli(config_type, description=description, config=(tyro.conf.OmitArgPrefixes,)))
+        run(tyro.cli(config_type, description=description, config=() if prefixes else (tyro.conf.OmitArgPrefixes,)))
     except SerjaxError as error:
         _complain(str(error))
         sys.exit(error.exit_code)

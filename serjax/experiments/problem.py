@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Protocol as StructuralType
+from typing import runtime_checkable
 
 import jax.numpy as jnp
 import numpy as np
@@ -14,9 +16,19 @@ from serjax.data.corpora import Corpus, load_corpus
 from serjax.data.features import load_features
 from serjax.data.labels import label_by, merge_emotions, parse_merges
 from serjax.data.splits import Fold, Protocol, default_protocol, split_corpus
-from serjax.experiments.config import Data, Features, check_positive
+from serjax.dsp import Frontend
+from serjax.experiments.config import Data, check_positive
 from serjax.train.runs import Run, fit_normaliser
 from serjax.train.state import Dataset
+
+
+@runtime_checkable
+class FeatureFlags(StructuralType):
+    """Flags that describe a DSP front end."""
+
+    def frontend(self) -> Frontend:
+        """Return the front end."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -68,17 +80,23 @@ class Problem:
         return digest.hexdigest()[:16]
 
 
-def load_problem(data: Data, features: Features, cache: Path | None, report: Callable[[int, int], None]) -> Problem:
+def load_problem(
+    data: Data,
+    features: FeatureFlags,
+    cache: Path | None,
+    report: Callable[[int, int], None],
+    selecting: bool = True,
+) -> Problem:
     """Read the corpus, compute or fetch its features, and split it for every seed.
 
-    `report(done, total)` is called as clips become features.
+    `report(done, total)` is called as clips become features. Unless `selecting`, validation rows go to training.
     """
     check_positive("--seeds", data.seeds)
     corpus = load_corpus(data.corpus, data.root, synthetic_clips=data.synthetic_clips)
     corpus = corpus.only(data.emotions) if data.emotions else corpus
     corpus = label_by(merge_emotions(corpus, parse_merges(data.merge)), data.labels)
     protocol = data.protocol or default_protocol(corpus)
-    splits = {seed: split_corpus(corpus, protocol, seed) for seed in range(data.seeds)}
+    splits = {seed: split_corpus(corpus, protocol, seed, selecting) for seed in range(data.seeds)}
     table = load_features(
         corpus,
         features.frontend(),

@@ -20,7 +20,8 @@ from serjax.experiments.config import ConfigError, Data
 from serjax.experiments.display import progresses
 from serjax.experiments.problem import Cell, Problem
 from serjax.experiments.results_page import Page, Row, adjust, markdown
-from serjax.models.classical import Logistic, MixturePerClass, PcaPerClass, one_thread
+from serjax.models.classical.packages import one_thread
+from serjax.models.classical.pictures import Logistic, MixturePerClass, PcaPerClass
 
 LABELS = ("happy", "sad", "angry")
 FEW = (

@@ -7,14 +7,22 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 
-from serjax.models import classical
-from serjax.models.classical import ClassicalError, Logistic, MixturePerClass, PcaPerClass, Recipe, fit, moments
+from serjax.models.classical.packages import ClassicalError, one_thread
+from serjax.models.classical.pictures import (
+    VARIANCE_FLOOR,
+    Logistic,
+    MixturePerClass,
+    PcaPerClass,
+    Recipe,
+    fit,
+    moments,
+)
 
 
 @pytest.fixture(autouse=True, scope="module")
 def on_one_thread() -> Iterator[None]:
     """Threads only wait for each other here."""
-    with classical.one_thread():
+    with one_thread():
         yield
 
 
@@ -54,7 +62,7 @@ def test_one_component_is_the_gaussian_of_the_class(covariance: str) -> None:
     scores_NK = fit(MixturePerClass(1, covariance), x_NTC, mask_NT, truth_N, 2)(x_NTC, mask_NT)  # type: ignore[arg-type]
     for k in range(2):
         train_MC = x_NTC[truth_N == k][mask_NT[truth_N == k]].astype(np.float64)
-        cov_CC = np.cov(train_MC.T, bias=True) + classical.VARIANCE_FLOOR * np.eye(3)
+        cov_CC = np.cov(train_MC.T, bias=True) + VARIANCE_FLOOR * np.eye(3)
         cov_CC = np.diag(np.diag(cov_CC)) if covariance == "diag" else cov_CC
         for n in range(len(x_NTC)):
             d_MC = x_NTC[n][mask_NT[n]] - train_MC.mean(0)
@@ -75,7 +83,7 @@ def test_several_components_find_several_heaps() -> None:
     terms = [
         np.log(len(heap) / len(frames_M)) - 0.5 * np.log(2 * np.pi * v) - 0.5 * (at_T - heap.mean()) ** 2 / v
         for heap in heaps
-        for v in [heap.var() + classical.VARIANCE_FLOOR]
+        for v in [heap.var() + VARIANCE_FLOOR]
     ]
     scores_NK = scorer(at_T[None, :, None], np.ones((1, 2), bool))
     np.testing.assert_allclose(scores_NK[0, 0], logsumexp(terms, axis=0).mean(), rtol=1e-9)
@@ -132,5 +140,5 @@ def test_without_scikit_learn_it_says_what_to_install(monkeypatch: pytest.Monkey
         raise ModuleNotFoundError(f"No module named '{name}'")
 
     monkeypatch.setattr(importlib, "import_module", absent)
-    with pytest.raises(ClassicalError, match=r'pip install -e "\.\[classical\]"'):
+    with pytest.raises(ClassicalError, match=r'pip install "serjax\[classical\]"'):
         fit(PcaPerClass(2), *clips(), 2)

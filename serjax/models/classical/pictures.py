@@ -2,20 +2,17 @@
 
 A recipe says what is fitted; `fit` returns a scorer, a function of pictures. PCA and mixtures are generative, one
 model an emotion as with autoencoders; logistic regression sees all emotions at once. Fitted by scikit-learn
-(Pedregosa et al., JMLR 12, 2011), which is imported only here and only when something is fitted.
+(Pedregosa et al., JMLR 12, 2011), which is imported only when something is fitted.
 """
 
-import importlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from serjax.errors import SerjaxError
+from serjax.models.classical.packages import ClassicalError, require
 
 Pictures = Float[np.ndarray, "N T C"]
 Mask = Bool[np.ndarray, "N T"]
@@ -24,21 +21,6 @@ Scorer = Callable[[Pictures, Mask], Scores]
 
 MAX_ITERATIONS = 5_000  # far above what is needed: scikit-learn warns where it ends before converging
 VARIANCE_FLOOR = 1e-3  # added to the variances of a mixture's components; those of all training frames are 1
-
-
-class ClassicalError(SerjaxError):
-    """A classical model cannot be fitted."""
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Keep linear algebra to one thread while the block runs.
-
-    The matrices of a mixture are so small that threads only wait for each other: on a busy machine of two cores, eight
-    full-covariance mixtures took 278 s with two threads and 3 s with one.
-    """
-    with _optional("threadpoolctl").threadpool_limits(1):
-        yield
 
 
 @dataclass(frozen=True)
@@ -125,7 +107,7 @@ def moments(x_NTC: Pictures, mask_NT: Mask) -> Float[np.ndarray, "N D"]:
 
 
 def _fit_pca(recipe: PcaPerClass, x_NTC: Pictures, truth_N: Int[np.ndarray, " N"], n_classes: int) -> Scorer:
-    make = _optional("sklearn.decomposition").PCA
+    make = require("sklearn.decomposition").PCA
     models = []
     for k in range(n_classes):
         flat_ND = _flat(x_NTC[truth_N == k])
@@ -143,7 +125,7 @@ def _fit_pca(recipe: PcaPerClass, x_NTC: Pictures, truth_N: Int[np.ndarray, " N"
 def _fit_mixtures(
     recipe: MixturePerClass, x_NTC: Pictures, mask_NT: Mask, truth_N: Int[np.ndarray, " N"], n_classes: int, seed: int
 ) -> Scorer:
-    make = _optional("sklearn.mixture").GaussianMixture
+    make = require("sklearn.mixture").GaussianMixture
     models = []
     for k in range(n_classes):
         frames_MC = x_NTC[truth_N == k][mask_NT[truth_N == k]].astype(np.float64)
@@ -167,7 +149,7 @@ def _fit_mixtures(
 
 
 def _fit_logistic(recipe: Logistic, x_NTC: Pictures, mask_NT: Mask, truth_N: Int[np.ndarray, " N"]) -> Scorer:
-    make = _optional("sklearn.linear_model").LogisticRegression
+    make = require("sklearn.linear_model").LogisticRegression
 
     def view(x_NTC: Pictures, mask_NT: Mask) -> Float[np.ndarray, "N D"]:
         return moments(x_NTC, mask_NT) if recipe.view == "moments" else _flat(x_NTC)
@@ -195,13 +177,3 @@ def _mean_squared_error(x_NTC: Pictures, output_NTC: Pictures, mask_NT: Mask) ->
     """Return the mean over the valid elements of each clip."""
     squared_NT = ((x_NTC - output_NTC) ** 2).mean(axis=2)
     return (squared_NT * mask_NT).sum(axis=1) / mask_NT.sum(axis=1)
-
-
-def _optional(module: str) -> ModuleType:
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise ClassicalError(
-            f"Classical models are fitted by scikit-learn, which is not installed ({error}). "
-            'Install it: pip install -e ".[classical]".'
-        ) from error

@@ -1,0 +1,107 @@
+"""What every classification leaves: figures, `predictions.csv`, `metrics.json`, and its tables on the screen."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+
+from serjax.evaluate.predictions import Predictions, write_predictions
+from serjax.evaluate.summary import summarise
+from serjax.experiments.display import interval, print_table
+from serjax.experiments.figures import draw_classification
+from serjax.experiments.problem import Problem
+from serjax.experiments.run_folder import RunFolder, provenance
+
+METRICS, PREDICTIONS = "metrics.json", "predictions.csv"
+LIBRARIES = ("scikit-learn", "xgboost-cpu", "xgboost", "lightgbm", "optuna")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """On what and how it was tested: what stands in every title."""
+
+    corpus: str
+    corpus_notes: tuple[str, ...]
+    protocol: str
+    speakers_shared: bool
+    labels: tuple[str, ...]
+    title: str
+
+    @classmethod
+    def of(cls, problem: Problem) -> "Setting":
+        """Take it from a problem."""
+        corpus = problem.corpus
+        return cls(corpus.name, corpus.notes, problem.protocol, problem.speakers_shared, problem.labels, problem.title)
+
+
+def write_classification(
+    folder: RunFolder, setting: Setting, predictions: Predictions, more: Mapping[str, object]
+) -> None:
+    """Write everything of a run folder but `config.json`; `metrics.json` last: where it is, the run is finished.
+
+    `more` are the figures of `metrics.json` that predictions and setting do not determine.
+    """
+    drawn = folder.path / "figures"
+    drawn.mkdir(exist_ok=True)
+    draw_classification(predictions, f"{folder.experiment} · {setting.title}", drawn)
+    write_predictions(predictions, folder.path / PREDICTIONS)
+    made = provenance()
+    content = {
+        "experiment": folder.experiment,
+        "corpus": setting.corpus,
+        "corpus_notes": list(setting.corpus_notes),
+        "protocol": setting.protocol,
+        "speakers_shared": setting.speakers_shared,
+        "labels": list(setting.labels),
+        "title": setting.title,
+        **summarise(predictions, setting.speakers_shared),
+        **more,
+        "seconds": folder.seconds,
+        "device": "CPU",
+        **made,
+        "versions": {**_dict(made["versions"]), **_libraries()},
+    }
+    folder.write_json(METRICS, content)
+
+
+def print_comparison(found: Mapping[str, dict]) -> None:
+    """Print a row for each `metrics.json`, by the name it goes by."""
+    first = next(iter(found.values()))
+    leak = " — SPEAKERS SHARED between train and test" if first["speakers_shared"] else ""
+    header = ("model", "UAR", "sd", "95 % interval", "WAR", "macro-F1", "ROC-AUC", "WAR on train", "minutes")
+    rows = []
+    for name, m in found.items():
+        reached = (m["uar"], m["uar_sd"], interval(m["uar_ci95"]), m["war"], m["macro_f1"], m["roc_auc"]["macro"])
+        rows.append((name, *reached, m.get("train_war"), f"{m['seconds'] / 60:.1f}"))
+    print_table(f"{first['title']}{leak}", header, rows)
+
+
+def print_reports(found: Mapping[str, dict]) -> None:
+    """Print a classification report for each `metrics.json`: precision, recall, F1 and AUC of each class."""
+    for name, m in found.items():
+        rows = [
+            (label, c["precision"], c["recall"], c["f1"], m["roc_auc"]["per_class"][label], c["support"])
+            for label, c in m["per_class"].items()
+        ]
+        print_table(f"{name}: {m['title']}", ("emotion", "precision", "recall", "F1", "AUC", "clips × seeds"), rows)
+
+
+def print_notes(notes: Sequence[str]) -> None:
+    """Print what was noted in the corpus."""
+    for note in notes:
+        print(f"Noted in the corpus: {note}")
+
+
+def _libraries() -> dict[str, str]:
+    """Return the versions of the optional libraries that are installed."""
+    versions = {}
+    for name in LIBRARIES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def _dict(value: object) -> dict:
+    assert isinstance(value, dict)
+    return value

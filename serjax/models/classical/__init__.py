@@ -1,0 +1,50 @@
+"""Classical models: of feature vectors (`fit`), and one an emotion of MFCC pictures (`classical.pictures`)."""
+
+from serjax.models.classical.fitting import Fitted, FittedVote, fit, fit_view
+from serjax.models.classical.packages import ClassicalError, one_thread
+from serjax.models.classical.specs import (
+    Bagging,
+    DecisionTree,
+    KMeans,
+    Knn,
+    LightGbm,
+    LogisticRegression,
+    Mlp,
+    Model,
+    OnComponents,
+    RandomForest,
+    Single,
+    SoftVote,
+    Svm,
+    XgBoost,
+)
+from serjax.models.classical.two_stage import FittedTwoStage, TwoStage, fit_two_stage
+from serjax.models.classical.voting import member_weights, soft_vote
+
+__all__ = [
+    "Bagging",
+    "ClassicalError",
+    "DecisionTree",
+    "Fitted",
+    "FittedTwoStage",
+    "FittedVote",
+    "KMeans",
+    "Knn",
+    "LightGbm",
+    "LogisticRegression",
+    "Mlp",
+    "Model",
+    "OnComponents",
+    "RandomForest",
+    "Single",
+    "SoftVote",
+    "Svm",
+    "TwoStage",
+    "XgBoost",
+    "fit",
+    "fit_two_stage",
+    "fit_view",
+    "member_weights",
+    "one_thread",
+    "soft_vote",
+]
