@@ -86,10 +86,19 @@ def uar_interval(
     n_speakers = len(counts_SKK)
     if speakers_shared or n_speakers < 2:
         return None
+    weights_RS = drawn_speakers(n_speakers, n_resamples, seed)
+    return middle(mean_recall(np.tensordot(weights_RS, np.asarray(counts_SKK, np.float64), axes=1)), level)
+
+
+def drawn_speakers(n_speakers: int, n_resamples: int = 2_000, seed: int = 0) -> Int[np.ndarray, "R S"]:
+    """Return how often each resample holds each speaker: w_r ~ Multinomial(S, 1/S)."""
     chance_S = np.full(n_speakers, 1 / n_speakers)
-    weights_RS = np.random.default_rng(seed).multinomial(n_speakers, chance_S, n_resamples)
-    uar_R = mean_recall(np.tensordot(weights_RS, np.asarray(counts_SKK, np.float64), axes=1))
-    lower, upper = np.quantile(uar_R, [(1 - level) / 2, (1 + level) / 2])
+    return np.random.default_rng(seed).multinomial(n_speakers, chance_S, n_resamples)
+
+
+def middle(values_R: Float[np.ndarray, "R"], level: float = 0.95) -> tuple[float, float]:
+    """Return the (1 ∓ level)/2 quantiles of resampled values."""
+    lower, upper = np.quantile(values_R, [(1 - level) / 2, (1 + level) / 2])
     return float(lower), float(upper)
 
 
@@ -138,10 +147,19 @@ def paired_permutation(
         )
     first_SKK, second_SKK = np.asarray(first_SKK) / n_seeds[0], np.asarray(second_SKK) / n_seeds[1]
     gain_S = _gain_by_speaker(first_SKK, second_SKK)
-    signs_PS = np.random.default_rng(seed).choice(np.array([-1.0, 1.0]), (n_permutations, len(gain_S)))
+    signs_PS = random_swaps(len(gain_S), n_permutations, seed)
+    return Comparison(float(gain_S.sum()), two_sided_p(gain_S.sum(), signs_PS @ gain_S))
+
+
+def random_swaps(n_speakers: int, n_permutations: int = 10_000, seed: int = 0) -> Float[np.ndarray, "P S"]:
+    """Return which speakers each permutation swaps between the runs: −1 swapped, +1 not, each with chance 1/2."""
+    return np.random.default_rng(seed).choice(np.array([-1.0, 1.0]), (n_permutations, n_speakers))
+
+
+def two_sided_p(observed: float, permuted_P: Float[np.ndarray, "P"]) -> float:
+    """Return p = (1 + #{|Δ*| ≥ |Δ|}) / (1 + P)."""
     # swaps that change nothing must count as ties, whatever the order of summation
-    n_as_large = int((np.abs(signs_PS @ gain_S) >= abs(gain_S.sum()) - 1e-12).sum())
-    return Comparison(float(gain_S.sum()), (1 + n_as_large) / (1 + n_permutations))
+    return (1 + int((np.abs(permuted_P) >= abs(observed) - 1e-12).sum())) / (1 + len(permuted_P))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

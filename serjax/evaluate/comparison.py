@@ -1,0 +1,211 @@
+"""What a run reached in one metric, and by how much two runs over the same clips differ in it.
+
+`statistics` holds the resampling; here it meets the three metrics that `metrics.json` has. As there, the speaker is
+what is drawn or swapped, with all predictions under all seeds.
+"""
+
+from collections import Counter
+from typing import Literal, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int, Num
+
+from serjax.evaluate.metrics import AnyArray, mean_recall
+from serjax.evaluate.predictions import Predictions, PredictionsError
+from serjax.evaluate.statistics import drawn_speakers, middle, random_swaps, two_sided_p
+
+Metric = Literal["uar", "war", "macro_f1"]
+Interval = tuple[float, float]
+
+
+class Estimate(NamedTuple):
+    """Mean over seeds, standard deviation over seeds (None for one seed), and interval over speakers."""
+
+    mean: float
+    sd: float | None
+    interval: Interval | None
+
+
+class Difference(NamedTuple):
+    """The metric of the second run minus that of the first, its interval, and the two-sided p of "no difference"."""
+
+    difference: float
+    interval: Interval | None
+    p_value: float
+
+
+def measure(metric: Metric, counts_RKK: Num[AnyArray, "R K K"]) -> Float[np.ndarray, "R"]:
+    """Return a metric of each confusion matrix of a stack, as `metrics.uar`, `.war` and `.macro_f1` define it.
+
+    Args:
+      metric: which one.
+      counts_RKK: a stack of [truth, prediction] counts, each ≥ 0, none empty; weighted counts are welcome.
+
+    >>> measure("war", np.array([[[1, 1], [0, 2]], [[1, 0], [1, 0]]]))
+    array([0.75, 0.5 ])
+    """
+    counts_RKK = np.asarray(counts_RKK, np.float64)
+    match metric:
+        case "uar":
+            return mean_recall(counts_RKK)
+        case "war":
+            return np.trace(counts_RKK, axis1=1, axis2=2) / counts_RKK.sum(axis=(1, 2))
+        case "macro_f1":
+            return _mean_f1(counts_RKK)
+
+
+def seed_counts(predictions: Predictions) -> Int[np.ndarray, "R S K K"]:
+    """Count a confusion matrix for each seed and speaker, both in sorted order.
+
+    A speaker who is no test speaker under a seed (random splits) has an empty matrix there.
+    """
+    seeds, seed_N = np.unique(predictions.seed, return_inverse=True)
+    speakers, speaker_N = np.unique(np.asarray(predictions.speaker, dtype=str), return_inverse=True)
+    shape = (len(seeds), len(speakers), len(predictions.labels), len(predictions.labels))
+    flat_N = np.ravel_multi_index((seed_N, speaker_N, predictions.truth, predictions.prediction), shape)
+    return np.bincount(flat_N, minlength=int(np.prod(shape))).reshape(shape)
+
+
+def estimate(predictions: Predictions, metric: Metric, *, speakers_shared: bool) -> Estimate:
+    """Return what a run reached: the metric of each seed on its pooled folds, then mean and spread over the seeds.
+
+    The interval is a percentile bootstrap over speakers of the mean over seeds, 2 000 resamples; of the UAR it is
+    `statistics.uar_interval`, for each seed tests the same clips.
+
+    Args:
+      predictions: the test rows of all folds and seeds, at least one.
+      metric: which one.
+      speakers_shared: the protocol lets test speakers into training; there is no interval then, nor for one speaker.
+
+    Raises:
+      PredictionsError: no row.
+    """
+    if not predictions.utterance:
+        raise PredictionsError("no prediction: expected the test rows of at least one fold")
+    counts_RSKK = seed_counts(predictions)
+    value_R = measure(metric, counts_RSKK.sum(axis=1))
+    sd = float(np.std(value_R, ddof=1)) if len(value_R) > 1 else None
+    if speakers_shared or counts_RSKK.shape[1] < 2:
+        return Estimate(float(value_R.mean()), sd, None)
+    return Estimate(float(value_R.mean()), sd, middle(_resampled(metric, counts_RSKK)))
+
+
+def unpaired_clips(first: Predictions, second: Predictions) -> tuple[str, ...]:
+    """Return the clips that are not tested alike by both runs; where there are none, the runs can be compared pairwise.
+
+    Alike: by the same speaker, of the same label, and under the same share of the run's seeds (random splits test other
+    clips under other seeds).
+    """
+    shares = [_tested(run) for run in (first, second)]
+    differing = {clip for clip in shares[0].keys() | shares[1].keys() if shares[0].get(clip) != shares[1].get(clip)}
+    return tuple(sorted({utterance for utterance, _, _ in differing}))
+
+
+def difference(
+    first: Predictions,
+    second: Predictions,
+    metric: Metric,
+    *,
+    speakers_shared: bool,
+    n_permutations: int = 10_000,
+    seed: int = 0,
+) -> Difference:
+    """Return by how much the second run is better than the first, over the same clips.
+
+    Δ = m(B) − m(A), of the means over seeds. Interval: speakers drawn with replacement, the same ones for both runs,
+    2 000 resamples. Test: all predictions of a speaker under all seeds are swapped between the runs together or not at
+    all; p = (1 + #{|Δ*| ≥ |Δ|}) / (1 + n_permutations), on counts pooled over each run's seeds and divided by their
+    number. Of UAR and WAR these give Δ itself (each is a sum over speakers, see `paired_permutation`). Macro-F1 of
+    pooled counts is not quite the mean over seeds, and the test is about the former: of runs with other numbers of
+    seeds there is no swapping seed by seed.
+
+    Args:
+      first: the run that is compared with, A.
+      second: the run that is judged, B.
+      metric: which one.
+      speakers_shared: a protocol lets test speakers into training; there is no interval then, nor for one speaker.
+      n_permutations: number of random swaps, at least 1.
+      seed: of resampling and swapping.
+
+    Raises:
+      PredictionsError: the runs have other labels or clips.
+    """
+    second = in_order(second, first.labels)
+    unpaired = unpaired_clips(first, second)
+    if unpaired:
+        raise PredictionsError(
+            f"{len(unpaired)} clips are not tested alike by both runs, among them {unpaired[0]}: a paired test needs "
+            "the same clips, speakers and labels in both"
+        )
+    counts = [seed_counts(run) for run in (first, second)]
+    means = [float(measure(metric, counts_RSKK.sum(axis=1)).mean()) for counts_RSKK in counts]
+    interval = None
+    if not speakers_shared and counts[0].shape[1] > 1:
+        resampled = [_resampled(metric, counts_RSKK, seed) for counts_RSKK in counts]
+        interval = middle(resampled[1] - resampled[0])
+    first_SKK, second_SKK = (counts_RSKK.mean(axis=0) for counts_RSKK in counts)
+    p_value = _permutation_p(metric, first_SKK, second_SKK, n_permutations, seed)
+    return Difference(means[1] - means[0], interval, p_value)
+
+
+def in_order(predictions: Predictions, labels: tuple[str, ...]) -> Predictions:
+    """Return the same predictions with class ids in the order of `labels`.
+
+    Raises:
+      PredictionsError: these are other labels, not the same in another order.
+    """
+    if predictions.labels == labels:
+        return predictions
+    if sorted(predictions.labels) != sorted(labels):
+        raise PredictionsError(f"labels {predictions.labels} and {labels}: only runs of the same labels compare")
+    place_K = np.array([labels.index(label) for label in predictions.labels])
+    return Predictions(
+        utterance=predictions.utterance,
+        speaker=predictions.speaker,
+        fold=predictions.fold,
+        seed=predictions.seed,
+        truth=place_K[predictions.truth],
+        prediction=place_K[predictions.prediction],
+        scores_NK=predictions.scores_NK[:, np.argsort(place_K)],
+        labels=labels,
+    )
+
+
+def _mean_f1(counts_RKK: Float[np.ndarray, "R K K"]) -> Float[np.ndarray, "R"]:
+    support_RK, predicted_RK = counts_RKK.sum(axis=2), counts_RKK.sum(axis=1)
+    present_RK = support_RK > 0
+    hits_RK = np.diagonal(counts_RKK, axis1=1, axis2=2)
+    f1_RK = np.divide(2 * hits_RK, support_RK + predicted_RK, out=np.zeros_like(support_RK), where=present_RK)
+    return f1_RK.sum(axis=1) / present_RK.sum(axis=1)
+
+
+def _resampled(metric: Metric, counts_RSKK: Int[np.ndarray, "R S K K"], seed: int = 0) -> Float[np.ndarray, "B"]:
+    """Return the mean over seeds in each resample of the speakers."""
+    n_seeds, n_speakers, n_classes, _ = counts_RSKK.shape
+    weights_BS = drawn_speakers(n_speakers, seed=seed).astype(np.float64)
+    drawn_RBKK = np.stack([np.tensordot(weights_BS, counts_SKK, axes=1) for counts_SKK in counts_RSKK])
+    value_M = measure(metric, drawn_RBKK.reshape(-1, n_classes, n_classes))
+    return value_M.reshape(n_seeds, -1).mean(axis=0)
+
+
+def _permutation_p(
+    metric: Metric,
+    first_SKK: Float[np.ndarray, "S K K"],
+    second_SKK: Float[np.ndarray, "S K K"],
+    n_permutations: int,
+    seed: int,
+) -> float:
+    """Return the p-value of the difference of two runs' metrics when speakers are swapped at random."""
+    both_KK = (first_SKK + second_SKK).sum(axis=0)
+    half_SKK = (second_SKK - first_SKK) / 2
+    signs_PS = np.vstack([np.ones(len(half_SKK)), random_swaps(len(half_SKK), n_permutations, seed)])
+    shift_PKK = np.tensordot(signs_PS, half_SKK, axes=1)
+    delta_P = measure(metric, both_KK[None] / 2 + shift_PKK) - measure(metric, both_KK[None] / 2 - shift_PKK)
+    return two_sided_p(delta_P[0], delta_P[1:])
+
+
+def _tested(run: Predictions) -> dict[tuple[str, str, str], float]:
+    """Return under which share of the seeds each (utterance, speaker, label) is tested."""
+    truth = [run.labels[k] for k in run.truth]
+    times = Counter(zip(run.utterance, run.speaker, truth, strict=True))
+    return {clip: n / len(np.unique(run.seed)) for clip, n in times.items()}
