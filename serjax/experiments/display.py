@@ -10,6 +10,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from rich.table import Table
 
 PLAIN_EVERY_S = 15.0
+PLAIN_WIDTH = 120
 Cell = str | float | int | None
 
 
@@ -66,7 +67,12 @@ def print_table(title: str, header: tuple[str, ...], rows: Sequence[tuple[Cell, 
         table.add_column(name, justify="left" if n == 0 else "right")
     for row in rows:
         table.add_row(*(_text(cell) for cell in row))
-    Console(soft_wrap=not sys.stdout.isatty(), width=None if sys.stdout.isatty() else 120).print(table)
+    Console(soft_wrap=not sys.stdout.isatty(), width=terminal_width()).print(table)
+
+
+def terminal_width() -> int:
+    """Return how many characters a line of standard output has; 120 where it is no terminal."""
+    return Console().width if sys.stdout.isatty() else PLAIN_WIDTH
 
 
 def interval(bounds: list[float] | None) -> str | None:

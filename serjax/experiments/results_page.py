@@ -85,14 +85,17 @@ def read_result(path: Path) -> dict:
     """Read a JSON file of a finished run.
 
     Raises:
-      ConfigError: it is not there, or is no JSON.
+      ConfigError: it is not there, or is no JSON object.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise ValueError("it holds no JSON object")
     except FileNotFoundError:
         raise ConfigError(f"{path} is not there: {path.parent} is no finished run. Let it finish first.") from None
     except ValueError as error:
         raise ConfigError(f"{path} is damaged ({error}). Remove the run folder and make it again.") from None
+    return content
 
 
 def write_page(page: Page, path: Path) -> None:

@@ -1,0 +1,127 @@
+"""A finished run, read back from its folder and checked against itself."""
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from serjax.evaluate.comparison import Metric, measure, seed_counts
+from serjax.evaluate.predictions import Predictions, read_predictions
+from serjax.experiments.config import ConfigError
+from serjax.experiments.results_page import read_result
+
+METRICS, PREDICTIONS, CONFIG = "metrics.json", "predictions.csv", "config.json"
+NEEDED = ("experiment", "corpus", "protocol", "speakers_shared", "labels", "uar", "war", "macro_f1", "seconds")
+MACHINE = "machine"  # the section of a configuration on which no figure depends
+TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """What a comparison needs to know of a run.
+
+    `n_parameters` counts all models that classify a clip together, None where the run does not say; `settings` are its
+    flags by name, `section.flag`, as text; `refit` says that folds were trained again on train + validation.
+    """
+
+    path: Path
+    experiment: str
+    corpus: str
+    protocol: str
+    speakers_shared: bool
+    refit: bool
+    labels: tuple[str, ...]
+    n_parameters: int | None
+    seconds: float
+    settings: dict[str, str]
+    predictions: Predictions
+
+
+def read_run(path: Path) -> FinishedRun:
+    """Read a run folder: `metrics.json`, `predictions.csv`, and `config.json` from there or from the folder above.
+
+    Raises:
+      ConfigError: the folder is no run, the run is not finished, a file is damaged, or `metrics.json` and
+        `predictions.csv` are not of the same run.
+      PredictionsError: `predictions.csv` cannot be read.
+    """
+    if not (path / METRICS).exists():
+        raise ConfigError(_unfinished(path))
+    metrics = read_result(path / METRICS)
+    lacking = [name for name in NEEDED if name not in metrics]
+    if lacking:
+        raise ConfigError(f"{path / METRICS} lacks {', '.join(lacking)}: it is no result of an experiment of serjax.")
+    if not (path / PREDICTIONS).exists():
+        raise ConfigError(f"{path / PREDICTIONS} is not there: the run folder is broken. Remove it, run again.")
+    predictions = read_predictions(path / PREDICTIONS)
+    _check_agreement(path, metrics, predictions)
+    return FinishedRun(
+        path=path,
+        experiment=metrics["experiment"],
+        corpus=metrics["corpus"],
+        protocol=metrics["protocol"],
+        speakers_shared=metrics["speakers_shared"],
+        refit="refit" in metrics and metrics["refit"],
+        labels=predictions.labels,
+        n_parameters=_n_parameters(metrics),
+        seconds=float(metrics["seconds"]),
+        settings=_settings(path),
+        predictions=predictions,
+    )
+
+
+def _unfinished(path: Path) -> str:
+    """Say what is wrong with a folder without `metrics.json`."""
+    if not path.is_dir():
+        return f"{path} is not there: give the folder of a finished run."
+    if not (path / CONFIG).exists():
+        return f"{path} is no run folder (it has neither {METRICS} nor {CONFIG}): give the folder of a finished run."
+    begun = read_result(path / CONFIG)
+    how = f": {begun['command']}" if "command" in begun else ""
+    return f"{path} is not finished (it has no {METRICS}). Give its command again to finish it{how}"
+
+
+def _check_agreement(path: Path, metrics: dict, predictions: Predictions) -> None:
+    """Raise ConfigError unless the figures follow from the predictions."""
+    if sorted(predictions.labels) != sorted(metrics["labels"]) or not predictions.utterance:
+        raise ConfigError(
+            f"{path / PREDICTIONS} has {len(predictions.utterance)} rows and labels {predictions.labels}, {METRICS} "
+            f"has labels {metrics['labels']}: the files are not of one run. Remove the run folder, run again."
+        )
+    counts_RKK = seed_counts(predictions).sum(axis=1)
+    names: tuple[Metric, ...] = ("uar", "war", "macro_f1")
+    for name in names:
+        reached = float(measure(name, counts_RKK).mean())
+        if not math.isclose(reached, metrics[name], abs_tol=TOLERANCE):
+            raise ConfigError(
+                f"{path}: {name} is {metrics[name]:.6f} in {METRICS} and {reached:.6f} by {PREDICTIONS}: the files are "
+                "not of one run. Remove the run folder, run again."
+            )
+
+
+def _n_parameters(metrics: dict) -> int | None:
+    """Return the parameters of all models that classify a clip: one, or one an emotion (`n_models` over all cells)."""
+    if "n_parameters" not in metrics or metrics["n_parameters"] is None:
+        return None
+    if "n_models" not in metrics:
+        return int(metrics["n_parameters"])
+    n_cells = sum(len(folds) for folds in metrics["per_fold"].values())
+    return int(metrics["n_parameters"]) * max(1, int(metrics["n_models"]) // n_cells)
+
+
+def _settings(path: Path) -> dict[str, str]:
+    """Return the flags of a run; parts of one command share the configuration of the folder above."""
+    config = path / CONFIG if (path / CONFIG).exists() else path.parent / CONFIG
+    if not config.exists():
+        raise ConfigError(f"{path / CONFIG} is not there: the run folder is broken. Remove it, run again.")
+    content = read_result(config)
+    if "config" not in content:
+        raise ConfigError(f"{config} is not a configuration of serjax: give the folder of a finished run.")
+    return {name: value for name, value in _flat(content["config"]).items() if name.split(".")[0] != MACHINE}
+
+
+def _flat(content: dict, prefix: str = "") -> dict[str, str]:
+    flat: dict[str, str] = {}
+    for name, value in content.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: json.dumps(value)}
+    return flat
