@@ -1,0 +1,218 @@
+"""`explore` on a tiny corpus: what the folder holds, its numbers against those of single clips, the page."""
+
+import csv
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from serjax import dsp
+from serjax.data.corpora import load_corpus
+from serjax.data.corpora.corpus import Corpus, FileSource, Utterance, Window
+from serjax.data.features import Features
+from serjax.experiments import exploration, explore
+from serjax.experiments.config import ConfigError
+from serjax.experiments.exploration import (
+    FEATURES,
+    ROLLOFF,
+    SizedStats26,
+    clip_outliers,
+    correlate,
+    load_overview,
+    pick_examples,
+    view_clips,
+)
+from serjax.experiments.explore import Analysis, Clipping, Config, Data, Output
+
+SMALL = Config(
+    data=Data(synthetic_clips=48, emotions=("happy", "sad")),
+    analysis=Analysis(seconds=3.4, clips=2),
+    clipping=Clipping(fences=1.0),
+    output=Output(quiet=True),
+)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("explore") / "o"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jax, "local_devices", lambda: jax.devices()[:1])  # each device compiles for itself
+        explore.run(replace(SMALL, output=replace(SMALL.output, out=out)))
+    return out
+
+
+@pytest.fixture(scope="module")
+def corpus() -> Corpus:
+    return load_corpus("synthetic", synthetic_clips=48).only(("happy", "sad"))
+
+
+def summary(folder: Path) -> dict:
+    return json.loads((folder / "summary.json").read_text())
+
+
+def test_the_folder_is_complete(finished):
+    content = summary(finished)
+    assert (content["corpus"], content["n_clips"], content["labels"]) == ("synthetic", 12, {"happy": 6, "sad": 6})
+    assert content["clips_by"]["gender"]["happy"] == {"female": 3, "male": 3}
+    assert sum(content["speakers_by_gender"].values()) == content["n_speakers"] == 6
+    assert content["longer_than_read"]["n_clips"] == 0
+    drawn = "boxes chroma correlation curves durations factors histograms labels mel mfcc speakers spectrogram_linear"
+    expected = [*drawn.split(), "spectrogram_log", "waveforms"]
+    assert sorted(path.stem for path in (finished / "figures").iterdir()) == sorted(expected)
+
+
+def test_the_table_has_each_clip_with_its_own_features(finished, corpus):
+    with (finished / "features.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["path"] for row in rows] == [utterance.path for utterance in corpus.utterances]
+    utterance, row = corpus.utterances[5], rows[5]
+    assert (row["emotion"], row["speaker"], row["gender"]) == (utterance.emotion, utterance.speaker, utterance.gender)
+    wav_BN, n_valid_B = corpus.source.read([utterance.path], Window(22_050, 80_000))
+    wav_N = wav_BN[0, : n_valid_B[0]]
+    assert float(row["duration_s"]) == pytest.approx(len(wav_N) / 22_050, rel=1e-6)
+    expected = {
+        "rms": dsp.rms(wav_N).mean(),
+        "spectral_rolloff": dsp.spectral_rolloff(wav_N).mean(),
+        "mfcc_0": dsp.mfcc(wav_N, n_mfcc=20)[0].mean(),
+        "mfcc_19": dsp.mfcc(wav_N, n_mfcc=20)[19].mean(),
+    }
+    for name, value in expected.items():
+        assert float(row[name]) == pytest.approx(float(value), rel=1e-4)
+
+
+def test_the_summary_tells_what_was_clipped(finished):
+    with (finished / "features.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    clipped = summary(finished)["clipped"]
+    assert sum(limits["n_above"] + limits["n_below"] for limits in clipped.values()) > 0
+    for name, limits in clipped.items():
+        value_N = np.array([float(row[name]) for row in rows])
+        assert limits["n_above"] == (value_N > limits["high"]).sum()
+        assert limits["n_below"] == (value_N < limits["low"]).sum()
+
+
+class Page(HTMLParser):
+    """Collect what a page asks for from outside, its pictures, and tags that do not close in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.outside: list[str] = []
+        self.n_pictures, self.open = 0, []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            if name in ("src", "href") and not str(value).startswith(("data:image/png;base64,", "#")):
+                self.outside.append(f"{tag} {value}")
+        self.n_pictures += tag == "img"
+        if tag not in ("meta", "img", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_the_page_stands_alone(finished):
+    text = (finished / "index.html").read_text()
+    page = Page()
+    page.feed(text)
+    assert (page.outside, page.open) == ([], [])
+    assert page.n_pictures == 14
+    assert not re.search(r"https?://|url\(|@import", text)
+    for name in FEATURES:
+        assert f"<td>{name}</td>" in text
+
+
+def test_the_same_command_computes_nothing_again(finished, monkeypatch, capsys):
+    monkeypatch.setattr(explore, "load_corpus", None)
+    explore.run(replace(SMALL, output=replace(SMALL.output, out=finished)))
+    assert "synthetic: 12 clips, 6 speakers" in capsys.readouterr().out
+
+
+def test_features_are_asked_for_and_kept_part_by_part(corpus, tmp_path, monkeypatch):
+    front, counted, asked = SizedStats26(frames=40), [], []
+
+    def load(part: Corpus, frontend: SizedStats26, cache: Path, progress: Callable[[int, int], None]) -> Features:
+        asked.append((len(part.utterances), cache))
+        progress(2, len(part.utterances))
+        rows = [corpus.utterances.index(utterance) for utterance in part.utterances]
+        values_N1D = np.tile(np.array(rows, np.float32)[:, None, None], (1, 1, 27))
+        values_N1D[:, 0, -1] = np.where(np.array(rows) < 3, 0.5, 39 * 512 / 22_050)
+        return Features(values_N1D, np.ones((len(rows), 1), bool))
+
+    monkeypatch.setattr(exploration, "CLIPS_A_PART", 5)
+    monkeypatch.setattr(exploration, "load_features", load)
+    overview = load_overview(corpus, front, tmp_path, lambda done, total: counted.append((done, total)))
+    assert asked == [(5, tmp_path), (5, tmp_path), (2, tmp_path)]
+    assert counted == [(2, 12), (5, 12), (7, 12), (10, 12), (12, 12), (12, 12)]
+    np.testing.assert_array_equal(overview.values_ND, np.tile(np.arange(12.0)[:, None], (1, 26)))
+    np.testing.assert_array_equal(overview.cut_N, np.arange(12) >= 3)
+
+
+def test_outliers_are_clipped_at_the_fences_by_hand():
+    values_ND = np.zeros((9, len(FEATURES)))
+    values_ND[:, 0] = [0, 1, 2, 3, 4, 5, 6, 7, 100]  # quartiles 2 and 6
+    values_ND[:, ROLLOFF] = np.arange(9) * 1000.0
+    found = clip_outliers(values_ND, 1.5, 3000.0)
+    np.testing.assert_array_equal(found.limits_D2[0], [-4, 12])
+    assert (found.n_below_D[0], found.n_above_D[0], found.clipped_ND[8, 0]) == (0, 1, 12)
+    assert (found.n_above_D[ROLLOFF], found.clipped_ND[:, ROLLOFF].max()) == (5, 3000)
+    assert clip_outliers(values_ND, 3.0, None).n_above_D[ROLLOFF] == 0
+
+
+def test_correlation_is_pearsons_and_undefined_for_constants():
+    values_ND = np.random.default_rng(0).normal(size=(50, 3)) @ np.array([[1.0, 0.5, 0], [0, 1, 0], [0, 0, 1]])
+    np.testing.assert_allclose(correlate(values_ND), np.corrcoef(values_ND.T), atol=1e-12)
+    values_ND[:, 1] = 0.1
+    assert np.isnan(correlate(values_ND)[1]).all()
+
+
+def test_examples_are_of_one_speaker_where_there_is_one():
+    said = [("a", "happy"), ("b", "happy"), ("b", "sad"), ("b", "sad"), ("c", "angry")]
+    clips = tuple(Utterance(f"{n}.wav", e, s, None, None, None, None, "x") for n, (s, e) in enumerate(said))
+    corpus = Corpus("x", clips, FileSource(Path()), ("happy", "sad", "angry"))
+    assert [u.path for u in pick_examples(corpus, 3)] == ["1.wav", "2.wav", "4.wav"]
+    assert [u.path for u in pick_examples(corpus, 4)] == ["1.wav", "0.wav", "2.wav", "4.wav"]
+    assert len(pick_examples(corpus, 99)) == 5
+
+
+def test_a_corpus_that_tells_nothing_but_labels_is_counted():
+    clips = tuple(Utterance(f"{n}.wav", "happy", "a", None, None, None, None, "x") for n in range(3))
+    corpus = Corpus("x", clips, FileSource(Path()), ("happy",))
+    assert explore.count_tables(corpus) == {}
+    levels, count_SV = explore.speaker_table(corpus)
+    assert (levels, count_SV.tolist()) == (("not given",), [[3]])
+
+
+def test_a_clip_beside_a_longer_one_looks_as_it_does_alone(corpus):
+    front = SizedStats26(frames=150)
+    waves = corpus.source.read([u.path for u in corpus.utterances], Window(22_050, front.n_samples)).n_valid_B
+    short, long = corpus.utterances[int(waves.argmin())], corpus.utterances[int(waves.argmax())]
+    view, _ = view_clips(corpus, [short, long], front)
+    assert view.f0_hz_T.shape == (1 + len(view.wave_N) // 512,)
+    mel_db_MT = dsp.power_to_db(dsp.melspectrogram(view.wave_N), top_db=None)
+    np.testing.assert_allclose(view.mel_db_MT, mel_db_MT, atol=1e-2)
+    np.testing.assert_allclose(view.centroid_hz_T, dsp.spectral_centroid(view.wave_N)[0], rtol=1e-3, atol=0.1)
+    np.testing.assert_allclose(view.mfcc_CT, dsp.mfcc(view.wave_N, n_mfcc=20), atol=1e-2)
+    assert 60 < np.nanmedian(view.f0_hz_T) < 400
+    assert np.isnan(view.f0_hz_T[0])  # a clip begins with silence
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"analysis": Analysis(clips=0)},
+        {"analysis": Analysis(seconds=0.0)},
+        {"clipping": Clipping(fences=-1.0)},
+        {"clipping": Clipping(rolloff_at_most=0.0)},
+    ],
+)
+def test_numbers_that_make_no_sense_are_refused(wrong, tmp_path):
+    with pytest.raises(ConfigError, match="expected a number above 0"):
+        explore.run(replace(SMALL, output=Output(out=tmp_path / "o", quiet=True), **wrong))
+    assert not (tmp_path / "o").exists()
