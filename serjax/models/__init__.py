@@ -1,6 +1,33 @@
 """Flax Linen models."""
 
 from serjax.models.autoencoder import Autoencoder
+from serjax.models.classifiers import (
+    CNN,
+    CNN1D,
+    CNNLSTM,
+    MLP,
+    VGG,
+    Classifier,
+    LogisticRegression,
+    MobileNet,
+    Recurrent,
+    TimeDistributed,
+)
+from serjax.models.conditional_vae import ConditionalVAE
 from serjax.models.vae import VAE
 
-__all__ = ["VAE", "Autoencoder"]
+__all__ = [
+    "CNN",
+    "CNN1D",
+    "CNNLSTM",
+    "MLP",
+    "VAE",
+    "VGG",
+    "Autoencoder",
+    "Classifier",
+    "ConditionalVAE",
+    "LogisticRegression",
+    "MobileNet",
+    "Recurrent",
+    "TimeDistributed",
+]

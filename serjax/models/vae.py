@@ -48,7 +48,14 @@ class VAE(nn.Module):
     ) -> tuple[Float[Array, "B T C"], Float[Array, "B Z"], Float[Array, "B Z"]]:
         """Return `dec(μ + σ·noise)`, `μ` and `log σ²`."""
         mean_BZ, logvar_BZ = self.encode(x_BTC)
-        return self.decode(mean_BZ + jnp.exp(0.5 * logvar_BZ) * noise_BZ), mean_BZ, logvar_BZ
+        return self.decode(reparameterise(mean_BZ, logvar_BZ, noise_BZ)), mean_BZ, logvar_BZ
+
+
+def reparameterise(
+    mean: Float[Array, "*b Z"], logvar: Float[Array, "*b Z"], noise: Float[Array, "*b Z"]
+) -> Float[Array, "*b Z"]:
+    """Return `z = μ + σ·noise`, a draw from `N(μ, diag σ²)` where the noise is standard normal."""
+    return mean + jnp.exp(0.5 * logvar) * noise
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1,))

@@ -1,0 +1,22 @@
+"""Every supervised model behind one signature: `model(x_BTC, mask_BT, train) → logits_BK`.
+
+`x_BTC`: normalised pictures, frames × coefficients; a feature vector is a picture of one frame. `mask_BT`: 1 in frames
+with sound, 0 in padding and in all frames of rows that only fill up a batch. What masked frames hold changes nothing;
+how many there are changes nothing either, except for `VGG` and `MobileNet`, which resize the whole picture, and where
+frames are flattened or are channels (`pooling="flatten"`, `CNN1D`), so that weights belong to a number of frames.
+
+`train=True` is called inside an axis named `"data"` that splits the batch, with the step's key as `dropout` (the same
+on all devices) and `batch_stats` mutable.
+"""
+
+from serjax.models.cnn import CNN
+from serjax.models.cnn1d import CNN1D
+from serjax.models.cnn_lstm import CNNLSTM
+from serjax.models.linear import LogisticRegression
+from serjax.models.mlp import MLP
+from serjax.models.mobilenet import MobileNet
+from serjax.models.recurrent import Recurrent
+from serjax.models.time_distributed import TimeDistributed
+from serjax.models.vgg import VGG
+
+Classifier = LogisticRegression | MLP | CNN | CNN1D | Recurrent | TimeDistributed | CNNLSTM | VGG | MobileNet

@@ -1,0 +1,74 @@
+"""From frames to one vector a clip, masked frames left out; a clip without a valid frame gives zeros."""
+
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jaxtyping import Array, Float
+
+from serjax.dsp.functionals import masked_mean, masked_std
+
+Pooling = Literal["flatten", "mean", "statistics", "attention"]
+
+
+class FramePooling(nn.Module):
+    """One vector a clip: all frames in a row, their mean, mean and standard deviation, or an attended mean.
+
+    What follows `flatten` has as many weights as the picture has frames: longer padding is then another network.
+    """
+
+    pooling: Pooling
+
+    @nn.compact
+    def __call__(self, h_BTC: Float[Array, "B T C"], mask_BT: Float[Array, "B T"]) -> Float[Array, "B D"]:
+        match self.pooling:
+            case "flatten":
+                return zero_masked(h_BTC, mask_BT).reshape(h_BTC.shape[0], -1)
+            case "mean":
+                return masked_mean(jnp.swapaxes(h_BTC, 1, 2), mask_BT > 0)
+            case "statistics":
+                return statistics_pooling(h_BTC, mask_BT)
+            case "attention":
+                return AttentionPooling()(h_BTC, mask_BT)
+
+
+class AttentionPooling(nn.Module):
+    """`Σ_t a_t h_t`, `a = softmax_t(vᵀ tanh(W h_t + b))` over the valid frames (Bahdanau et al. 2015)."""
+
+    units: int = 64
+
+    @nn.compact
+    def __call__(self, h_BTC: Float[Array, "B T C"], mask_BT: Float[Array, "B T"]) -> Float[Array, "B C"]:
+        hidden_BTU = nn.tanh(nn.Dense(self.units, name="hidden")(h_BTC))
+        score_BT = nn.Dense(1, use_bias=False, name="score")(hidden_BTU)[..., 0]
+        weight_BT = masked_softmax(score_BT, mask_BT)
+        return jnp.sum(weight_BT[..., None] * zero_masked(h_BTC, mask_BT), axis=1)
+
+
+def statistics_pooling(h_BTC: Float[Array, "B T C"], mask_BT: Float[Array, "B T"]) -> Float[Array, "B D"]:
+    """Return mean and standard deviation over each clip's valid frames, D = 2 C (Snyder et al. 2017).
+
+    >>> statistics_pooling(jnp.array([[[1.0], [3.0], [9.0]]]), jnp.array([[1.0, 1.0, 0.0]])).tolist()
+    [[2.0, 1.0]]
+    """
+    h_BCT, valid_BT = jnp.swapaxes(h_BTC, 1, 2), mask_BT > 0
+    return jnp.concatenate([masked_mean(h_BCT, valid_BT), masked_std(h_BCT, valid_BT)], axis=-1)
+
+
+def masked_softmax(score_BT: Float[Array, "B T"], mask_BT: Float[Array, "B T"]) -> Float[Array, "B T"]:
+    """Return `m_t exp s_t / Σ_u m_u exp s_u`; zeros where nothing is valid."""
+    valid_BT = mask_BT > 0
+    lowest = jnp.finfo(score_BT.dtype).min  # finite, so that a clip without valid frames has a finite gradient
+    return jnp.where(valid_BT, jax.nn.softmax(jnp.where(valid_BT, score_BT, lowest), axis=-1), 0.0)
+
+
+def zero_masked(h: Float[Array, "B T *s"], mask_BT: Float[Array, "B T"]) -> Float[Array, "B T *s"]:
+    """Return `h` with zeros in masked frames, whatever they held."""
+    valid = (mask_BT > 0).reshape(mask_BT.shape + (1,) * (h.ndim - 2))
+    return jnp.where(valid, h, 0.0)
+
+
+def has_sound(mask_BT: Float[Array, "B T"]) -> Float[Array, " B"]:
+    """Return 1 for clips with a valid frame, 0 for those that only fill up a batch."""
+    return jnp.max(mask_BT, axis=-1)

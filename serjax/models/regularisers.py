@@ -1,0 +1,79 @@
+"""Batch norm and dropout that a batch gets alike, however it is padded and over however many devices it is split.
+
+Flax's own take the mean of the devices' means, which is wrong where masks differ, give NaN where a device has nothing
+but padding, and draw one dropout mask a device. In training both must run inside an axis named `"data"`.
+"""
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jaxtyping import Array, Float
+
+from serjax.models.batch_axis import DATA_AXIS, example_keys
+
+
+class BatchNorm(nn.Module):
+    """`y = (h − μ) / √(σ² + ε) · scale + bias` a channel, over what the mask leaves of the whole batch (Ioffe 2015).
+
+    Training takes μ and σ² of the batch and moves the running ones by `1 − momentum`; else the running ones serve, as
+    they do in a batch that is masked throughout. Parameters and statistics are named as in `flax.linen.BatchNorm`.
+    """
+
+    momentum: float = 0.9
+    epsilon: float = 1e-5
+
+    @nn.compact
+    def __call__(self, h: Float[Array, "B *s F"], mask: Float[Array, "B *#s"], train: bool) -> Float[Array, "B *s F"]:
+        width = h.shape[-1]
+        running_mean = self.variable("batch_stats", "mean", jnp.zeros, (width,))
+        running_var = self.variable("batch_stats", "var", jnp.ones, (width,))
+        scale_F = self.param("scale", nn.initializers.ones, (width,))
+        bias_F = self.param("bias", nn.initializers.zeros, (width,))
+        mean_F, var_F = running_mean.value, running_var.value
+        if train and not self.is_initializing():
+            n_valid, mean_F, var_F = masked_moments(h, mask)
+            mean_F = jnp.where(n_valid > 0, mean_F, running_mean.value)
+            var_F = jnp.where(n_valid > 0, var_F, running_var.value)
+            running_mean.value = self.momentum * running_mean.value + (1 - self.momentum) * mean_F
+            running_var.value = self.momentum * running_var.value + (1 - self.momentum) * var_F
+        gain_F = scale_F * jax.lax.rsqrt(var_F + self.epsilon)
+        return (h - _as_channels(mean_F, h)) * _as_channels(gain_F, h) + _as_channels(bias_F, h)
+
+
+class Dropout(nn.Module):
+    """Zero each number with probability `rate` and divide the rest by `1 − rate` (Srivastava et al. 2014).
+
+    The `dropout` key is that of the step, the same on every device: each row's draw is keyed by its place in the
+    whole batch.
+    """
+
+    rate: float
+
+    @nn.compact
+    def __call__(self, h: Float[Array, "B *s F"], train: bool) -> Float[Array, "B *s F"]:
+        if not train or self.rate == 0.0 or self.is_initializing():
+            return h
+        key_B = example_keys(self.make_rng("dropout"), h.shape[0])
+        keep = jax.vmap(lambda key: jax.random.bernoulli(key, 1 - self.rate, h.shape[1:]))(key_B)
+        return jnp.where(keep, h / (1 - self.rate), 0.0)
+
+
+def masked_moments(
+    h: Float[Array, "B *s F"], mask: Float[Array, "B *#s"]
+) -> tuple[Float[Array, ""], Float[Array, " F"], Float[Array, " F"]]:
+    """Return the count, mean and variance of each channel where `mask > 0`, over the whole batch; 0 of nothing.
+
+    In two passes: `E[h²] − E[h]²` would lose a variance that is small beside the mean.
+    """
+    axes = tuple(range(h.ndim - 1))
+    valid = jnp.broadcast_to(mask > 0, h.shape[:-1])[..., None]
+    n_valid = jax.lax.psum(jnp.sum(valid, dtype=h.dtype), DATA_AXIS)
+    share = 1 / jnp.maximum(n_valid, 1.0)
+    mean_F = jax.lax.psum(jnp.sum(jnp.where(valid, h, 0.0), axis=axes), DATA_AXIS) * share
+    distance = jnp.where(valid, h - _as_channels(mean_F, h), 0.0)
+    var_F = jax.lax.psum(jnp.sum(jnp.square(distance), axis=axes), DATA_AXIS) * share
+    return n_valid, mean_F, var_F
+
+
+def _as_channels(value_F: Float[Array, " F"], h: Float[Array, "B *s F"]) -> Float[Array, "*one F"]:
+    return value_F.reshape((1,) * (h.ndim - 1) + (-1,))

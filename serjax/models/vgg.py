@@ -1,0 +1,62 @@
+"""VGG-16 and VGG-19 shaped networks on mel pictures (Simonyan & Zisserman 2015, arXiv 1409.1556)."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import jax
+from flax import linen as nn
+from jaxtyping import Array, Float
+
+from serjax.models.convolution import Formulation, conv, halve
+from serjax.models.head import Head
+from serjax.models.pooling import has_sound, zero_masked
+from serjax.models.regularisers import BatchNorm
+
+CHANNELS = (64, 128, 256, 512, 512)
+CONVOLUTIONS = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
+
+
+class VGG(nn.Module):
+    """Five blocks of 3×3 convolutions with ReLU, each halved; then the dense layers of `CNN1D` (report's S4.13).
+
+    The picture is resized to `size`×`size` and has one channel. `width` multiplies the number of channels;
+    `batch_norm` is not in the paper, and helps where no trained weights are loaded (`serjax.models.weights`).
+    This network sees a fixed picture: masked frames are zeros in it, and longer padding makes another picture.
+    """
+
+    n_classes: int
+    depth: Literal[16, 19] = 16
+    size: int = 224
+    width: float = 1.0
+    dense: Sequence[int] = (256, 128)
+    dropout: float = 0.3
+    batch_norm: bool = False
+    formulation: Formulation = "im2col"
+
+    @nn.compact
+    def __call__(
+        self, x_BTC: Float[Array, "B T C"], mask_BT: Float[Array, "B T"], train: bool = False
+    ) -> Float[Array, "B K"]:
+        row_B = has_sound(mask_BT)
+        h = as_picture(x_BTC, mask_BT, self.size)
+        for block, n_convolutions in enumerate(CONVOLUTIONS[self.depth], start=1):
+            width = n_channels(CHANNELS[block - 1], self.width)
+            for layer in range(1, n_convolutions + 1):
+                name = f"conv{block}_{layer}"
+                h = conv(width, (3, 3), self.formulation, use_bias=not self.batch_norm, name=name)(h)
+                h = BatchNorm()(h, row_B[:, None, None], train) if self.batch_norm else h
+                h = nn.relu(h)
+            h = halve(halve(h, 1), 2)
+        h_BD = h.reshape(h.shape[0], -1)
+        return Head(self.n_classes, self.dense, self.dropout, batch_norm=True)(h_BD, row_B, train)
+
+
+def as_picture(x_BTC: Float[Array, "B T C"], mask_BT: Float[Array, "B T"], size: int) -> Float[Array, "B size size 1"]:
+    """Return pictures of one channel, `size`×`size`, linear between frames and between coefficients."""
+    x_BTC = zero_masked(x_BTC, mask_BT)
+    return jax.image.resize(x_BTC[..., None], (x_BTC.shape[0], size, size, 1), "linear")
+
+
+def n_channels(channels: int, width: float) -> int:
+    """Return the number of channels times the width multiplier, at least 1."""
+    return max(1, round(channels * width))

@@ -1,0 +1,114 @@
+"""Weights from a file into a model's variables: archives in this library's own names, and torchvision's VGGs."""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from serjax.errors import SerjaxError
+
+Arrays = dict[str, np.ndarray]
+
+SAFETENSORS_DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2"}
+
+
+class WeightsError(SerjaxError):
+    """A file's weights cannot be read, or do not belong to the model."""
+
+
+def load_weights(path: Path, variables: Mapping[str, chex.ArrayTree]) -> dict[str, chex.ArrayTree]:
+    """Return `variables` with all weights of a file in place of the fresh ones; what the file lacks stays as it is.
+
+    Args:
+      path: `.npz` or `.safetensors`. Names are ours (`params/conv1_1/kernel`), or torchvision's `features.N.weight`
+        of a plain VGG, whose own dense layers (`classifier.…`) are left out. Where the model has one input channel
+        and the file three, the kernels are summed over them: what a grey picture in all three would give.
+      variables: what `model.init` returned.
+
+    Raises:
+      WeightsError: another kind of file, names that the model lacks, other shapes, or no weights at all.
+    """
+    arrays = _read(path)
+    if any(name.startswith("features.") for name in arrays):
+        arrays = _from_torchvision(path, arrays, variables["params"])
+    fresh = dict(named_leaves(variables))
+    unknown = sorted(set(arrays) - set(fresh))
+    if unknown or not arrays:
+        raise WeightsError(
+            f"{path}: {unknown or 'no weights'}; expected names among {sorted(fresh)}. Rename or leave out."
+        )
+    placed = [_fit(path, name, arrays[name], leaf) if name in arrays else leaf for name, leaf in fresh.items()]
+    return jax.tree.unflatten(jax.tree.structure(dict(variables)), placed)
+
+
+def save_weights(path: Path, variables: Mapping[str, chex.ArrayTree]) -> None:
+    """Write all weights to a `.npz` that `load_weights` reads."""
+    np.savez(path, allow_pickle=False, **{name: np.asarray(leaf) for name, leaf in named_leaves(variables)})
+
+
+def named_leaves(variables: Mapping[str, chex.ArrayTree]) -> list[tuple[str, jax.Array]]:
+    """Return each array with its place as a path, in the tree's order.
+
+    >>> named_leaves({"params": {"logits": {"bias": 0.0}}})
+    [('params/logits/bias', 0.0)]
+    """
+    leaves = jax.tree_util.tree_leaves_with_path(dict(variables))
+    return [(jax.tree_util.keystr(path, simple=True, separator="/"), leaf) for path, leaf in leaves]
+
+
+def _read(path: Path) -> Arrays:
+    try:
+        match path.suffix:
+            case ".npz":
+                with np.load(path, allow_pickle=False) as archive:
+                    return dict(archive)
+            case ".safetensors":
+                return _read_safetensors(path.read_bytes())
+    except (OSError, ValueError, KeyError) as error:
+        raise WeightsError(f"{path}: cannot be read as {path.suffix[1:]} ({error}). Give an intact file.") from error
+    raise WeightsError(f"{path}: weights are read from .npz or .safetensors; convert the file to one of them.")
+
+
+def _read_safetensors(content: bytes) -> Arrays:
+    """Read the format: the header's length in eight bytes, a JSON header of types, shapes and places, the numbers."""
+    start = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:start])
+    header.pop("__metadata__", None)
+    return {name: _tensor(content[start:], **entry) for name, entry in header.items()}
+
+
+def _tensor(body: bytes, dtype: str, shape: list[int], data_offsets: list[int]) -> np.ndarray:
+    if dtype not in SAFETENSORS_DTYPES:
+        raise ValueError(f"numbers of type {dtype}; expected one of {', '.join(SAFETENSORS_DTYPES)}")
+    begin, end = data_offsets
+    return np.frombuffer(body[begin:end], SAFETENSORS_DTYPES[dtype]).reshape(shape)
+
+
+def _from_torchvision(path: Path, arrays: Arrays, params: chex.ArrayTree) -> Arrays:
+    """Give the k-th convolution of `features` the name of the model's k-th, and its kernel the axes H W in out."""
+    ours = sorted(name for name in params if re.fullmatch(r"conv\d_\d", name))
+    theirs = sorted({int(name.split(".")[1]) for name in arrays if name.startswith("features.")})
+    kernels = [arrays.get(f"features.{n}.weight", np.zeros(0)) for n in theirs]
+    if len(theirs) != len(ours) or any(kernel.ndim != 4 for kernel in kernels):
+        raise WeightsError(
+            f"{path}: {len(theirs)} layers named features.N, expected the {len(ours)} convolutions of this model. "
+            "Give the weights of torchvision's vgg16 or vgg19, not of a variant with batch norm, and their depth."
+        )
+    named = {f"params/{name}/kernel": kernel.transpose(2, 3, 1, 0) for name, kernel in zip(ours, kernels, strict=True)}
+    biases = {f"params/{name}/bias": arrays[f"features.{n}.bias"] for name, n in zip(ours, theirs, strict=True)}
+    return named | biases
+
+
+def _fit(path: Path, name: str, array: np.ndarray, leaf: jax.Array) -> jax.Array:
+    if array.ndim == 4 and leaf.ndim == 4 and array.shape[2] == 3 and leaf.shape[2] == 1:
+        array = array.sum(axis=2, keepdims=True)
+    if array.shape != leaf.shape:
+        raise WeightsError(
+            f"{path}: {name} is {array.shape}, the model's {leaf.shape}. Give the file's own width and picture size."
+        )
+    return jnp.asarray(array, leaf.dtype)

@@ -1,0 +1,264 @@
+"""What every supervised model must do, one line a model in `CASES`; programs are compiled once a model and shared."""
+
+import functools
+import itertools
+from dataclasses import dataclass
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from serjax.models import (
+    CNN,
+    CNN1D,
+    CNNLSTM,
+    MLP,
+    VGG,
+    Classifier,
+    LogisticRegression,
+    MobileNet,
+    Recurrent,
+    TimeDistributed,
+)
+from serjax.models.regularisers import DATA_AXIS
+from serjax.models.weights import named_leaves
+from serjax.train import step
+
+B, T, C, K = 8, 13, 5, 3
+TRUTH_B = jnp.arange(B) % K
+MOBILE = {"size": 12, "width": 1 / 8, "blocks": ((64, 1), (128, 2))}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model at a small size; `extends`: more padding is the same clip to it; `drops`: it has dropout."""
+
+    model: Classifier
+    frames: int = T
+    extends: bool = True
+    drops: bool = True
+    learning_rate: float = 0.01
+
+
+FAST = {"xla_backend_optimization_level": 0}  # halves the time to compile what runs once
+CASES = {
+    "logistic": Case(LogisticRegression(K), extends=False, learning_rate=0.05, drops=False),
+    "logistic statistics": Case(LogisticRegression(K, "statistics"), learning_rate=0.2, drops=False),
+    "mlp vector": Case(MLP(K, (16, 8)), frames=1, extends=False),
+    "mlp norm": Case(MLP(K, (16,), input_dropout=0.1, batch_norm=True, pooling="mean"), learning_rate=0.03),
+    "cnn": Case(CNN(K, (4, 6), (8,))),
+    "cnn attention": Case(CNN(K, (4,), (), pooling="attention"), drops=False),
+    "cnn flat xla": Case(CNN(K, (4,), (8,), pooling="flatten", formulation="xla"), extends=False),
+    "cnn1d": Case(CNN1D(K, (4, 4, 6), (8, 8)), frames=1, extends=False),
+    "rnn": Case(Recurrent(K, "rnn", (8, 6))),
+    "lstm": Case(Recurrent(K, "lstm", (8, 6)), learning_rate=0.03),
+    "gru both ways": Case(Recurrent(K, "gru", (8,), bidirectional=True, pooling="statistics", dense=(8,))),
+    "time distributed": Case(TimeDistributed(K, (4, 6), "lstm", (8, 6), (8,))),
+    "cnn lstm": Case(CNNLSTM(K, (6, 6), 5, "lstm", (8, 6), (8,))),
+    "vgg": Case(VGG(K, 16, 32, 1 / 16, (8,)), extends=False),
+    "mobilenet": Case(MobileNet(K, **MOBILE), extends=False),
+}
+every_model = pytest.mark.parametrize("name", CASES)
+
+
+@functools.cache
+def clips(frames: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return smooth pictures and masks; the last clip has no frame, as a row that only fills up the batch."""
+    rng = np.random.default_rng(frames)
+    t, phase = np.arange(frames)[None, :, None], rng.uniform(0, 6, (B, 1, C))
+    x_BTC = np.sin((0.3 + 0.2 * np.asarray(TRUTH_B)[:, None, None]) * t + phase) + 0.1 * rng.normal(size=(B, frames, C))
+    mask_BT = np.arange(frames) < rng.integers(max(1, frames // 2), frames + 1, B)[:, None]
+    mask_BT[-1] = False
+    return np.where(mask_BT[..., None], x_BTC, 0).astype(np.float32), mask_BT.astype(np.float32)
+
+
+def compile_on_data_axis(function):
+    alone = jax.vmap(function, in_axes=None, out_axes=None, axis_name=DATA_AXIS, axis_size=1)
+    return jax.jit(alone, compiler_options=FAST)
+
+
+@functools.cache
+def variables(name: str, seed: int = 0) -> dict[str, chex.ArrayTree]:
+    case = CASES[name]
+    return jax.jit(case.model.init)(jax.random.key(seed), *clips(case.frames))
+
+
+@functools.cache
+def evaluate(name: str):
+    return jax.jit(CASES[name].model.apply)
+
+
+@functools.cache
+def forward(name: str):
+    """Compile `(variables, x, mask, key) → (logits, changed collections)` in training, as the train step calls it."""
+
+    def apply(v, x_BTC, mask_BT, key):
+        return CASES[name].model.apply(v, x_BTC, mask_BT, True, rngs={"dropout": key}, mutable=["batch_stats"])
+
+    return jax.jit(
+        jax.vmap(apply, in_axes=None, out_axes=None, axis_name=DATA_AXIS, axis_size=1), compiler_options=FAST
+    )
+
+
+@functools.cache
+def overfit(name: str):
+    """Return the losses of 60 steps of Adam on the clips, and the gradient before the first."""
+    case = CASES[name]
+    x_BTC, mask_BT = (jnp.asarray(a) for a in clips(case.frames))
+    optimizer = optax.adam(case.learning_rate)
+    start = variables(name)
+    weight_B = mask_BT.max(axis=1)
+
+    def loss(params, state):
+        rngs = {"dropout": jax.random.key(1)}  # always the same: what is trained is one thinned network
+        v = {"params": params, **state}
+        logits_BK, state = case.model.apply(v, x_BTC, mask_BT, True, rngs=rngs, mutable=["batch_stats"])
+        loss_B = optax.softmax_cross_entropy_with_integer_labels(logits_BK, TRUTH_B)
+        return jnp.sum(weight_B * loss_B) / jnp.sum(weight_B), state
+
+    def one_step(carry, _):
+        params, opt_state, state = carry
+        (value, state), gradient = jax.value_and_grad(loss, has_aux=True)(params, state)
+        updates, opt_state = optimizer.update(gradient, opt_state)
+        return (optax.apply_updates(params, updates), opt_state, state), (value, jax.tree.map(largest, gradient))
+
+    def largest(g):
+        return jnp.max(jnp.abs(g))
+
+    def train(v):
+        state = {k: a for k, a in v.items() if k != "params"}
+        _, out = jax.lax.scan(one_step, (v["params"], optimizer.init(v["params"]), state), length=60)
+        return out
+
+    losses, gradients = compile_on_data_axis(train)(start)
+    return np.asarray(losses), {path: float(g[0]) for path, g in named_leaves(gradients)}
+
+
+@every_model
+def test_logits_are_finite_and_one_a_class(name):
+    logits_BK = evaluate(name)(variables(name), *clips(CASES[name].frames))
+    assert logits_BK.shape == (B, K)
+    assert np.isfinite(logits_BK).all(), "the last clip is masked throughout"
+    assert np.ptp(logits_BK, axis=0).min() > 1e-4
+
+
+@every_model
+def test_compiled_equals_eager_equals_stacked(name):
+    x_BTC, mask_BT = (jnp.asarray(a) for a in clips(CASES[name].frames))
+    runs = [variables(name), variables(name, seed=1)]
+    stacked = jax.tree.map(lambda *a: jnp.stack(a), *runs)
+    logits_RBK = jax.jit(jax.vmap(CASES[name].model.apply, in_axes=(0, None, None)))(stacked, x_BTC, mask_BT)
+    for v, logits_BK in zip(runs, logits_RBK, strict=True):
+        np.testing.assert_allclose(evaluate(name)(v, x_BTC, mask_BT), logits_BK, atol=2e-5)
+    np.testing.assert_allclose(CASES[name].model.apply(runs[0], x_BTC, mask_BT), logits_RBK[0], atol=2e-5)
+    assert np.abs(logits_RBK[0] - logits_RBK[1]).max() > 1e-2
+
+
+@every_model
+def test_what_masked_frames_hold_changes_nothing(name):
+    """Neither the logits, nor in training what batch norm remembers; a row that is all padding is masked too."""
+    x_BTC, mask_BT = clips(CASES[name].frames)
+    spoilt_BTC = np.where(mask_BT[..., None] > 0, x_BTC, np.nan).astype(np.float32)
+    np.testing.assert_array_equal(
+        evaluate(name)(variables(name), spoilt_BTC, mask_BT), evaluate(name)(variables(name), x_BTC, mask_BT)
+    )
+    key = jax.random.key(2)
+    chex.assert_trees_all_equal(
+        forward(name)(variables(name), spoilt_BTC, mask_BT, key), forward(name)(variables(name), x_BTC, mask_BT, key)
+    )
+
+
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.extends])
+def test_longer_padding_changes_nothing(name):
+    x_BTC, mask_BT = clips(CASES[name].frames)
+    longer_BTC, longer_BT = (
+        np.pad(x_BTC, ((0, 0), (0, 3), (0, 0)), constant_values=9),
+        np.pad(mask_BT, ((0, 0), (0, 3))),
+    )
+    logits_BK = evaluate(name)(variables(name), longer_BTC, longer_BT)
+    np.testing.assert_allclose(logits_BK, evaluate(name)(variables(name), x_BTC, mask_BT), atol=1e-5)
+
+
+@every_model
+def test_training_differs_by_dropout_and_batch_statistics(name):
+    v, inputs = variables(name), clips(CASES[name].frames)
+    logits_BK, moved = forward(name)(v, *inputs, jax.random.key(3))
+    again_BK, _ = forward(name)(v, *inputs, jax.random.key(3))
+    other_BK, _ = forward(name)(v, *inputs, jax.random.key(4))
+    np.testing.assert_array_equal(logits_BK, again_BK)
+    assert (np.abs(logits_BK - other_BK).max() > 1e-3) == CASES[name].drops
+    assert set(moved) == set(v) - {"params"}
+    for (path, new), (_, old) in zip(named_leaves(moved), named_leaves({**v, "params": {}}), strict=True):
+        assert np.isfinite(new).all()
+        assert (np.asarray(new) != np.asarray(old)).any(), f"{path} stood still"
+    evaluated_BK = evaluate(name)(v, *inputs)
+    assert (np.abs(logits_BK - evaluated_BK).max() > 1e-3) == (CASES[name].drops or "batch_stats" in v)
+
+
+@every_model
+def test_every_parameter_has_a_gradient(name):
+    _, gradient = overfit(name)
+    for path, largest in gradient.items():
+        assert np.isfinite(largest), path
+        assert largest > 1e-7, f"{path} learns nothing"
+
+
+@every_model
+def test_eight_clips_are_learnt_by_heart(name):
+    losses, _ = overfit(name)
+    assert losses[1] < losses[0]
+    assert losses[-1] < 0.25 * losses[0], f"{losses[0]:.3f} → {losses[-1]:.3f}"
+
+
+def n_parameters(model: Classifier, frames: int, n_coefficients: int) -> int:
+    x_BTC, mask_BT = jnp.zeros((1, frames, n_coefficients)), jnp.ones((1, frames))
+    shapes = jax.eval_shape(model.init, jax.random.key(0), x_BTC, mask_BT)
+    return sum(leaf.size for leaf in jax.tree.leaves(shapes["params"]))
+
+
+def dense(*widths: int) -> int:
+    return sum((a + 1) * b for a, b in itertools.pairwise(widths))
+
+
+def lstm(d: int, h: int) -> int:
+    return 4 * h * (d + h + 1)
+
+
+TD_CONVOLUTIONS = 3 * (1 * 32 + 32 * 32 + 32 * 64 + 64 * 64 + 64 * 128 + 128 * 128) + 2 * (
+    32 + 32 + 64 + 64 + 128 + 128
+)
+S4_HEAD = 256 * 128 + 2 * 256 + 2 * 128 + 128 * 16 + 16
+
+
+@pytest.mark.parametrize(
+    ("model", "picture", "expected"),
+    [
+        (LogisticRegression(8), (1, 26), dense(26, 8)),
+        (MLP(16, (1283,)), (1, 180), dense(180, 1283, 16)),
+        (CNN(8), (108, 20), 9 * (32 + 32 * 64 + 64 * 128) + 2 * (32 + 64 + 128) + dense(2 * 3 * 128, 128, 8)),
+        (Recurrent(8), (108, 20), lstm(20, 64) + lstm(64, 32) + dense(32, 8)),
+        (Recurrent(8, "gru", (64,)), (108, 20), 3 * 64 * (20 + 64 + 2) + dense(64, 8)),
+        (Recurrent(8, "rnn", (64,), True), (108, 20), 2 * dense(20 + 64, 64) + dense(128, 8)),
+        (TimeDistributed(8), (108, 20), TD_CONVOLUTIONS + lstm(2560, 64) + lstm(64, 32) + 32 * 64 + 128 + dense(64, 8)),
+        # published without dense layers for three channels: 14 714 688, 20 024 384, 3 206 976 (Keras Applications)
+        (VGG(16), (128, 130), 14_714_688 - 2 * 9 * 64 + 7 * 7 * 512 * 256 + S4_HEAD),
+        (VGG(16, depth=19), (128, 130), 20_024_384 - 2 * 9 * 64 + 7 * 7 * 512 * 256 + S4_HEAD),
+        (MobileNet(16), (128, 130), 3_206_976 - 2 * 9 * 32 + dense(1024, 16)),
+    ],
+    ids=lambda v: type(v).__name__ if isinstance(v, Classifier) else str(v),
+)
+def test_number_of_parameters(model, picture, expected):
+    assert n_parameters(model, *picture) == expected
+
+
+def test_eight_convolutions_and_three_dense_layers():
+    shapes = jax.eval_shape(CNN1D(16).init, jax.random.key(0), jnp.zeros((1, 1, 66)), jnp.ones((1, 1)))["params"]
+    assert sum(name.startswith("Conv_") for name in shapes) == 8
+    assert sorted(shapes["Head_0"]) == ["BatchNorm_0", "BatchNorm_1", "Dense_0", "Dense_1", "logits"]
+
+
+def test_the_data_axis_is_that_of_the_train_step():
+    assert DATA_AXIS == step.DATA_AXIS
