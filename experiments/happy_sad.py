@@ -53,7 +53,7 @@ class Config:
 
 def run(config: Config) -> None:
     """Train both models under both protocols, then print and write the table."""
-    out = config.machine.out or Path("runs") / f"happy_sad-{config.data.corpus}"
+    out = config.machine.out or Path("runs") / f"happy_sad-{config.data.corpus_name}"
     studies = [study(config, experiment, protocol, out) for experiment in REPORTED for protocol in PROTOCOLS]
     for one in studies:
         run_study(one)

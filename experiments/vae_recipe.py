@@ -87,7 +87,7 @@ class Config:
 def run(config: Config) -> None:
     """Train every row that is not finished, then print and write the page."""
     machine = config.recipe.machine
-    out = machine.out or Path("runs") / f"vae_recipe-{config.recipe.data.corpus}"
+    out = machine.out or Path("runs") / f"vae_recipe-{config.recipe.data.corpus_name}"
     for name, change in CHANGES.items():
         vae_mfcc.run(replace(change.of(config.recipe), machine=replace(machine, out=out / name)))
     page = results_page(out)

@@ -107,7 +107,7 @@ def run(config: Config) -> None:
     if output.run is not None:
         read_result(output.run / METRICS)  # tell before minutes of fitting that it is not there
     mark = fingerprint(f"vae_rivals {RIVALS!r}", sections)
-    out = output.out or Path("runs") / f"vae_rivals-{config.data.corpus}-{mark[:8]}"
+    out = output.out or Path("runs") / f"vae_rivals-{config.data.corpus_name}-{mark[:8]}"
     with open_run_folder(out, "vae_rivals", mark) as folder:
         missing = [rival for rival in RIVALS if not (folder.path / rival.name / METRICS).exists()]
         if missing:

@@ -23,7 +23,6 @@ from rich.console import Console
 from rich.table import Table
 
 from serjax.models import VAE
-from serjax.models.batch_axis import example_keys
 from serjax.train.loop import Schedule, index_blocks
 from serjax.train.objectives import PictureAugmentation, VaeObjective
 from serjax.train.parallel import Layout, request_devices
@@ -43,10 +42,9 @@ def make_bare_epochs(optimizer: optax.GradientTransformation) -> TrainEpochs:
 
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, Float[Array, ""]]]:
         key = jax.random.fold_in(jax.random.wrap_key_data(state.key_data), state.step)
-        key_B = example_keys(key, batch.weight_B.shape[0])
 
         def loss(params: chex.ArrayTree) -> Float[Array, ""]:
-            return jnp.mean(OBJECTIVE.loss(params, batch, key_B, state.hyper)[0])
+            return jnp.mean(OBJECTIVE.loss(params, batch, key, state.hyper)[0])
 
         value, gradient = jax.value_and_grad(loss)(state.params)
         updates, opt_state = optimizer.update(gradient, state.opt_state)

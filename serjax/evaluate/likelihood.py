@@ -7,7 +7,7 @@ all terms are known.
 
 import math
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import chex
@@ -16,11 +16,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
+from serjax.evaluate.blocks import gather_all, in_blocks
 from serjax.models.autoencoder import Autoencoder
 from serjax.models.vae import VAE, kl_to_standard_normal, squared_error_by_feature, standard_normal_logpdf
-from serjax.train.state import Batch, Dataset, RunInputs, gather, pytree
-
-BLOCK = 48
+from serjax.train.state import Batch, Dataset, RunInputs, pytree
 
 
 @pytree
@@ -47,7 +46,7 @@ def reconstruct(
 
     n = dataset.x_NTC.shape[0]
     rows_N = jnp.arange(n)
-    return _in_blocks(lambda rows_B: one_block(_gather(dataset, inputs, rows_B)), rows_N)
+    return in_blocks(lambda rows_B: one_block(gather_all(dataset, inputs, rows_B)), rows_N)
 
 
 def decode_mean(
@@ -81,7 +80,7 @@ def sample_posterior(
         return jax.random.normal(jax.random.fold_in(jax.random.key(0), clip_id), (n_samples, model.latent_dim))
 
     def one_block(rows_B: Int[Array, " B"]) -> PosteriorSamples:
-        batch = _gather(dataset, inputs, rows_B)
+        batch = gather_all(dataset, inputs, rows_B)
         mean_BZ, logvar_BZ = model.apply(params, batch.x_BTC, method="encode")
         noise_BKZ = jax.vmap(draw)(id_N[rows_B])
         z_BKZ = mean_BZ[:, None] + jnp.exp(0.5 * logvar_BZ)[:, None] * noise_BKZ
@@ -95,7 +94,7 @@ def sample_posterior(
             kl_M=kl_to_standard_normal(mean_BZ, logvar_BZ),
         )
 
-    return _in_blocks(one_block, rows_M)
+    return in_blocks(one_block, rows_M)
 
 
 @dataclass(frozen=True)
@@ -165,19 +164,3 @@ def utterance_ids(names: Sequence[str]) -> UInt32[np.ndarray, " N"]:
     np.True_
     """
     return np.array([zlib.crc32(name.encode()) for name in names], np.uint32)
-
-
-def _gather(dataset: Dataset, inputs: RunInputs, rows_B: Int[Array, " B"]) -> Batch:
-    return gather(dataset, inputs, rows_B, jnp.ones(rows_B.shape))
-
-
-def _in_blocks(function: Callable, tree: chex.ArrayTree) -> chex.ArrayTree:
-    """Apply `function` to blocks of the leading axis, so that memory does not grow with the corpus."""
-    n = jax.tree.leaves(tree)[0].shape[0]
-    short = -n % min(BLOCK, n)
-
-    def cut(a: Array) -> Array:
-        return jnp.concatenate([a, a[:short]]).reshape(-1, min(BLOCK, n), *a.shape[1:])
-
-    blocked = jax.lax.map(function, jax.tree.map(cut, tree))
-    return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[:n], blocked)

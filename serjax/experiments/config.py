@@ -9,7 +9,7 @@ from typing import Literal
 
 from serjax.data.corpora.corpus import LabelScheme
 from serjax.data.splits import Protocol
-from serjax.dsp import Mfcc
+from serjax.dsp import LogMel, Mfcc, Stats180
 from serjax.dsp.parameters import Transform
 from serjax.errors import SerjaxError
 from serjax.evaluate.generative import ClassPrior
@@ -87,6 +87,49 @@ class Features:
 
 
 @dataclass(frozen=True)
+class MelFeatures:
+    """The mel picture of a clip, in dB."""
+
+    sample_rate: int = 22_050
+    """Hz; files of another rate are resampled."""
+    n_mels: int = 64
+    """Mel bands."""
+    frames: int = 108
+    """Frames a clip: 108 × 512 samples are 2.5 s."""
+    n_fft: int = 2048
+    """Samples a frame."""
+    hop_length: int = 512
+    """Samples between frames."""
+    transform: Transform = "fft"
+    """How spectra are computed: fft, or matmul for accelerators with a slow FFT."""
+
+    def frontend(self) -> LogMel:
+        """Return the DSP front end these flags describe."""
+        return LogMel(
+            sample_rate_hz=self.sample_rate,
+            frames=self.frames,
+            n_fft=self.n_fft,
+            hop_length=self.hop_length,
+            n_mels=self.n_mels,
+            transform=self.transform,
+        )
+
+
+@dataclass(frozen=True)
+class ClipFeatures:
+    """The 180 numbers of a clip: means of 40 MFCC, 12 chroma and 128 mel bands over all of it."""
+
+    sample_rate: int = 22_050
+    """Hz; files of another rate are resampled."""
+    frames: int = 280
+    """Frames read of a clip at most: 280 × 512 samples are 6.5 s."""
+
+    def frontend(self) -> Stats180:
+        """Return the DSP front end these flags describe."""
+        return Stats180(sample_rate_hz=self.sample_rate, frames=self.frames)
+
+
+@dataclass(frozen=True)
 class Model:
     """The autoencoder of one emotion."""
 
@@ -99,13 +142,9 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Training:
-    """How every model is trained."""
+class Optimisation:
+    """How any model is trained."""
 
-    epochs: int = 50
-    """Passes over an emotion's training clips; the best one on validation speakers is kept."""
-    pretrain_epochs: int = 20
-    """Passes over all emotions' training clips by one model a fold, from which each emotion's starts; 0: none."""
     batch_size: int = 32
     """Clips a step."""
     learning_rate: float = 1e-3
@@ -117,11 +156,33 @@ class Training:
     roll_frames: int = 8
     """Augmentation: training pictures are rolled in time by up to so many frames."""
     noise: float = 0.0
-    """Augmentation: noise on what the encoder sees, in standard deviations of the features."""
+    """Augmentation: noise on what the model sees, in standard deviations of the features."""
     refit: bool = False
     """Train each fold again on train + validation speakers, for the number of epochs that validation chose."""
     max_rejected: int = 20
     """Stop when a run gives so many non-finite losses or gradients in a row."""
+
+
+@dataclass(frozen=True)
+class Training(Optimisation):
+    """How the models of single emotions are trained."""
+
+    epochs: int = 50
+    """Passes over an emotion's training clips; the best one on validation speakers is kept."""
+    pretrain_epochs: int = 20
+    """Passes over all emotions' training clips by one model a fold, from which each emotion's starts; 0: none."""
+
+
+@dataclass(frozen=True)
+class SupervisedTraining(Optimisation):
+    """How classifiers are trained."""
+
+    epochs: int = 60
+    """Passes over the training clips; the best one on validation speakers is kept."""
+    class_weights: bool = False
+    """Weigh clips by the inverse frequency of their class in training."""
+    pca_variance: float | None = None
+    """Project frames onto the principal axes of training rows that hold this share of the variance, e.g. 0.95."""
 
 
 @dataclass(frozen=True)

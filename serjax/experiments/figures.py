@@ -9,8 +9,9 @@ from jaxtyping import Float, Int
 from serjax.evaluate import plots, plots_generative
 from serjax.evaluate.likelihood import decode_mean, latent_mean
 from serjax.evaluate.predictions import Predictions
-from serjax.experiments.generative import Models, pick
+from serjax.experiments.generative import Models
 from serjax.experiments.problem import Problem
+from serjax.experiments.trainer import pick
 from serjax.experiments.verdict import Matrices
 from serjax.models.autoencoder import Autoencoder
 from serjax.models.vae import VAE

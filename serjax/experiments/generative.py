@@ -8,80 +8,22 @@ import functools
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import chex
-import jax
 import numpy as np
 from jaxtyping import Array, Float, Int
 
 from serjax.evaluate.likelihood import PosteriorSamples, bounds, reconstruct, residual, sample_posterior, utterance_ids
 from serjax.experiments.config import Model, Training
 from serjax.experiments.problem import Problem, emotion_runs, pooled_runs
+from serjax.experiments.trainer import Trainer, pad_rows, take
 from serjax.models.autoencoder import Autoencoder
 from serjax.models.vae import VAE
-from serjax.train.loop import Schedule, Stage, Trained, train_stack
+from serjax.train.loop import Trained
 from serjax.train.objectives import AutoencoderObjective, PictureAugmentation, VaeObjective
 from serjax.train.parallel import Layout
-from serjax.train.record import History
-from serjax.train.runs import Run, init_params, stack_inputs
+from serjax.train.runs import Run, init_params
 from serjax.train.state import Dataset, RunInputs
-
-EPOCHS_PER_CALL = 4
-Report = Callable[[str, int, int, float], None]
-
-
-@dataclass(frozen=True)
-class Trainer:
-    """What all stages share: how to train, on which devices, where to write; `report(stage, done, total, loss)`."""
-
-    objective: VaeObjective | AutoencoderObjective
-    training: Training
-    layout: Layout
-    stack_size: int
-    save_every_s: float
-    checkpoints: Path
-    history: History
-    fingerprint: str
-    report: Report
-
-    def train(self, name: str, runs: list[Run], params_R: chex.ArrayTree, problem: Problem, epochs: int) -> Trained:
-        """Train `runs`, at most `stack_size` at a time, and return what all of them remember as best."""
-        parts = []
-        schedule = self._schedule(runs, epochs)
-        for number, rows in enumerate(stacks(len(runs), self.stack_size)):
-            stage = Stage(
-                name=f"{name}-{number}",
-                folder=self.checkpoints / f"{name}-{number}",
-                history=self.history,
-                fingerprint=f"{self.fingerprint}-{problem.digest()}",
-                save_every_s=self.save_every_s,
-                report=self._report_stack(name, rows, len(runs), epochs),
-            )
-            stack, start_R = [runs[r] for r in rows], take(params_R, rows)
-            parts.append(train_stack(stack, start_R, self.objective, problem.dataset, schedule, self.layout, stage))
-        return Trained(
-            jax.tree.map(lambda *a: np.concatenate(a), *[part.params for part in parts]),
-            np.concatenate([part.epoch_R for part in parts]),
-            np.concatenate([part.loss_R for part in parts]),
-        )
-
-    def _report_stack(self, name: str, rows: range, n_runs: int, epochs: int) -> Callable[[int, float], None]:
-        """Count the epochs of one stack as a part of the epochs of all runs."""
-        return lambda epoch, loss: self.report(name, rows.start * epochs + epoch * len(rows), n_runs * epochs, loss)
-
-    def _schedule(self, runs: list[Run], epochs: int) -> Schedule:
-        longest = max(len(run.train) for run in runs)
-        return Schedule(
-            batch_size=self.training.batch_size,
-            steps=-(-longest // self.training.batch_size),
-            epochs=epochs,
-            warmup_steps=self.training.warmup_steps,
-            clip_norm=self.training.clip_norm,
-            epochs_per_call=min(EPOCHS_PER_CALL, epochs),
-            max_rejected=self.training.max_rejected,
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,9 +35,11 @@ class Models:
     pretrained: Trained | None = None
 
 
-def train_models(problem: Problem, trainer: Trainer, beta: float, chosen: Models | None = None) -> Models:
+def train_models(
+    problem: Problem, trainer: Trainer, training: Training, beta: float, chosen: Models | None = None
+) -> Models:
     """Train one model a cell and emotion; given `chosen`, refit: on validation rows too, for its best epochs."""
-    training, refit = trainer.training, chosen is not None
+    refit = chosen is not None
     suffix = "refit-" if refit else ""
     epochs = chosen.trained.epoch_R if chosen is not None else training.epochs
     runs = emotion_runs(problem, refit, training.learning_rate, beta, epochs)
@@ -142,14 +86,15 @@ def explain(
 ) -> Explained:
     """Score all clips by reconstruction and, for a VAE, the rows `ask(run)` by ELBO and IWAE as well."""
     model, layout = trainer.objective.model, trainer.layout.by_runs()
+    assert isinstance(model, VAE | Autoencoder)
     shared = layout.put_shared((problem.dataset, utterance_ids([u.path for u in problem.corpus.utterances])))
-    squared_RNC = _by_stack(trainer.stack_size, layout, models, compile_reconstruct(model, layout), (), shared)
+    squared_RNC = trainer.evaluate(compile_reconstruct(model, layout), models.runs, models.trained.params, (), shared)
     error_RN = mean_squared_error(problem, squared_RNC)
     if not isinstance(model, VAE):
         return Explained(error_RN, squared_RNC, None, None, None)
     asked = [np.concatenate([run.train, ask(r)]) for r, run in enumerate(models.runs)]
     compiled = compile_sample_posterior(model, n_samples, layout)
-    samples = _by_stack(trainer.stack_size, layout, models, compiled, (pad_rows(asked),), shared)
+    samples = trainer.evaluate(compiled, models.runs, models.trained.params, (pad_rows(asked),), shared)
     return Explained(error_RN, squared_RNC, *_bounds(problem, models, samples, asked))
 
 
@@ -214,47 +159,3 @@ def mean_squared_error(
     """Return the error a valid element, `weight` rescaling each coefficient's squared error to another unit."""
     weights_RC = np.ones(squared_RNC.shape[::2]) if weight_RC is None else weight_RC
     return np.einsum("rnc,rc->rn", squared_RNC.astype(np.float64), weights_RC) / valid_elements(problem)[None, :]
-
-
-def _by_stack(
-    stack_size: int,
-    layout: Layout,
-    models: Models,
-    compiled: Callable,
-    extras: tuple[Int[np.ndarray, "R M"], ...],
-    shared: chex.ArrayTree,
-) -> chex.ArrayTree:
-    """Evaluate `compiled((params, inputs, *extras), shared)` for every run, a stack at a time, on the host."""
-    parts = []
-    for rows in stacks(len(models.runs), stack_size):
-        inputs = stack_inputs([models.runs[r] for r in rows])
-        stacked = (take(models.trained.params, rows), inputs, *take(extras, rows))
-        parts.append(layout.get_runs(compiled(layout.put_runs(stacked), shared), len(rows)))
-    return jax.tree.map(lambda *a: np.concatenate(a), *parts)
-
-
-def stacks(n_runs: int, stack_size: int) -> list[range]:
-    """Cut the run axis into the fewest stacks of nearly equal length, none above `stack_size`.
-
-    >>> stacks(5, 2)
-    [range(0, 2), range(2, 4), range(4, 5)]
-    """
-    n = -(-n_runs // max(stack_size, 1))
-    size = -(-n_runs // n)
-    return [range(start, min(start + size, n_runs)) for start in range(0, n_runs, size)]
-
-
-def take(tree: chex.ArrayTree, rows: range | Int[np.ndarray, " r"]) -> chex.ArrayTree:
-    """Return rows of every array of a stacked tree."""
-    return jax.tree.map(lambda a: np.asarray(a)[np.asarray(rows)], tree)
-
-
-def pick(tree: chex.ArrayTree, row: int) -> chex.ArrayTree:
-    """Return one row of every array of a stacked tree, without the run axis."""
-    return jax.tree.map(lambda a: np.asarray(a)[row], tree)
-
-
-def pad_rows(rows: list[Int[np.ndarray, "_"]]) -> Int[np.ndarray, "R M"]:
-    """Return lists of rows as one array, each filled up with its first row."""
-    longest = max(len(r) for r in rows)
-    return np.stack([np.concatenate([r, np.full(longest - len(r), r[0])]) for r in rows]).astype(np.int32)

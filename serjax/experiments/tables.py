@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -42,7 +42,7 @@ class TableFeatures:
         """Return the DSP front end of one of the feature sets."""
         picture = self.view == "flat" and not kind.startswith("stats")
         frames = self.frames or (WINDOW if picture else WHOLE_CLIP)
-        size = {"sample_rate_hz": self.sample_rate, "frames": frames, "n_fft": self.n_fft}
+        size: dict[str, Any] = {"sample_rate_hz": self.sample_rate, "frames": frames, "n_fft": self.n_fft}
         size["hop_length"] = self.hop_length
         match kind:
             case "stats26":

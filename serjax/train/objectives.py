@@ -1,7 +1,6 @@
 """What the models minimise, per clip, in nats per element; augmentation happens here and nowhere else."""
 
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
 
 import chex
 import jax
@@ -10,6 +9,8 @@ import optax
 from jaxtyping import Array, Float, Int, Key
 
 from serjax.models.autoencoder import Autoencoder
+from serjax.models.batch_axis import example_keys
+from serjax.models.classifiers import Classifier
 from serjax.models.vae import VAE, kl_to_standard_normal, squared_error_by_feature
 from serjax.train.state import Batch, Hyper
 
@@ -63,9 +64,10 @@ class VaeObjective:
         return self.model.init(key, picture, jnp.zeros((1, self.model.latent_dim)))
 
     def loss(
-        self, params: Variables, batch: Batch, key_B: Key[Array, " B"], hyper: Hyper
+        self, params: Variables, batch: Batch, key: Key[Array, ""], hyper: Hyper
     ) -> tuple[Float[Array, " B"], Parts, Variables]:
         """Return the loss of each augmented clip, with its mean squared error and KL."""
+        key_B = example_keys(key, batch.weight_B.shape[0])
         batch = self.augmentation.roll(key_B, batch)
         noise_BZ = jax.vmap(lambda key: jax.random.normal(key, (self.model.latent_dim,)))(fold_each(key_B, 2))
         seen_BTC = self.augmentation.corrupt(key_B, batch)
@@ -99,9 +101,10 @@ class AutoencoderObjective:
         return self.model.init(key, jnp.zeros((1, self.model.frames, self.model.n_features)))
 
     def loss(
-        self, params: Variables, batch: Batch, key_B: Key[Array, " B"], hyper: Hyper
+        self, params: Variables, batch: Batch, key: Key[Array, ""], hyper: Hyper
     ) -> tuple[Float[Array, " B"], Parts, Variables]:
         """Return the loss of each augmented clip, with its mean squared error."""
+        key_B = example_keys(key, batch.weight_B.shape[0])
         batch = self.augmentation.roll(key_B, batch)
         return *self._loss(self.model.apply(params, self.augmentation.corrupt(key_B, batch)), batch), {}
 
@@ -113,19 +116,6 @@ class AutoencoderObjective:
         squared_BC = squared_error_by_feature(batch.x_BTC, output_BTC, batch.mask_BT)
         error_B = jnp.sum(squared_BC, axis=-1) / n_elements(batch)
         return 0.5 * error_B, {"squared_error": error_B}
-
-
-class Classifier(Protocol):
-    """A Linen module that gives logits of pictures; in training if it is given a key for each clip."""
-
-    def __hash__(self) -> int:
-        """Return the same for equal models."""
-
-    def init(self, key: Key[Array, ""], x_BTC: Float[Array, "B T C"], mask_BT: Float[Array, "B T"]) -> Variables:
-        """Return fresh variables."""
-
-    def apply(self, *arguments: Any, **named: Any) -> Any:
-        """Return logits `[B, K]`, and what changed of the collections named by `mutable`."""
 
 
 @dataclass(frozen=True)
@@ -143,12 +133,15 @@ class ClassifierObjective:
         return self.model.init(key, picture, jnp.ones(picture.shape[:2]))
 
     def loss(
-        self, params: Variables, batch: Batch, key_B: Key[Array, " B"], hyper: Hyper
+        self, params: Variables, batch: Batch, key: Key[Array, ""], hyper: Hyper
     ) -> tuple[Float[Array, " B"], Parts, Variables]:
         """Return the loss of each augmented clip, whether it was classified rightly, and the new running moments."""
+        key_B = example_keys(key, batch.weight_B.shape[0])
         batch = self.augmentation.roll(key_B, batch)
-        seen_BTC, layers_B = self.augmentation.corrupt(key_B, batch), fold_each(key_B, 3)
-        logits_BK, updated = self.model.apply(params, seen_BTC, batch.mask_BT, layers_B, mutable=["batch_stats"])
+        seen_BTC = self.augmentation.corrupt(key_B, batch)
+        logits_BK, updated = self.model.apply(
+            params, seen_BTC, batch.mask_BT, train=True, rngs={"dropout": key}, mutable=["batch_stats"]
+        )
         right_B = (logits_BK.argmax(axis=-1) == batch.label_B).astype(logits_BK.dtype)
         return cross_entropy(logits_BK, batch.label_B), {"accuracy": right_B}, dict(updated)
 

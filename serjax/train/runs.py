@@ -30,6 +30,7 @@ class Run:
     beta: float
     epochs: int
     class_weight_K: Float[np.ndarray, " K"]
+    projection_CP: Float[np.ndarray, "C P"] | None = None
 
     @property
     def entropy(self) -> tuple[int, ...]:
@@ -51,6 +52,25 @@ def fit_normaliser(
     return x_MC.mean(axis=0).astype(np.float32), scale_C.astype(np.float32)
 
 
+def fit_projections(
+    x_NTC: Float[np.ndarray, "N T C"], mask_NT: Float[np.ndarray, "N T"], runs: Sequence[Run], variance: float
+) -> list[Float[np.ndarray, "C P"]]:
+    """Return for each run the principal axes that hold a share of the variance of its normalised training frames.
+
+    Runs that need fewer axes than another get axes of zeros, so that all have as many (Jolliffe 2002).
+    """
+    bases = [_principal_axes((x_NTC[r.train][mask_NT[r.train] > 0] - r.shift_C) / r.scale_C, variance) for r in runs]
+    width = max(basis_CP.shape[1] for basis_CP in bases)
+    return [np.pad(basis_CP, ((0, 0), (0, width - basis_CP.shape[1]))) for basis_CP in bases]
+
+
+def _principal_axes(x_MC: Float[np.ndarray, "M C"], variance: float) -> Float[np.ndarray, "C P"]:
+    """Return the fewest axes whose share of the variance reaches `variance`, the widest first."""
+    _, widths, axes = np.linalg.svd(x_MC.astype(np.float64) - x_MC.mean(axis=0), full_matrices=False)
+    held = np.cumsum(widths**2) / np.sum(widths**2)
+    return axes[: int(np.searchsorted(held, variance)) + 1].T.astype(np.float32)
+
+
 def stack_inputs(runs: Sequence[Run]) -> RunInputs:
     """Return what the runs read, stacked; validation sets are padded to the longest."""
     longest = max(1, *(len(run.validation) for run in runs))
@@ -63,9 +83,16 @@ def stack_inputs(runs: Sequence[Run]) -> RunInputs:
         shift_C=jnp.stack([run.shift_C for run in runs]),
         scale_C=jnp.stack([run.scale_C for run in runs]),
         class_weight_K=jnp.stack([run.class_weight_K for run in runs]),
+        projection_CP=stack_projections([run.projection_CP for run in runs]),
         validation_V=jnp.asarray(rows_RV),
         validation_weight_V=jnp.asarray(weight_RV),
     )
+
+
+def stack_projections(projections: Sequence[Float[np.ndarray, "C P"] | None]) -> Float[Array, "R C P"] | None:
+    """Return the projections of the runs, stacked; None where they have none."""
+    given = [projection for projection in projections if projection is not None]
+    return jnp.stack(given) if given else None
 
 
 def init_params(runs: Sequence[Run], init: Callable[[Key[Array, ""]], chex.ArrayTree]) -> chex.ArrayTree:

@@ -87,12 +87,14 @@ class Dataset:
 class RunInputs:
     """What a run reads beside its index stream: its fold's normaliser `(x − shift) / scale` and validation rows.
 
-    Shorter validation sets are padded with row 0 at weight 0. A clip counts with the weight of its class.
+    Shorter validation sets are padded with row 0 at weight 0. A clip counts with the weight of its class. Where there
+    is a projection, normalised frames are multiplied by it.
     """
 
     shift_C: Float[Array, "*r C"]
     scale_C: Float[Array, "*r C"]
     class_weight_K: Float[Array, "*r K"]
+    projection_CP: Float[Array, "*r C P"] | None
     validation_V: Int[Array, "*r V"]
     validation_weight_V: Float[Array, "*r V"]
 
@@ -117,6 +119,8 @@ def gather(dataset: Dataset, inputs: RunInputs, rows_B: Int[Array, " B"], weight
     mask_BT = jnp.where(weight_B[:, None] > 0, dataset.mask_NT[rows_B], 0.0)
     label_B = dataset.label_N[rows_B]
     x_BTC = (dataset.x_NTC[rows_B] - inputs.shift_C[None, None, :]) / inputs.scale_C[None, None, :]
+    if inputs.projection_CP is not None:
+        x_BTC = jnp.einsum("btc,cp->btp", x_BTC, inputs.projection_CP, precision="highest")
     return Batch(
         x_BTC=jnp.where(mask_BT[..., None] > 0, x_BTC, 0.0),
         mask_BT=mask_BT,

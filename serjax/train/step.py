@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from serjax.models.batch_axis import DATA_AXIS, example_keys
+from serjax.models.batch_axis import DATA_AXIS
 from serjax.train.state import Batch, Best, Dataset, Hyper, RunInputs, TrainState, gather
 
 Metrics = dict[str, Float[Array, "*e"]]
@@ -26,12 +26,13 @@ class Objective(Protocol):
         """Return the same for equal objectives, so that one compiled program serves them."""
 
     def loss(
-        self, params: dict[str, chex.ArrayTree], batch: Batch, key_B: Key[Array, " B"], hyper: Hyper
+        self, params: dict[str, chex.ArrayTree], batch: Batch, key: Key[Array, ""], hyper: Hyper
     ) -> tuple[Float[Array, " B"], dict[str, Float[Array, " B"]], dict[str, chex.ArrayTree]]:
         """Return the loss of each clip, named parts of it, and collections that replace those of `params`.
 
-        What is drawn for a clip is drawn with its own of `key_B`. Collections are what a model keeps beside its
-        weights, such as the running moments of batch normalisation.
+        `key` is that of the step, the same on all devices; what is drawn for a clip is drawn with its own of
+        `example_keys(key)`. Collections are what a model keeps beside its weights, such as the running moments of
+        batch normalisation.
         """
 
     def validation_loss(self, params: dict[str, chex.ArrayTree], batch: Batch, hyper: Hyper) -> Float[Array, " B"]:
@@ -61,11 +62,10 @@ def make_train_step(objective: Objective, optimizer: optax.GradientTransformatio
 
     def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
         step_key = jax.random.fold_in(jax.random.wrap_key_data(state.key_data), state.step)
-        key_B = example_keys(step_key, batch.weight_B.shape[0])
         share_B = batch.weight_B / jnp.maximum(jax.lax.psum(jnp.sum(batch.weight_B), DATA_AXIS), 1e-12)
 
         def weighted_mean(params: chex.ArrayTree) -> tuple[Float[Array, ""], tuple[Metrics, chex.ArrayTree]]:
-            loss_B, parts, collections = objective.loss(params, batch, key_B, state.hyper)
+            loss_B, parts, collections = objective.loss(params, batch, step_key, state.hyper)
             loss = jnp.sum(share_B * loss_B)
             means = {name: jnp.sum(share_B * part_B) for name, part_B in parts.items()}
             return loss, ({"loss": loss, **means}, collections)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from serjax.evaluate import likelihood
+from serjax.evaluate import blocks, likelihood
 from serjax.models import VAE, Autoencoder
 from serjax.train.state import Dataset, RunInputs
 from tests.reference import vae as reference
@@ -23,6 +23,7 @@ INPUTS = RunInputs(
     jnp.asarray(RNG.normal(3, 1, C), jnp.float32),
     jnp.asarray(RNG.uniform(1, 3, C), jnp.float32),
     jnp.ones(2),
+    None,
     jnp.zeros(1, jnp.int32),
     jnp.zeros(1),
 )
@@ -94,8 +95,8 @@ def test_a_clip_keeps_its_score_in_any_order_and_any_part_of_the_corpus():
 def test_blocks_that_do_not_divide_the_corpus_change_nothing(monkeypatch):
     outcomes = []
     for block in (48, 7, 1):
-        monkeypatch.setattr(likelihood, "BLOCK", block)
-        function = jax.jit(lambda tree: likelihood._in_blocks(lambda x: (x**2, x.sum(axis=1)), tree))
+        monkeypatch.setattr(blocks, "BLOCK", block)
+        function = jax.jit(lambda tree: blocks.in_blocks(lambda x: (x**2, x.sum(axis=1)), tree))
         outcomes.append(jax.device_get(function(DATASET.x_NTC[:, 0])))
     for squares, sums in outcomes:
         np.testing.assert_allclose(squares, np.asarray(DATASET.x_NTC[:, 0]) ** 2, rtol=1e-6)
@@ -122,7 +123,7 @@ class LinearGaussian:
         self.x = z @ self.w.T + self.b + 0.5 * rng.normal(size=(self.n, 6))
         ones, none = jnp.ones((self.n, 3)), jnp.zeros(1)
         self.dataset = Dataset(jnp.asarray(self.x.reshape(-1, 3, 2), jnp.float32), ones, jnp.zeros(self.n, jnp.int32))
-        self.inputs = RunInputs(jnp.zeros(2), jnp.ones(2), jnp.ones(1), jnp.zeros(1, jnp.int32), none)
+        self.inputs = RunInputs(jnp.zeros(2), jnp.ones(2), jnp.ones(1), None, jnp.zeros(1, jnp.int32), none)
         self.ids = jnp.arange(self.n, dtype=jnp.uint32)
 
     def params(self, variance, wrong_mean=0.0, wrong_scale=1.0):

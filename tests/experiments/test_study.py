@@ -13,7 +13,7 @@ from serjax.evaluate.predictions import read_predictions
 from serjax.evaluate.summary import summarise
 from serjax.experiments import ae_mfcc, vae_mfcc
 from serjax.experiments.config import Classification, Data, Machine, Model, Training
-from serjax.experiments.generative import pad_rows, stacks
+from serjax.experiments.trainer import pad_rows, stacks
 
 DATA = Data(synthetic_clips=48, emotions=("happy", "sad"), protocol="speaker-5fold")
 TRAINING = Training(epochs=3, pretrain_epochs=2, batch_size=8)

@@ -9,8 +9,8 @@ import pytest
 from serjax.data.corpora.corpus import Corpus, FileSource, Utterance
 from serjax.data.splits import Fold
 from serjax.evaluate.metrics import roc_auc_ovr
-from serjax.experiments.generative import Explained, Models, emotion_runs
-from serjax.experiments.problem import Cell, Problem
+from serjax.experiments.generative import Explained, Models
+from serjax.experiments.problem import Cell, Problem, emotion_runs
 from serjax.experiments.verdict import judge, spread
 from serjax.train.loop import Trained
 

@@ -28,9 +28,9 @@ TRACES = []
 class Counting(VaeObjective):
     """Notes every time that its loss is traced."""
 
-    def loss(self, params, batch, key_B, hyper):
+    def loss(self, params, batch, key, hyper):
         TRACES.append(batch.x_BTC.shape)
-        return super().loss(params, batch, key_B, hyper)
+        return super().loss(params, batch, key, hyper)
 
 
 OBJECTIVE = Counting(tiny.OBJECTIVE.model, tiny.OBJECTIVE.augmentation)

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from serjax.train.objectives import PictureAugmentation, fold_each
+from serjax.models.mlp import MLP
+from serjax.train.objectives import ClassifierObjective, PictureAugmentation, fold_each
 from serjax.train.state import Batch, Hyper
 from tests.reference import vae as reference
 from tests.train import tiny
@@ -18,8 +19,14 @@ MASK_BT = (np.arange(tiny.T)[None, :] < np.array([12, 5, 9, 12, 0])[:, None]).as
 X_BTC = (RNG.normal(size=(B, tiny.T, tiny.C)) * MASK_BT[..., None]).astype(np.float32)
 BATCH = Batch(jnp.asarray(X_BTC), jnp.asarray(MASK_BT), jnp.zeros(B, jnp.int32), jnp.ones(B))
 HYPER = Hyper(jnp.array(0.1), jnp.array(BETA), jnp.array(1))
-KEY_B = jax.random.split(jax.random.key(0), B)
+KEY = jax.random.key(0)
+KEY_B = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(KEY, jnp.arange(B))
 PLAIN = PictureAugmentation(roll_frames=0, noise=0.0)
+
+
+def alone(objective):
+    """Return the training loss in a "data" axis of one."""
+    return jax.jit(jax.vmap(objective.loss, in_axes=None, out_axes=None, axis_name="data", axis_size=1))
 
 
 def make_params(objective):
@@ -29,7 +36,7 @@ def make_params(objective):
 def test_vae_losses_equal_float64():
     objective = replace(tiny.OBJECTIVE, augmentation=PLAIN)
     params = make_params(objective)
-    loss_B, parts, _ = jax.jit(objective.loss)(params, BATCH, KEY_B, HYPER)
+    loss_B, parts, _ = alone(objective)(params, BATCH, KEY, HYPER)
     validation_B = jax.jit(objective.validation_loss)(params, BATCH, HYPER)
     noise_BZ = np.stack([jax.random.normal(key, (8,)) for key in fold_each(KEY_B, 2)])
     for value_B, noise in ((loss_B, noise_BZ), (validation_B, 0 * noise_BZ)):
@@ -47,7 +54,7 @@ def test_vae_losses_equal_float64():
 def test_autoencoder_losses_equal_float64():
     objective = replace(tiny.AUTOENCODER, augmentation=PLAIN)
     params = make_params(objective)
-    loss_B, parts, _ = jax.jit(objective.loss)(params, BATCH, KEY_B, HYPER)
+    loss_B, parts, _ = alone(objective)(params, BATCH, KEY, HYPER)
     output = reference.autoencoder(params, X_BTC)
     error_B = [reference.squared_error(*clip).sum() for clip in zip(X_BTC, output, MASK_BT, strict=True)]
     expected_B = np.array(error_B) / np.maximum(4 * MASK_BT.sum(axis=1), 1)
@@ -74,18 +81,57 @@ def test_noise_is_seen_by_the_encoder_in_valid_frames_only():
     assert difference[MASK_BT > 0].std() == pytest.approx(0.5, rel=0.15)  # 152 draws: 6 %
     objective = replace(tiny.AUTOENCODER, augmentation=PictureAugmentation(roll_frames=0, noise=0.5))
     params = make_params(objective)
-    error_B = jax.jit(objective.loss)(params, BATCH, KEY_B, HYPER)[1]["squared_error"]
+    error_B = alone(objective)(params, BATCH, KEY, HYPER)[1]["squared_error"]
     output = reference.autoencoder(params, seen_BTC)
     expected = reference.squared_error(X_BTC[0], output[0], MASK_BT[0]).sum() / (tiny.T * tiny.C)  # the target has none
     np.testing.assert_allclose(error_B[0], expected, rtol=1e-5)
 
 
 def test_a_clip_is_augmented_by_its_key_alone():
-    """In another order, each clip with its own key: the same losses, moved."""
+    """In another order, each clip with its own key: the same pictures, moved."""
     order = np.array([3, 0, 4, 1, 2])
-    params, loss = make_params(tiny.OBJECTIVE), jax.jit(tiny.OBJECTIVE.loss)
-    loss_B, *_ = loss(params, BATCH, KEY_B, HYPER)
-    moved_B, *_ = loss(params, jax.tree.map(lambda a: a[order], BATCH), KEY_B[order], HYPER)
-    np.testing.assert_allclose(moved_B, np.asarray(loss_B)[order], rtol=1e-5)
-    other_B, *_ = loss(params, BATCH, jax.random.split(jax.random.key(9), B), HYPER)
-    assert not np.allclose(other_B[:4], loss_B[:4], rtol=1e-3)
+    moved = jax.tree.map(lambda a: a[order], BATCH)
+    for change in (lambda key_B, batch: tiny.AUGMENTATION.roll(key_B, batch).x_BTC, tiny.AUGMENTATION.corrupt):
+        changed_BTC = np.asarray(change(KEY_B, BATCH))
+        np.testing.assert_array_equal(change(KEY_B[order], moved), changed_BTC[order])
+        assert not np.array_equal(change(jax.random.split(jax.random.key(9), B), BATCH), changed_BTC)
+
+
+def test_a_loss_follows_the_key_of_the_step():
+    params, loss = make_params(tiny.OBJECTIVE), alone(tiny.OBJECTIVE)
+    first_B, again_B, other_B = (loss(params, BATCH, key, HYPER)[0] for key in (KEY, KEY, jax.random.key(9)))
+    np.testing.assert_array_equal(first_B, again_B)
+    assert not np.allclose(other_B[:4], first_B[:4], rtol=1e-3)
+
+
+CLASSIFIER = ClassifierObjective(MLP(3, hidden=(6,), dropout=0.0, batch_norm=True), PLAIN, tiny.T, tiny.C)
+
+
+def test_classifier_loss_is_cross_entropy_and_moments_move():
+    labelled = replace(BATCH, label_B=jnp.array([0, 2, 1, 1, 0]))
+    params = CLASSIFIER.init(jax.random.key(0))
+    loss_B, parts, moved = alone(CLASSIFIER)(params, labelled, KEY, HYPER)
+    logits_BK, after = jax.vmap(
+        lambda x, m: CLASSIFIER.model.apply(params, x, m, train=True, mutable=["batch_stats"]),
+        in_axes=None,
+        out_axes=None,
+        axis_name="data",
+        axis_size=1,
+    )(labelled.x_BTC, labelled.mask_BT)
+    logits_BK = np.asarray(logits_BK, np.float64)
+    expected_B = np.log(np.exp(logits_BK).sum(axis=1)) - logits_BK[np.arange(B), labelled.label_B]
+    np.testing.assert_allclose(loss_B, expected_B, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(parts["accuracy"], logits_BK.argmax(axis=1) == labelled.label_B)
+    assert tiny.leaves_equal(moved["batch_stats"], after["batch_stats"])
+    assert not tiny.leaves_equal(moved["batch_stats"], params["batch_stats"])
+    still_B = np.asarray(CLASSIFIER.model.apply(params, labelled.x_BTC, labelled.mask_BT), np.float64)
+    expected_B = np.log(np.exp(still_B).sum(axis=1)) - still_B[np.arange(B), labelled.label_B]
+    np.testing.assert_allclose(CLASSIFIER.validation_loss(params, labelled, HYPER), expected_B, rtol=1e-5, atol=1e-6)
+
+
+def test_dropout_of_a_classifier_follows_the_key_of_the_step():
+    dropping = replace(CLASSIFIER, model=MLP(3, hidden=(6,), dropout=0.5))
+    params, loss = dropping.init(jax.random.key(0)), alone(dropping)
+    first_B, again_B, other_B = (loss(params, BATCH, key, HYPER)[0] for key in (KEY, KEY, jax.random.key(9)))
+    np.testing.assert_array_equal(first_B, again_B)
+    assert not np.allclose(first_B, other_B)

@@ -19,10 +19,10 @@ from tests.train import tiny
 class GivenGradient:
     """A loss `Σ params · x` whose gradient in the parameters is the weighted mean of the clips."""
 
-    def loss(self, params, batch, key_B, hyper):
+    def loss(self, params, batch, key, hyper):
         loss_B = jnp.sum(params["w"][None] * batch.x_BTC, axis=(1, 2))
         counted = {"count": params["count"] + 1}
-        return loss_B, {"key": jax.random.uniform(key_B[0]) * jnp.ones_like(loss_B)}, counted
+        return loss_B, {"key": jax.random.uniform(example_keys(key, len(loss_B))[0]) * jnp.ones_like(loss_B)}, counted
 
     def validation_loss(self, params, batch, hyper):
         return jnp.sum(params["w"][None] * batch.x_BTC, axis=(1, 2))

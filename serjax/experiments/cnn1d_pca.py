@@ -1,0 +1,55 @@
+"""A 1-D convolutional network on the principal components of 180 clip statistics (row S4.12).
+
+Question: is there anything for convolutions in the order of principal components? Eight convolutions and three dense
+layers, as the fourth report describes; the components are fitted on each fold's training rows.
+"""
+
+from dataclasses import dataclass, field
+
+from serjax.experiments.command import run_command
+from serjax.experiments.config import ClipFeatures, Data, Machine, SupervisedTraining
+from serjax.experiments.supervised import run_supervised
+from serjax.models.cnn1d import CNN1D
+from serjax.models.convolution import Formulation
+
+
+@dataclass(frozen=True)
+class Model:
+    """The network."""
+
+    filters: tuple[int, ...] = (32, 32, 64, 64, 128, 128, 256, 256)
+    """Filters of each convolution."""
+    dense: tuple[int, ...] = (256, 128)
+    """Widths of the dense layers before the last one."""
+    kernel: int = 3
+    """Components under a convolution."""
+    dropout: float = 0.3
+    """Share of activations set to 0 in training."""
+    formulation: Formulation = "im2col"
+    """How convolutions are computed: im2col (fast inside a compiled epoch on CPU) or xla."""
+
+    def build(self, n_classes: int) -> CNN1D:
+        """Return the classifier."""
+        return CNN1D(n_classes, self.filters, self.dense, self.kernel, self.dropout, self.formulation)
+
+
+@dataclass(frozen=True)
+class Config:
+    """Every field of every section is a flag."""
+
+    data: Data = field(default_factory=lambda: Data(offset=0.0))
+    features: ClipFeatures = field(default_factory=ClipFeatures)
+    model: Model = field(default_factory=Model)
+    training: SupervisedTraining = field(
+        default_factory=lambda: SupervisedTraining(batch_size=16, roll_frames=0, pca_variance=0.95)
+    )
+    machine: Machine = field(default_factory=Machine)
+
+
+def run(config: Config) -> None:
+    """Run the experiment."""
+    run_supervised("cnn1d_pca", config)
+
+
+if __name__ == "__main__":
+    run_command(Config, run, __doc__)

@@ -1,0 +1,59 @@
+"""Convolutions over time, then stacked LSTMs, on MFCC sequences: the third report's network (row S3.2).
+
+Question: do convolutions before the recurrent layers help?
+"""
+
+from dataclasses import dataclass, field
+
+from serjax.experiments.command import run_command
+from serjax.experiments.config import Data, Features, Machine, SupervisedTraining
+from serjax.experiments.supervised import run_supervised
+from serjax.models.cnn_lstm import CNNLSTM
+from serjax.models.convolution import Formulation
+from serjax.models.recurrent import CellKind
+
+
+@dataclass(frozen=True)
+class Model:
+    """The network."""
+
+    channels: tuple[int, ...] = (64, 128)
+    """Channels of each convolution over time, each followed by pooling."""
+    kernel: int = 5
+    """Frames under a convolution."""
+    kind: CellKind = "lstm"
+    """Recurrent cell: rnn, lstm or gru."""
+    hidden: tuple[int, ...] = (64, 64)
+    """Widths of the recurrent layers."""
+    dense: tuple[int, ...] = (64,)
+    """Widths of the dense layers."""
+    dropout: float = 0.3
+    """Share of activations set to 0 in training."""
+    formulation: Formulation = "im2col"
+    """How convolutions are computed: im2col (fast inside a compiled epoch on CPU) or xla."""
+
+    def build(self, n_classes: int) -> CNNLSTM:
+        """Return the classifier."""
+        return CNNLSTM(
+            n_classes, self.channels, self.kernel, self.kind, self.hidden, self.dense, self.dropout, self.formulation
+        )
+
+
+@dataclass(frozen=True)
+class Config:
+    """Every field of every section is a flag."""
+
+    data: Data = field(default_factory=Data)
+    features: Features = field(default_factory=Features)
+    model: Model = field(default_factory=Model)
+    training: SupervisedTraining = field(default_factory=SupervisedTraining)
+    machine: Machine = field(default_factory=Machine)
+
+
+def run(config: Config) -> None:
+    """Run the experiment."""
+    run_supervised("cnn_lstm_mfcc", config)
+
+
+if __name__ == "__main__":
+    run_command(Config, run, __doc__)

@@ -1,0 +1,58 @@
+"""Convolutions inside each frame, then stacked recurrent layers over the MFCC frames: the fifth report's network.
+
+Question: does the order of frames tell more than statistics over time? Rows S5.1 (`--filters 32`), S5.2 (default) and
+S5.3 (`--kind rnn`); `--filters` without numbers: the recurrent layers alone.
+"""
+
+from dataclasses import dataclass, field
+
+from serjax.experiments.command import run_command
+from serjax.experiments.config import Data, Features, Machine, SupervisedTraining
+from serjax.experiments.supervised import run_supervised
+from serjax.models.convolution import Formulation
+from serjax.models.recurrent import CellKind
+from serjax.models.time_distributed import TimeDistributed
+
+
+@dataclass(frozen=True)
+class Model:
+    """The recurrent network."""
+
+    filters: tuple[int, ...] = (32, 32, 64, 64, 128, 128)
+    """Filters of each convolution over the coefficients of a frame."""
+    kind: CellKind = "lstm"
+    """Recurrent cell: rnn, lstm or gru."""
+    hidden: tuple[int, ...] = (64, 32)
+    """Widths of the recurrent layers."""
+    dense: tuple[int, ...] = (64,)
+    """Widths of the dense layers."""
+    dropout: float = 0.2
+    """Share of activations set to 0 in training."""
+    formulation: Formulation = "im2col"
+    """How convolutions are computed: im2col (fast inside a compiled epoch on CPU) or xla."""
+
+    def build(self, n_classes: int) -> TimeDistributed:
+        """Return the classifier."""
+        return TimeDistributed(
+            n_classes, self.filters, self.kind, self.hidden, self.dense, self.dropout, self.formulation
+        )
+
+
+@dataclass(frozen=True)
+class Config:
+    """Every field of every section is a flag."""
+
+    data: Data = field(default_factory=Data)
+    features: Features = field(default_factory=Features)
+    model: Model = field(default_factory=Model)
+    training: SupervisedTraining = field(default_factory=SupervisedTraining)
+    machine: Machine = field(default_factory=Machine)
+
+
+def run(config: Config) -> None:
+    """Run the experiment."""
+    run_supervised("lstm_mfcc", config)
+
+
+if __name__ == "__main__":
+    run_command(Config, run, __doc__)

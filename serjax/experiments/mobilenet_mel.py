@@ -1,0 +1,50 @@
+"""A MobileNet-shaped network on resized mel pictures, trained from scratch (row S4.15).
+
+Question: does a network of depthwise separable convolutions, a tenth of VGG's parameters, do as well?
+"""
+
+from dataclasses import dataclass, field
+
+from serjax.experiments.command import run_command
+from serjax.experiments.config import Data, Machine, MelFeatures, SupervisedTraining
+from serjax.experiments.supervised import run_supervised
+from serjax.models.convolution import Formulation
+from serjax.models.mobilenet import MobileNet
+
+
+@dataclass(frozen=True)
+class Model:
+    """The network."""
+
+    size: int = 64
+    """Height and width that pictures are resized to."""
+    width: float = 0.25
+    """Factor on the published channels."""
+    dropout: float = 0.2
+    """Share of activations set to 0 in training."""
+    formulation: Formulation = "im2col"
+    """How convolutions are computed: im2col (fast inside a compiled epoch on CPU) or xla."""
+
+    def build(self, n_classes: int) -> MobileNet:
+        """Return the classifier."""
+        return MobileNet(n_classes, self.size, self.width, self.dropout, self.formulation)
+
+
+@dataclass(frozen=True)
+class Config:
+    """Every field of every section is a flag."""
+
+    data: Data = field(default_factory=Data)
+    features: MelFeatures = field(default_factory=MelFeatures)
+    model: Model = field(default_factory=Model)
+    training: SupervisedTraining = field(default_factory=SupervisedTraining)
+    machine: Machine = field(default_factory=Machine)
+
+
+def run(config: Config) -> None:
+    """Run the experiment."""
+    run_supervised("mobilenet_mel", config)
+
+
+if __name__ == "__main__":
+    run_command(Config, run, __doc__)

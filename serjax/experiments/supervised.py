@@ -1,0 +1,192 @@
+"""One supervised study from flags to run folder: a classifier a fold and seed, all trained as stacks of runs.
+
+Stages: `train` (best epoch on validation speakers) → and with `--refit` again on train + validation for the number of
+epochs chosen.
+"""
+
+import functools
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import chex
+import jax
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from serjax.data.balance import class_weights
+from serjax.data.features import default_cache_dir
+from serjax.evaluate.logits import classify_all
+from serjax.evaluate.predictions import Predictions, concatenate
+from serjax.experiments.classification import (
+    METRICS,
+    Setting,
+    print_comparison,
+    print_notes,
+    print_reports,
+    write_classification,
+)
+from serjax.experiments.config import Data, Machine, SupervisedTraining, check_positive
+from serjax.experiments.config import fingerprint as make_fingerprint
+from serjax.experiments.display import Progresses, progresses
+from serjax.experiments.figures import draw_training
+from serjax.experiments.problem import FeatureFlags, Problem, load_problem, pooled_runs
+from serjax.experiments.run_folder import RunFolder, open_run_folder
+from serjax.experiments.trainer import Trainer, stacking
+from serjax.experiments.verdict import predict
+from serjax.models.classifiers import Classifier
+from serjax.train.loop import Trained
+from serjax.train.objectives import ClassifierObjective, PictureAugmentation
+from serjax.train.parallel import Layout, request_devices
+from serjax.train.runs import Run, fit_projections, init_params
+from serjax.train.state import Dataset, RunInputs
+
+
+@runtime_checkable
+class ModelFlags(Protocol):
+    """Flags that describe a classifier."""
+
+    def build(self, n_classes: int) -> Classifier:
+        """Return the classifier."""
+        ...
+
+
+@runtime_checkable
+class SupervisedConfig(Protocol):
+    """The sections of every supervised experiment."""
+
+    @property
+    def data(self) -> Data: ...  # noqa: D102
+    @property
+    def features(self) -> FeatureFlags: ...  # noqa: D102
+    @property
+    def model(self) -> ModelFlags: ...  # noqa: D102
+    @property
+    def training(self) -> SupervisedTraining: ...  # noqa: D102
+    @property
+    def machine(self) -> Machine: ...  # noqa: D102
+
+
+def run_supervised(experiment: str, config: SupervisedConfig) -> None:
+    """Train, classify, write the run folder and print the tables; go on where an earlier call was stopped."""
+    for flag in ("epochs", "batch_size", "learning_rate", "clip_norm"):
+        check_positive(f"--{flag.replace('_', '-')}", getattr(config.training, flag))
+    check_positive("--stack-size", config.machine.stack_size)
+    machine, sections = config.machine, (config.data, config.features, config.model, config.training)
+    fingerprint = make_fingerprint(experiment, sections)
+    out = machine.out or Path("runs") / f"{experiment}-{config.data.corpus_name}-{fingerprint[:8]}"
+    layout = Layout(tuple(request_devices(machine.devices)), machine.shard, stacking(machine))
+    with open_run_folder(out, experiment, fingerprint) as folder:
+        if folder.read_json(METRICS) is None:
+            with progresses(machine.quiet) as shown:
+                _compute(config, folder, layout, shown)
+        metrics = folder.read_json(METRICS)
+        assert metrics is not None
+        print_comparison({experiment: metrics})
+        print_reports({experiment: metrics})
+        print_notes(metrics["corpus_notes"])
+        print(f"Written to {folder.path} in {metrics['seconds']:.0f} s.")
+
+
+def _compute(config: SupervisedConfig, folder: RunFolder, layout: Layout, shown: Progresses) -> None:
+    training, cache = config.training, config.machine.cache or default_cache_dir()
+    problem = load_problem(config.data, config.features, cache, shown.counter("features"))
+    folder.claim((config.data, config.features, config.model, training, config.machine))
+
+    def train(name: str, runs: list[Run]) -> tuple[Trainer, Trained]:
+        trainer = make_trainer(config, folder, layout, shown, problem, runs)
+        return trainer, trainer.train(name, runs, init_params(runs, trainer.objective.init), problem, training.epochs)
+
+    runs = make_runs(problem, training, training.epochs, refit=False)
+    trainer, trained = train("train", runs)
+    chosen = trained.epoch_R
+    if training.refit:
+        runs = make_runs(problem, training, chosen, refit=True)
+        trainer, trained = train("refit-train", runs)
+    title = f"{folder.experiment} · {problem.title}"
+    (folder.path / "figures").mkdir(exist_ok=True)
+    draw_training(folder.history.read(), ("all",), title, folder.path / "figures")
+    more = {
+        "refit": training.refit,
+        "chosen_epochs": {f"{run.seed}/{run.fold}": int(epoch) for run, epoch in zip(runs, chosen, strict=True)},
+        "n_parameters": n_parameters(trained.params),
+        "n_models": len(runs),
+        "device": f"{len(layout.devices)} × {layout.devices[0].device_kind} ({layout.devices[0].platform})",
+    }
+    write_classification(folder, Setting.of(problem), classify(problem, trainer, runs, trained), more)
+
+
+def make_runs(
+    problem: Problem, training: SupervisedTraining, epochs: Int[np.ndarray, " R"] | int, refit: bool
+) -> list[Run]:
+    """Return one run a cell; with `refit` they train on validation rows too."""
+    runs = pooled_runs(problem, refit, training.learning_rate, 0.0, epochs)
+    if training.class_weights:
+        n_classes = len(problem.labels)
+        weights_RK = [class_weights(problem.truth_N, run.train, n_classes) for run in runs]
+        runs = [replace(run, class_weight_K=weight_K) for run, weight_K in zip(runs, weights_RK, strict=True)]
+    if training.pca_variance is not None:
+        bases = fit_projections(problem.x_NTC, problem.mask_NT, runs, training.pca_variance)
+        runs = [replace(run, projection_CP=basis_CP) for run, basis_CP in zip(runs, bases, strict=True)]
+    return runs
+
+
+def make_trainer(
+    config: SupervisedConfig,
+    folder: RunFolder,
+    layout: Layout,
+    shown: Progresses,
+    problem: Problem,
+    runs: list[Run],
+) -> Trainer:
+    """Return what trains the runs, all of which see equally many features."""
+    training, machine, projection_CP = config.training, config.machine, runs[0].projection_CP
+    n_frames, n_coefficients = problem.x_NTC.shape[1:]
+    return Trainer(
+        objective=ClassifierObjective(
+            model=config.model.build(len(problem.labels)),
+            augmentation=PictureAugmentation(training.roll_frames, training.noise),
+            frames=n_frames,
+            n_features=n_coefficients if projection_CP is None else projection_CP.shape[1],
+        ),
+        training=training,
+        layout=layout,
+        stack_size=machine.stack_size,
+        save_every_s=machine.save_every,
+        checkpoints=folder.path / "checkpoints",
+        history=folder.history,
+        fingerprint=folder.fingerprint,
+        report=shown.training,
+    )
+
+
+def classify(problem: Problem, trainer: Trainer, runs: list[Run], trained: Trained) -> Predictions:
+    """Return what each cell's classifier says of its test clips."""
+    layout, objective = trainer.layout.by_runs(), trainer.objective
+    assert isinstance(objective, ClassifierObjective)
+    shared = layout.put_shared(problem.dataset)
+    logits_RNK = trainer.evaluate(compile_classify(objective.model, layout), runs, trained.params, (), shared)
+    cells = zip(problem.cells, logits_RNK, strict=True)
+    return concatenate([predict(problem, cell, log_softmax(logits_NK[cell.fold.test])) for cell, logits_NK in cells])
+
+
+@functools.cache
+def compile_classify(model: Classifier, layout: Layout) -> Callable:
+    """Compile `classify_all` for stacks of `(params, inputs)` beside the data set, once a process."""
+
+    def one(run: tuple[Any, RunInputs], dataset: Dataset) -> Array:
+        return classify_all(model, run[0], run[1], dataset)
+
+    return layout.evaluate(one)
+
+
+def log_softmax(logits_NK: Float[np.ndarray, "n K"]) -> Float[np.ndarray, "n K"]:
+    """Return log-probabilities in float64."""
+    shifted_NK = logits_NK.astype(np.float64) - logits_NK.max(axis=1, keepdims=True)
+    return shifted_NK - np.log(np.exp(shifted_NK).sum(axis=1, keepdims=True))
+
+
+def n_parameters(params_R: chex.ArrayTree) -> int:
+    """Return how many numbers of one run are trained."""
+    return int(sum(leaf[0].size for leaf in jax.tree.leaves(params_R["params"])))  # type: ignore[index]

@@ -1,0 +1,99 @@
+"""Supervised experiments: a run folder that holds what it should, and numbers that training rows alone determine."""
+
+import json
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from serjax.experiments import cnn_mfcc, logreg
+from serjax.experiments.config import ConfigError, Data, Features, Machine, SupervisedTraining
+from serjax.experiments.supervised import log_softmax, run_supervised
+from serjax.train.runs import fit_projections, stack_inputs
+from serjax.train.state import gather
+from tests.train import tiny
+
+DATA = Data(synthetic_clips=96, protocol="speaker-6fold")
+PICTURE = Features(sample_rate=8_000, n_mfcc=5, frames=12, n_fft=256, hop_length=128, n_mels=12)
+TRAINING = SupervisedTraining(epochs=2, batch_size=16, class_weights=True)
+
+
+def config(out):
+    return logreg.Config(DATA, PICTURE, logreg.Model(), TRAINING, Machine(out=out, devices=2, quiet=True))
+
+
+def test_a_run_leaves_its_folder_and_is_not_repeated(tmp_path, capsys):
+    run_supervised("logreg", config(tmp_path / "run"))
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert metrics["experiment"] == "logreg"
+    assert metrics["n_models"] == 6
+    assert metrics["n_parameters"] == 8 * (2 * 5) + 8  # mean and sd of 5 coefficients, to 8 emotions
+    assert set(metrics["chosen_epochs"].values()) <= {1, 2}
+    assert 0 <= metrics["uar"] <= 1
+    assert len((tmp_path / "run" / "predictions.csv").read_text().splitlines()) == 1 + 96  # each clip tested once
+    assert {p.name for p in (tmp_path / "run" / "figures").iterdir()} >= {"confusion.png", "roc.png", "learning.png"}
+    first = capsys.readouterr().out
+    run_supervised("logreg", config(tmp_path / "run"))
+    assert capsys.readouterr().out == first
+
+
+def test_refit_and_components_run_through(tmp_path):
+    run = replace(config(tmp_path), training=replace(TRAINING, refit=True, pca_variance=0.9, epochs=1))
+    run_supervised("logreg", run)
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert metrics["refit"]
+    assert metrics["n_parameters"] < 8 * (2 * 5) + 8
+    assert {row["stage"] for row in map(json.loads, (tmp_path / "history.jsonl").read_text().splitlines())} == {
+        "train-0",
+        "refit-train-0",
+    }
+
+
+@pytest.mark.parametrize("flags", [{"epochs": 0}, {"batch_size": -1}, {"learning_rate": 0.0}])
+def test_numbers_that_make_no_sense_are_refused(flags, tmp_path):
+    bad = replace(config(tmp_path), training=replace(TRAINING, **flags))
+    with pytest.raises(ConfigError, match=f"--{next(iter(flags)).replace('_', '-')}"):
+        run_supervised("logreg", bad)
+
+
+def test_the_networks_are_what_the_flags_say():
+    model = cnn_mfcc.Model(channels=(4, 8), dense=(), dropout=0.5, pooling="attention").build(3)
+    assert (model.n_classes, model.channels, model.dense, model.dropout) == (3, (4, 8), (), 0.5)
+    assert model.pooling == "attention"
+
+
+def test_log_softmax_is_finite_and_normalised():
+    logits_NK = np.array([[0.0, 1.0, 2.0], [1e4, 0.0, -1e4]], np.float32)
+    np.testing.assert_allclose(np.exp(log_softmax(logits_NK)).sum(axis=1), 1)
+    np.testing.assert_allclose(log_softmax(logits_NK)[0], [0, 1, 2] - np.log(1 + np.e + np.e**2))
+
+
+def test_projections_hold_the_share_of_the_variance_of_training_rows_alone():
+    runs = tiny.make_runs(2)
+    x_NTC, mask_NT = np.array(tiny.DATASET.x_NTC), np.asarray(tiny.DATASET.mask_NT)
+    first, second = fit_projections(x_NTC, mask_NT, runs, 0.8)
+    assert first.shape == second.shape
+    rows_MC = (x_NTC[runs[0].train][mask_NT[runs[0].train] > 0] - runs[0].shift_C) / runs[0].scale_C
+    covariance = np.cov(rows_MC.T, bias=True)
+    own = first[:, np.abs(first).sum(axis=0) > 0]
+    np.testing.assert_allclose(own.T @ own, np.eye(own.shape[1]), atol=1e-6)
+    held = np.trace(own.T @ covariance @ own) / np.trace(covariance)
+    without_last = np.trace(own[:, :-1].T @ covariance @ own[:, :-1]) / np.trace(covariance)
+    assert without_last < 0.8 <= held
+    x_NTC[runs[0].validation] += 100.0
+    np.testing.assert_array_equal(fit_projections(x_NTC, mask_NT, runs, 0.8)[0], first)
+
+
+def test_a_batch_is_projected_and_weighted_by_class():
+    run = tiny.make_runs(1)[0]
+    basis_CP = np.random.default_rng(0).normal(size=(tiny.C, 2)).astype(np.float32)
+    weighted = replace(run, projection_CP=basis_CP, class_weight_K=np.array([1.0, 2.0, 0.5], np.float32))
+    plain, projected = (jax.tree.map(lambda a: a[0], stack_inputs([r])) for r in (run, weighted))
+    rows_B, weight_B = jnp.array([3, 4, 5, 0]), jnp.array([1.0, 1.0, 1.0, 0.0])
+    before, after = gather(tiny.DATASET, plain, rows_B, weight_B), gather(tiny.DATASET, projected, rows_B, weight_B)
+    np.testing.assert_allclose(after.x_BTC, np.asarray(before.x_BTC) @ basis_CP, rtol=1e-5, atol=1e-5)
+    np.testing.assert_array_equal(after.label_B, [0, 1, 2, 0])
+    np.testing.assert_array_equal(after.weight_B, [1.0, 2.0, 0.5, 0.0])
+    np.testing.assert_array_equal(after.mask_BT[3], 0)
