@@ -11,7 +11,7 @@ from serjax.experiments.command import run_command
 from serjax.experiments.config import Data, Machine, MelFeatures, SupervisedTraining
 from serjax.experiments.supervised import run_supervised
 from serjax.models.convolution import Formulation
-from serjax.models.vgg import VGG
+from serjax.models.vgg import VGG, VGG_16, VGG_19
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,14 @@ class Model:
     def build(self, n_classes: int) -> VGG:
         """Return the classifier."""
         return VGG(
-            n_classes, self.depth, self.size, self.width, self.dense, self.dropout, self.batch_norm, self.formulation
+            n_classes,
+            VGG_16 if self.depth == 16 else VGG_19,
+            self.size,
+            self.width,
+            self.dense,
+            self.dropout,
+            self.batch_norm,
+            self.formulation,
         )
 
 

@@ -1,7 +1,6 @@
 """VGG-16 and VGG-19 shaped networks on mel pictures (Simonyan & Zisserman 2015, arXiv 1409.1556)."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 import jax
 from flax import linen as nn
@@ -13,19 +12,21 @@ from serjax.models.pooling import has_sound, zero_masked
 from serjax.models.regularisers import BatchNorm
 
 CHANNELS = (64, 128, 256, 512, 512)
-CONVOLUTIONS = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
+VGG_16 = (2, 2, 3, 3, 3)
+VGG_19 = (2, 2, 4, 4, 4)
 
 
 class VGG(nn.Module):
-    """Five blocks of 3×3 convolutions with ReLU, each halved; then the dense layers of `CNN1D` (report's S4.13).
+    """Blocks of 3×3 convolutions with ReLU, each halved; then the dense layers of `CNN1D` (report's S4.13).
 
+    `convolutions`: how many in each block; before the dense layers `VGG_16` has 14.7 million weights, `VGG_19` 20.0.
     The picture is resized to `size`×`size` and has one channel. `width` multiplies the number of channels;
     `batch_norm` is not in the paper, and helps where no trained weights are loaded (`serjax.models.weights`).
     This network sees a fixed picture: masked frames are zeros in it, and longer padding makes another picture.
     """
 
     n_classes: int
-    depth: Literal[16, 19] = 16
+    convolutions: Sequence[int] = VGG_16
     size: int = 224
     width: float = 1.0
     dense: Sequence[int] = (256, 128)
@@ -39,10 +40,10 @@ class VGG(nn.Module):
     ) -> Float[Array, "B K"]:
         row_B = has_sound(mask_BT)
         h = as_picture(x_BTC, mask_BT, self.size)
-        for block, n_convolutions in enumerate(CONVOLUTIONS[self.depth], start=1):
-            width = n_channels(CHANNELS[block - 1], self.width)
-            for layer in range(1, n_convolutions + 1):
-                name = f"conv{block}_{layer}"
+        for block, n_layers in enumerate(self.convolutions):
+            width = n_channels(CHANNELS[block], self.width)
+            for layer in range(n_layers):
+                name = f"conv{block + 1}_{layer + 1}"  # as the paper's successors count
                 h = conv(width, (3, 3), self.formulation, use_bias=not self.batch_norm, name=name)(h)
                 h = BatchNorm()(h, row_B[:, None, None], train) if self.batch_norm else h
                 h = nn.relu(h)

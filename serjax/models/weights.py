@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import chex
 import jax
@@ -51,8 +52,8 @@ def save_weights(path: Path, variables: Mapping[str, chex.ArrayTree]) -> None:
     np.savez(path, allow_pickle=False, **{name: np.asarray(leaf) for name, leaf in named_leaves(variables)})
 
 
-def named_leaves(variables: Mapping[str, chex.ArrayTree]) -> list[tuple[str, jax.Array]]:
-    """Return each array with its place as a path, in the tree's order.
+def named_leaves(variables: Mapping[str, chex.ArrayTree]) -> list[tuple[str, Any]]:
+    """Return each array, or what stands for one, with its place as a path, in the tree's order.
 
     >>> named_leaves({"params": {"logits": {"bias": 0.0}}})
     [('params/logits/bias', 0.0)]
