@@ -16,6 +16,6 @@ jax.config.update("jax_debug_key_reuse", True)
 assert len(jax.devices()) == 8  # starts the backend, so that no test changes how many there are
 
 # A few examples of each drawn test, the same in every run; `--hypothesis-profile=thorough` draws new ones, many.
-settings.register_profile("quick", max_examples=8, deadline=None, derandomize=True)
+settings.register_profile("quick", max_examples=5, deadline=None, derandomize=True)
 settings.register_profile("thorough", max_examples=150, deadline=None)
 settings.load_profile("quick")

@@ -115,22 +115,30 @@ class Config:
 def run(config: Config) -> None:
     """Fit what the run folder lacks, write it, and print the tables."""
     check_flags(config)
-    rows, output = rows_of(config), config.output
-    named = [(row.name, asdict(row.model)) for row in rows]
-    sections = (config.data, config.features, config.fitting)
-    mark = fingerprint(f"tabular {named!r}{config.choice.votes or ''}", sections)
-    out = output.out or Path("runs") / f"tabular-{config.data.corpus}-{mark[:8]}"
-    with progresses(output.quiet) as shown:
+    rows, out = rows_of(config), folder_of(config)
+    with progresses(config.output.quiet) as shown:
         if len(rows) == 1:
             places = {rows[0].name: out}
             _run_row(config, rows[0], out, out, Loader(config, shown))
         else:
-            places = _run_several(config, rows, out, mark, shown)
+            places = _run_several(config, rows, out, shown)
     found = {name: read_result(place / METRICS) for name, place in places.items()}
     print_comparison(found)
     print_reports(found)
     print_notes(next(iter(found.values()))["corpus_notes"])
     print(f"Written to {out}.")
+
+
+def fingerprint_of(config: Config) -> str:
+    """Return the hash of all that the result depends on: of the models, only those that are fitted."""
+    named = [(row.name, asdict(row.model)) for row in rows_of(config)]
+    return fingerprint(f"tabular {named!r} {config.choice.votes!r}", (config.data, config.features, config.fitting))
+
+
+def folder_of(config: Config) -> Path:
+    """Return the run folder."""
+    default = Path("runs") / f"tabular-{config.data.corpus}-{fingerprint_of(config)[:8]}"
+    return config.output.out or default
 
 
 def check_flags(config: Config) -> None:
@@ -173,12 +181,12 @@ class Loader:
         return self.table
 
 
-def _run_several(config: Config, rows: tuple[Row, ...], out: Path, mark: str, shown: Progresses) -> dict[str, Path]:
+def _run_several(config: Config, rows: tuple[Row, ...], out: Path, shown: Progresses) -> dict[str, Path]:
     """Fill a folder with one run folder for each row and vote; return where they are."""
     load = Loader(config, shown)
     places = {row.name: out / row.name for row in rows}
     ballots = {f"vote-{text.replace('*', 'x')}": vote.parse(text, config.choice.models) for text in config.choice.votes}
-    with open_run_folder(out, "tabular", mark) as folder:
+    with open_run_folder(out, "tabular", fingerprint_of(config)) as folder:
         if not (out / "config.json").exists():
             load()  # what is wrong with the data is said before the folder is claimed
             folder.claim((config.data, config.features, config.choice, config.fitting))
@@ -199,7 +207,7 @@ def _put_first_on_top(folder: RunFolder, places: dict[str, Path]) -> None:
     for name in (PREDICTIONS, "figures/confusion.png", "figures/roc.png"):
         shutil.copyfile(first / name, folder.path / name)
     found = {name: read_result(place / METRICS) for name, place in places.items()}
-    kept = ("uar", "uar_sd", "uar_ci95", "war", "macro_f1", "train_war", "seconds")
+    kept = ("uar", "uar_sd", "uar_ci95", "war", "macro_f1", "train_war")
     models = {name: {key: metrics.get(key) for key in kept} for name, metrics in found.items()}
     folder.write_json(METRICS, {**read_result(first / METRICS), "models": models})
 

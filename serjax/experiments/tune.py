@@ -128,7 +128,7 @@ def _n_done(study: Any) -> int:
 def _open(search: Search) -> Any:
     """Open the study, or make it; a trial that a kill cut short counts as failed."""
     optuna = require("optuna", "tune")
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     _cut_to_whole_lines(search.journal)
     backend = optuna.storages.journal.JournalFileBackend(str(search.journal), lock_obj=_RunFolderLock())
     study = optuna.create_study(

@@ -65,7 +65,9 @@ def run(config: Config) -> None:
     """Let the runs vote, write the run folder and print the tables."""
     runs = config.runs or default_runs(config.quiet)
     out = write_vote(runs, config.weights, config.out)
-    found = {str(run): read_result(run / METRICS) for run in runs} | {"vote": read_result(out / METRICS)}
+    short = len({run.name for run in runs}) == len(runs)
+    found = {run.name if short else str(run): read_result(run / METRICS) for run in runs}
+    found["vote"] = read_result(out / METRICS)
     print_comparison(found)
     print_reports({"vote": found["vote"]})
     print_notes(found["vote"]["corpus_notes"])
@@ -76,10 +78,9 @@ def default_runs(quiet: bool) -> tuple[Path, ...]:
     """Make the runs of the default models on the synthetic corpus, and return where they are."""
     from serjax.experiments import tabular  # which itself lets models vote
 
-    default = tabular.Config()
-    out = Path("runs") / "tabular-synthetic-default"
-    tabular.run(replace(default, output=tabular.Output(out=out, quiet=quiet)))
-    return tuple(out / name for name in default.choice.models)
+    default = tabular.Config(output=tabular.Output(quiet=quiet))
+    tabular.run(default)
+    return tuple(tabular.folder_of(default) / name for name in default.choice.models)
 
 
 def write_vote(runs: Sequence[Path], weights: Sequence[float], out: Path | None) -> Path:

@@ -140,7 +140,7 @@ def _fit_one(model: Single | OnComponents, x_ND: Vectors, label_N: Labels, seed:
     with _calmly():
         if isinstance(single, KMeans):
             return Fitted(fit_clusters(single, view(x_ND), rank_N, seed), view, present, n_classes)
-        return Fitted(_estimator(single, seed).fit(view(x_ND), rank_N), view, present, n_classes)
+        return Fitted(_estimator(single, len(x_ND), seed).fit(view(x_ND), rank_N), view, present, n_classes)
 
 
 def fit_view(x_ND: Vectors, variance: float | None = None) -> View:
@@ -158,11 +158,12 @@ def fit_view(x_ND: Vectors, variance: float | None = None) -> View:
     return View(plain.mean_D, plain.scale_D, pca.components_)
 
 
-def _estimator(model: Single, seed: int) -> Any:
+def _estimator(model: Single, n_clips: int, seed: int) -> Any:
     """Return the unfitted estimator of a model."""
     match model:
         case Knn():
-            return require("sklearn.neighbors").KNeighborsClassifier(**vars(model))
+            make = require("sklearn.neighbors").KNeighborsClassifier
+            return make(min(model.n_neighbors, n_clips), weights=model.weights, p=model.p)
         case DecisionTree():
             return require("sklearn.tree").DecisionTreeClassifier(**vars(model), random_state=seed)
         case RandomForest():

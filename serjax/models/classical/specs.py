@@ -15,7 +15,7 @@ class Knn:
     """The nearest training clips vote. Cover & Hart, IEEE Trans. Inf. Theory 13, 1967."""
 
     n_neighbors: int = 5
-    """Neighbours that vote."""
+    """Neighbours that vote, all where there are fewer."""
     weights: Literal["uniform", "distance"] = "distance"
     """Equal votes, or votes by inverse distance (training accuracy is then 1, as in the fourth report)."""
     p: float = 2.0

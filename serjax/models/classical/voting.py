@@ -18,7 +18,7 @@ def soft_vote(probability_MNK: Float[np.ndarray, "M N K"], weights: Sequence[flo
     Raises:
       ClassicalError: no member, or weights that are not one a member and above 0.
 
-    >>> soft_vote(np.array([[[1.0, 0.0]], [[0.5, 0.5]]]), (3, 1))
+    >>> soft_vote(np.array([[[1.0, 0.0]], [[0.5, 0.5]]]), (3.0, 1.0))
     array([[0.875, 0.125]])
     """
     weight_M = np.asarray(member_weights(len(probability_MNK), weights))

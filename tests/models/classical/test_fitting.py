@@ -122,6 +122,12 @@ def test_neighbours_vote_by_inverse_distance() -> None:
         np.testing.assert_allclose(found_K, vote_K / vote_K.sum(), rtol=1e-9)
 
 
+def test_where_there_are_fewer_clips_all_of_them_vote() -> None:
+    x_ND, label_N = clips(12)
+    found, all_of_them = (fit(Knn(n), x_ND, label_N, seed=0).predict_proba(x_ND + 0.1) for n in (40, 12))
+    np.testing.assert_array_equal(found, all_of_them)
+
+
 def test_logistic_regression_is_where_the_penalised_loss_has_no_slope() -> None:
     x_ND, label_N = clips(60, shift=0.7)
     c = 0.3

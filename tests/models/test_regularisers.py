@@ -1,0 +1,105 @@
+"""Batch norm and dropout against NumPy and Flax, alike on one and on four devices, whatever is masked."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import linen as nn
+
+from serjax.models.regularisers import DATA_AXIS, BatchNorm, Dropout
+
+SHAPE = (8, 5, 3, 4)
+
+
+def split_batch(function, n_devices):
+    """Return `function(h, mask)` of a batch in so many parts on the `"data"` axis, put together again."""
+
+    def run(h, mask):
+        parts = [a.reshape(n_devices, -1, *a.shape[1:]) for a in (h, mask)]
+        return jax.vmap(function, axis_name=DATA_AXIS)(*parts)
+
+    return run
+
+
+def case(share_valid):
+    rng = np.random.default_rng(0)
+    mask_BT = (rng.random(SHAPE[:2]) < share_valid).astype(np.float32)
+    mask_BT[:2] = 0  # one device of four has nothing
+    return jnp.asarray(3 + 2 * rng.normal(size=SHAPE), jnp.float32), jnp.asarray(mask_BT)
+
+
+def normalise(variables, h, mask_BT):
+    return BatchNorm().apply(variables, h, mask_BT[..., None], True, mutable=["batch_stats"])
+
+
+VARIABLES = {
+    "params": {"scale": jnp.linspace(0.5, 2, 4), "bias": jnp.linspace(-1, 1, 4)},
+    "batch_stats": {"mean": jnp.linspace(1, 2, 4), "var": jnp.linspace(0.5, 3, 4)},
+}
+
+
+@pytest.mark.parametrize("n_devices", [1, 4])
+def test_batch_norm_equals_float64_over_what_is_valid(n_devices):
+    h, mask_BT = case(0.6)
+    out, moved = split_batch(functools.partial(normalise, VARIABLES), n_devices)(h, mask_BT)
+    valid = np.asarray(h, np.float64)[np.asarray(mask_BT) > 0].reshape(-1, SHAPE[-1])
+    mean, var = valid.mean(axis=0), valid.var(axis=0)
+    scale, bias = (np.asarray(VARIABLES["params"][name], np.float64) for name in ("scale", "bias"))
+    expected = (np.asarray(h, np.float64) - mean) / np.sqrt(var + 1e-5) * scale + bias
+    np.testing.assert_allclose(np.asarray(out).reshape(SHAPE), expected, atol=1e-5)
+    for name, value in (("mean", mean), ("var", var)):
+        kept = 0.9 * np.asarray(VARIABLES["batch_stats"][name], np.float64) + 0.1 * value
+        np.testing.assert_allclose(moved["batch_stats"][name], np.tile(kept, (n_devices, 1)), rtol=1e-6)
+
+
+def test_batch_norm_of_everything_is_flax_with_the_same_variables():
+    h, _ = case(1.0)
+    flax = nn.BatchNorm(momentum=0.9)
+    for train in (True, False):
+        expected, kept = flax.apply(VARIABLES, h, use_running_average=not train, mutable=["batch_stats"])
+        apply = functools.partial(BatchNorm().apply, VARIABLES, train=train, mutable=["batch_stats"])
+        out, moved = split_batch(apply, 1)(h, jnp.ones((8, 1, 1)))
+        np.testing.assert_allclose(out[0], expected, atol=1e-5)
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a[0], b, rtol=1e-5), moved, kept)
+
+
+def test_batch_norm_of_a_mean_far_from_zero_keeps_the_variance():
+    h, mask_BT = case(1.0)
+    out, _ = split_batch(functools.partial(normalise, VARIABLES), 1)(1e4 + h, mask_BT)
+    near, _ = split_batch(functools.partial(normalise, VARIABLES), 1)(h, mask_BT)
+    np.testing.assert_allclose(out, near, atol=6e-3)  # h itself is rounded to 1e-3; measured 3.2e-3
+
+
+def test_a_batch_that_is_masked_throughout_is_normalised_by_what_was_and_leaves_no_trace():
+    h, mask_BT = case(0.0)
+    out, moved = split_batch(functools.partial(normalise, VARIABLES), 1)(h, mask_BT)
+    np.testing.assert_allclose(out[0], BatchNorm().apply(VARIABLES, h, mask_BT[..., None], False), rtol=1e-6)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a[0], b, rtol=1e-6), moved["batch_stats"], VARIABLES["batch_stats"]
+    )
+
+    def total(h, mask_BT):
+        return jnp.sum(normalise(VARIABLES, h, mask_BT)[0])
+
+    assert np.isfinite(split_batch(jax.grad(total), 1)(h, mask_BT)).all()
+
+
+def test_dropout_is_the_same_on_one_and_four_devices():
+    h = jnp.ones((8, 500))
+
+    def drop(h, mask):
+        return Dropout(0.3).apply({}, h, True, rngs={"dropout": jax.random.key(5)})
+
+    whole, parts = (np.asarray(split_batch(drop, n)(h, h)).reshape(8, 500) for n in (1, 4))
+    np.testing.assert_array_equal(whole, parts)
+    assert set(np.unique(whole)) == {np.float32(0), np.float32(1 / 0.7)}
+    np.testing.assert_allclose((whole == 0).mean(), 0.3, atol=0.03)  # sd .0072
+    assert len(np.unique(whole, axis=0)) == 8, "rows draw apart"
+
+
+def test_dropout_rests_outside_training():
+    h = jnp.ones((8, 5))
+    np.testing.assert_array_equal(Dropout(0.3).apply({}, h, False), h)
+    np.testing.assert_array_equal(Dropout(0.0).apply({}, h, True), h)
