@@ -27,7 +27,9 @@ class Model:
 
     def build(self, n_classes: int) -> MobileNet:
         """Return the classifier."""
-        return MobileNet(n_classes, self.size, self.width, self.dropout, self.formulation)
+        return MobileNet(
+            n_classes, size=self.size, width=self.width, dropout=self.dropout, formulation=self.formulation
+        )
 
 
 @dataclass(frozen=True)

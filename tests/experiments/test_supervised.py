@@ -8,13 +8,23 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from serjax.experiments import cnn_mfcc, logreg
+from serjax.experiments import (
+    cnn1d_pca,
+    cnn_lstm_mfcc,
+    cnn_mel,
+    cnn_mfcc,
+    logreg,
+    lstm_mfcc,
+    mobilenet_mel,
+    vgg_mel,
+)
 from serjax.experiments.config import ConfigError, Data, Features, Machine, SupervisedTraining
 from serjax.experiments.supervised import log_softmax, run_supervised
 from serjax.train.runs import fit_projections, stack_inputs
 from serjax.train.state import gather
 from tests.train import tiny
 
+EXPERIMENTS = (logreg, cnn_mfcc, cnn_mel, cnn1d_pca, lstm_mfcc, cnn_lstm_mfcc, vgg_mel, mobilenet_mel)
 DATA = Data(synthetic_clips=96, protocol="speaker-6fold")
 PICTURE = Features(sample_rate=8_000, n_mfcc=5, frames=12, n_fft=256, hop_length=128, n_mels=12)
 TRAINING = SupervisedTraining(epochs=2, batch_size=16, class_weights=True)
@@ -97,3 +107,11 @@ def test_a_batch_is_projected_and_weighted_by_class():
     np.testing.assert_array_equal(after.label_B, [0, 1, 2, 0])
     np.testing.assert_array_equal(after.weight_B, [1.0, 2.0, 0.5, 0.0])
     np.testing.assert_array_equal(after.mask_BT[3], 0)
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda module: module.__name__.rpartition(".")[2])
+def test_every_experiment_builds_its_network(experiment):
+    frames, n_features = (1, 66) if experiment is cnn1d_pca else (108, 20)
+    model, picture, mask = experiment.Model().build(8), jnp.zeros((2, frames, n_features)), jnp.ones((2, frames))
+    variables = jax.eval_shape(model.init, jax.random.key(0), picture, mask)
+    assert jax.eval_shape(model.apply, variables, picture, mask).shape == (2, 8)
