@@ -41,6 +41,8 @@ class Data:
     """What is told apart: emotion (merged or not), emotion and gender (`angry_male`), or gender."""
     seeds: int = 1
     """Number of seeds: each trains every fold with its own initialisation, batches and augmentation."""
+    clips: int | None = None
+    """Only so many clips of the corpus, drawn at random, the same in every run; default: all."""
     synthetic_clips: int | None = None
     """Shorten the synthetic corpus to so many clips, 8 to 1440 (96 or more fill six folds); default: all."""
     offset: float = 0.5

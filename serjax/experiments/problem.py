@@ -94,6 +94,7 @@ def load_problem(
     check_positive("--seeds", data.seeds)
     corpus = load_corpus(data.corpus, data.root, synthetic_clips=data.synthetic_clips)
     corpus = corpus.only(data.emotions) if data.emotions else corpus
+    corpus = corpus if data.clips is None else corpus.drawn(data.clips)
     corpus = label_by(merge_emotions(corpus, parse_merges(data.merge)), data.labels)
     protocol = data.protocol or default_protocol(corpus)
     splits = {seed: split_corpus(corpus, protocol, seed, selecting) for seed in range(data.seeds)}

@@ -146,3 +146,14 @@ def test_load_corpus_refuses_what_makes_no_sense(tmp_path: Path) -> None:
     ]:
         with pytest.raises(CorpusError, match=says):
             load_corpus(name, root, synthetic_clips=n_clips)
+
+
+def test_drawn_clips_are_the_same_always_and_labels_follow() -> None:
+    corpus = make_corpus()
+    two = corpus.drawn(2)
+    assert [u.path for u in two.utterances] == ["b", "c"]  # by the hashes of the paths
+    assert (two.labels, two.speakers) == (("calm", "sad"), corpus.speakers)
+    assert corpus.drawn(3) == corpus
+    for n in (0, 4):
+        with pytest.raises(CorpusError, match="expected 1 to 3"):
+            corpus.drawn(n)

@@ -1,6 +1,7 @@
 """What a corpus is: labelled utterances, and a source that turns their paths into waveforms."""
 
 import dataclasses
+import hashlib
 import itertools
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -190,6 +191,20 @@ class Corpus:
             utterances=tuple(utterance for utterance in self.utterances if self.labelling(utterance) in wanted),
             labels=tuple(label for label in self.labels if label in wanted),
         )
+
+    def drawn(self, n_clips: int) -> "Corpus":
+        """Keep so many utterances, drawn by a hash of their paths: the same ones always, and on any platform.
+
+        Raises:
+            CorpusError: fewer than one clip, or more than there are.
+        """
+        if not 1 <= n_clips <= len(self.utterances):
+            raise CorpusError(f"{n_clips} clips of '{self.name}' are asked for; expected 1 to {len(self.utterances)}.")
+        lots = sorted(self.utterances, key=lambda utterance: hashlib.sha256(utterance.path.encode()).digest())
+        utterances = tuple(sorted(lots[:n_clips], key=lambda utterance: utterance.path))
+        there = {self.labelling(utterance) for utterance in utterances}
+        labels = tuple(label for label in self.labels if label in there)
+        return dataclasses.replace(self, utterances=utterances, labels=labels)
 
 
 def find_audio(root: Path | None, corpus: str) -> tuple[str, ...]:

@@ -1,0 +1,257 @@
+"""Rows of published results, each repeated twice: as it was published, and on speakers that training has not.
+
+A row is a command line of `serjax.experiments` under either protocol, so that whatever a page says can be given by
+hand. Commands run as processes of their own, some at a time; what was done is not done again.
+"""
+
+import collections
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from serjax.data.splits import Protocol
+from serjax.evaluate.comparison import estimate
+from serjax.evaluate.predictions import read_predictions
+from serjax.experiments.classification import METRICS, PREDICTIONS
+from serjax.experiments.config import ConfigError
+from serjax.experiments.results_page import read_result
+from serjax.train.loop import Interrupted, stop_requests
+
+Side = Literal["same", "independent"]
+SIDES: tuple[Side, ...] = ("same", "independent")
+POLL_S = 0.1
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Mean reconstruction losses that a report gives of a model trained on happy clips."""
+
+    happy: float
+    sad: float
+
+
+@dataclass(frozen=True)
+class Split:
+    """A protocol, its number of seeds, and flags that only this side of a row has."""
+
+    protocol: Protocol
+    seeds: int
+    flags: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A published result and how it is repeated.
+
+    `members` are the rows that vote, where `experiment` is "vote"; `remark` says what the report leaves open, what is
+    done otherwise, and what was tried.
+    """
+
+    id: str
+    about: str
+    reported: float | Losses
+    corpus: str
+    experiment: str
+    flags: str = ""
+    same: Split = Split("random-80-20", 10)
+    independent: Split = Split("speaker-6fold", 1)
+    members: tuple[str, ...] = ()
+    remark: str = ""
+
+    @property
+    def report(self) -> str:
+        """The report that the row is of."""
+        return self.id.split(".")[0]
+
+    def split(self, side: Side) -> Split:
+        """Return how one side is split."""
+        return self.same if side == "same" else self.independent
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where corpora and runs are: flags that name a corpus, by its name in the rows, and the folder of all runs."""
+
+    corpora: Mapping[str, str]
+    runs: str
+
+
+@dataclass(frozen=True)
+class Task:
+    """One side of a row that is still to be run."""
+
+    row: Row
+    side: Side
+    folder: Path
+    members: tuple[Path, ...]
+    words: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """What it is called while it runs."""
+        return f"{self.row.id} {self.side}"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one side of a row reached; `sd` over seeds and the interval over speakers (`ci95`) are those of the WAR.
+
+    `losses`: for training clips, test clips and all clips the losses of the happy model, `[happy, sad]`.
+    """
+
+    war: float
+    uar: float
+    sd: float | None
+    uar_sd: float | None
+    ci95: tuple[float, float] | None
+    uar_ci95: tuple[float, float] | None
+    roc_auc: float | None
+    train_war: float | None
+    losses: dict[str, list[float]] | None
+    protocol: str
+    seeds: int
+    minutes: float
+    command: str
+    git: str | None
+
+
+def command(row: Row, side: Side, places: Places) -> tuple[str, ...]:
+    """Return the words of a side's command, without its run folder."""
+    split = row.split(side)
+    if row.members:
+        runs = [f"{places.runs}/{folder_name(member, side)}" for member in row.members]
+        return ("python", "-m", "serjax.experiments.vote", *runs, *shlex.split(row.flags))
+    flags = f"{places.corpora[row.corpus]} {row.flags} --protocol {split.protocol} --seeds {split.seeds} {split.flags}"
+    return ("python", "-m", f"serjax.experiments.{row.experiment}", *shlex.split(flags))
+
+
+def folder_name(row_id: str, side: Side) -> str:
+    """Return the name of a side's run folder."""
+    return f"{row_id}-{side}"
+
+
+def make_task(row: Row, side: Side, places: Places) -> Task:
+    """Return the task of one side."""
+    folder = Path(places.runs) / folder_name(row.id, side)
+    members = tuple(Path(places.runs) / folder_name(member, side) for member in row.members)
+    return Task(row, side, folder, members, command(row, side, places))
+
+
+def run_tasks(tasks: Sequence[Task], jobs: int, report: Callable[[Task, bool], None]) -> tuple[Task, ...]:
+    """Run tasks, `jobs` at a time, votes after their members; return those that failed.
+
+    `report(task, well)` follows each. What a task prints goes to a file beside its run folder.
+
+    Raises:
+      Interrupted: SIGINT or SIGTERM came; it was passed on to the tasks, which have saved what they did.
+    """
+    waiting, failed = collections.deque(tasks), []
+    running: dict[subprocess.Popen, Task] = {}
+    with stop_requests() as requests:
+        while waiting or running:
+            busy = {task.folder for task in (*waiting, *running.values())}
+            while waiting and len(running) < jobs and busy.isdisjoint(waiting[0].members):
+                task = waiting.popleft()
+                running[_start(task)] = task
+            for process in [process for process in running if process.poll() is not None]:
+                task = running.pop(process)
+                well = process.returncode == 0
+                failed += [] if well else [task]
+                report(task, well)
+            if requests:
+                _stop(running)
+                raise Interrupted(requests[0], f"{len(running)} command(s) saved what they did, {len(waiting)} left")
+            time.sleep(POLL_S)
+    return tuple(failed)
+
+
+def said(task: Task, n_lines: int = 3) -> str:
+    """Return the last lines that a task printed."""
+    return "\n".join(_log(task).read_text(encoding="utf-8", errors="replace").strip().splitlines()[-n_lines:])
+
+
+def read_outcome(task: Task, shown: str) -> Outcome:
+    """Read what a finished task left, under the command that is to be shown for it.
+
+    Raises:
+      ConfigError: the run folder is not finished or broken.
+    """
+    metrics = read_result(task.folder / METRICS)
+    predictions = read_predictions(task.folder / PREDICTIONS)
+    shared = metrics["speakers_shared"]
+    war, uar = (estimate(predictions, name, speakers_shared=shared) for name in ("war", "uar"))
+    return Outcome(
+        war=war.mean,
+        uar=uar.mean,
+        sd=war.sd,
+        uar_sd=uar.sd,
+        ci95=war.interval,
+        uar_ci95=uar.interval,
+        roc_auc=metrics["roc_auc"]["macro"],
+        train_war=metrics.get("train_war"),
+        losses=_losses(task.folder / "reconstruction.json") if isinstance(task.row.reported, Losses) else None,
+        protocol=metrics["protocol"],
+        seeds=task.row.split(task.side).seeds,
+        minutes=round(metrics["seconds"] / 60, 1),
+        command=shown,
+        git=metrics["git"],
+    )
+
+
+def outcome_of(content: Mapping[str, object]) -> Outcome:
+    """Return an outcome from what `asdict` made of it, read back from JSON.
+
+    Raises:
+      ConfigError: a field is missing or unknown.
+    """
+    bounds = {name: tuple(pair) for name in ("ci95", "uar_ci95") if isinstance(pair := content.get(name), list)}
+    try:
+        outcome = Outcome(**{**content, **bounds})  # type: ignore[arg-type]
+    except TypeError as error:
+        raise ConfigError(f"This is no outcome of a row ({error}): remove its file, or choose another.") from None
+    return outcome
+
+
+def as_json(row: Row, outcomes: Mapping[Side, Outcome]) -> dict[str, object]:
+    """Return what the file of results says of a row."""
+    reported = asdict(row.reported) if isinstance(row.reported, Losses) else row.reported
+    return {
+        "about": row.about,
+        "reported": reported,
+        **{side: asdict(outcomes[side]) if side in outcomes else None for side in SIDES},
+        "minutes": round(sum(outcome.minutes for outcome in outcomes.values()), 1),
+        "command": {side: outcome.command for side, outcome in outcomes.items()},
+        "deviations": row.remark,
+    }
+
+
+def _start(task: Task) -> subprocess.Popen:
+    task.folder.parent.mkdir(parents=True, exist_ok=True)
+    words = (sys.executable, *task.words[1:], "--out", str(task.folder))
+    with _log(task).open("wb") as log:
+        # a session of its own: an interrupt of the terminal reaches it once, through us
+        return subprocess.Popen(words, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+
+
+def _stop(running: Mapping[subprocess.Popen, Task]) -> None:
+    for process in running:
+        process.terminate()
+    for process in running:
+        process.wait()
+
+
+def _log(task: Task) -> Path:
+    return task.folder.with_name(f"{task.folder.name}.log")
+
+
+def _losses(path: Path) -> dict[str, list[float]]:
+    """Return the mean losses of the model of happy clips, in units of each coefficient's range."""
+    content = read_result(path)
+    labels, matrices = content["labels"], content["minmax"]
+    order = [labels.index(emotion) for emotion in ("happy", "sad")]
+    return {part: [matrices[part][order[0]][n] for n in order] for part in ("train", "test", "all")}

@@ -1,0 +1,183 @@
+"""The page of repeated rows: tables and pictures of what was reported, what the same protocol gives, what is honest."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from serjax.evaluate import plots
+from serjax.experiments.display import Cell, print_table
+from serjax.experiments.replication import Losses, Outcome, Row, Side
+from serjax.experiments.results_page import markdown_table
+
+Outcomes = Mapping[str, Mapping[Side, Outcome]]
+HEADER = (
+    "row",
+    "reported",
+    "same protocol: WAR",
+    "within 2 sd",
+    "UAR",
+    "new speakers: WAR [95 %]",
+    "UAR",
+    "same − new",
+    "minutes",
+)
+LOSS_HEADER = (
+    "row",
+    "protocol",
+    "happy, train",
+    "happy, test",
+    "happy, all",
+    "sad, all",
+    "sad / happy",
+    "UAR",
+    "minutes",
+)
+
+
+def markdown(title: str, about: str, rows: Sequence[Row], outcomes: Outcomes, headings: Mapping[str, str]) -> str:
+    """Return the page: for each report a table, its picture, and how each row was made."""
+    parts = [f"# {title}", about]
+    for report, heading in headings.items():
+        own = [row for row in rows if row.report == report]
+        if not own:
+            continue
+        parts.append(f"## {report}: {heading}")
+        compared = [row for row in own if not isinstance(row.reported, Losses)]
+        losses = [row for row in own if isinstance(row.reported, Losses)]
+        if compared:
+            parts.append(markdown_table(HEADER, [cells(row, outcomes.get(row.id, {})) for row in compared]))
+            parts.append(f"![Reported, repeated and honest accuracy of {report}]({picture_name(report)})")
+        if losses:
+            parts.append("Mean squared error an element, each coefficient divided by its range over training rows.")
+            table = [line for row in losses for line in loss_lines(row, outcomes.get(row.id, {}))]
+            parts.append(markdown_table(LOSS_HEADER, table))
+        parts.append("\n".join(_detail(row, outcomes.get(row.id, {})) for row in own))
+    return "\n\n".join(parts) + "\n"
+
+
+def print_rows(rows: Sequence[Row], outcomes: Outcomes) -> None:
+    """Print the tables."""
+    compared = [row for row in rows if not isinstance(row.reported, Losses)]
+    losses = [row for row in rows if isinstance(row.reported, Losses)]
+    if compared:
+        print_table("Accuracy (WAR)", HEADER, [cells(row, outcomes.get(row.id, {})) for row in compared])
+    if losses:
+        table = [line for row in losses for line in loss_lines(row, outcomes.get(row.id, {}))]
+        print_table("Reconstruction loss of models trained on happy clips", LOSS_HEADER, table)
+
+
+def picture_name(report: str) -> str:
+    """Return the file name of a report's picture."""
+    return f"five_reports_{report.lower()}.png"
+
+
+def cells(row: Row, outcomes: Mapping[Side, Outcome]) -> tuple[Cell, ...]:
+    """Return a row of the table of accuracies."""
+    same, new = outcomes.get("same"), outcomes.get("independent")
+    price = same.war - new.war if same and new else None
+    minutes = sum(outcome.minutes for outcome in outcomes.values())
+    assert isinstance(row.reported, float)
+    return (
+        f"{row.id} {row.about}",
+        row.reported,
+        _with_sd(same),
+        within(row.reported, same),
+        same.uar if same else None,
+        _with_interval(new),
+        new.uar if new else None,
+        price,
+        f"{minutes:.1f}" if outcomes else None,
+    )
+
+
+def within(reported: float, same: Outcome | None) -> str | None:
+    """Say whether a reported number lies within two standard deviations (over seeds) of the mean."""
+    if same is None or same.sd is None:
+        return None
+    away = (reported - same.war) / same.sd if same.sd else float("inf")
+    if abs(away) <= 2:
+        return "yes"
+    return "reported higher" if away > 0 else "reported lower"
+
+
+def loss_lines(row: Row, outcomes: Mapping[Side, Outcome]) -> list[tuple[Cell, ...]]:
+    """Return the lines of a row that reports losses: its own, and one for each protocol."""
+    assert isinstance(row.reported, Losses)
+    name = f"{row.id} {row.about}"
+    own = (f"{row.reported.happy:.4f}", f"{row.reported.sad:.4f}", f"{row.reported.sad / row.reported.happy:.2f}")
+    lines: list[tuple[Cell, ...]] = [(name, "as reported", "–", "–", *own, "–", "–")]
+    for outcome in outcomes.values():
+        assert outcome.losses is not None
+        train, test, every = (outcome.losses[part] for part in ("train", "test", "all"))
+        figures = [f"{loss:.4f}" for loss in (train[0], test[0], *every)]
+        ratio = f"{every[1] / every[0]:.2f}"
+        lines.append((name, outcome.protocol, *figures, ratio, outcome.uar, f"{outcome.minutes:.1f}"))
+    return lines
+
+
+def draw(report: str, heading: str, rows: Sequence[Row], outcomes: Outcomes) -> Figure:
+    """Draw for each row what was reported (ring), the same protocol ± 2 sd, and new speakers with their interval."""
+    rows = [row for row in rows if not isinstance(row.reported, Losses)]
+    name_in = 0.075 * max(len(row.id + row.about) for row in rows)
+    figure = plots.canvas(name_in + 4.6, 0.42 * len(rows) + 1.6, f"{report}{plots.SEPARATOR}{heading}")
+    axes = figure.add_subplot()
+    for n, row in enumerate(rows):
+        found = outcomes.get(row.id, {})
+        assert isinstance(row.reported, float)
+        if (same := found.get("same")) is not None:
+            spread = 2 * (same.sd or 0.0)
+            _point(axes, n - 0.14, same.war, (same.war - spread, same.war + spread), 0, "same protocol ± 2 sd")
+        if (new := found.get("independent")) is not None:
+            _point(axes, n + 0.14, new.war, new.ci95 or (new.war, new.war), 1, "new speakers, 95 % interval")
+        axes.plot([row.reported], [n], "o", mfc="none", color="black", ms=7, label="reported" if n == 0 else "")
+    axes.set_yticks(range(len(rows)), [f"{row.id} {row.about}" for row in rows], fontsize=plots.TICK_PT)
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.set_xlim(0, 1)
+    plots.label_axis(axes, "accuracy (WAR)", "")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="x", color="0.92", lw=0.6)
+    axes.set_axisbelow(True)
+    handles, names = axes.get_legend_handles_labels()
+    once = dict(zip(names, handles, strict=True))
+    figure.legend(once.values(), once.keys(), loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    return figure
+
+
+def write_pictures(folder: Path, rows: Sequence[Row], outcomes: Outcomes, headings: Mapping[str, str]) -> None:
+    """Write the picture of each report that has a result."""
+    for report, heading in headings.items():
+        own = [row for row in rows if row.report == report and not isinstance(row.reported, Losses)]
+        if any(row.id in outcomes for row in own):
+            plots.save(draw(report, heading, own, outcomes), folder / picture_name(report))
+
+
+def _point(axes: Axes, y: float, value: float, bounds: tuple[float, float], shade: int, name: str) -> None:
+    axes.plot(bounds, [y, y], color=plots.COLOURS[shade], lw=2, solid_capstyle="butt")
+    axes.plot([value], [y], "o", color=plots.COLOURS[shade], ms=5, label=name)
+
+
+def _with_sd(outcome: Outcome | None) -> str | None:
+    if outcome is None:
+        return None
+    seeds = f"{outcome.protocol}, {outcome.seeds} seed{'s' * (outcome.seeds > 1)}"
+    return f"{outcome.war:.3f}{'' if outcome.sd is None else f' ± {outcome.sd:.3f}'} ({seeds})"
+
+
+def _with_interval(outcome: Outcome | None) -> str | None:
+    if outcome is None:
+        return None
+    bounds = "" if outcome.ci95 is None else f" [{outcome.ci95[0]:.3f}, {outcome.ci95[1]:.3f}]"
+    return f"{outcome.war:.3f}{bounds}"
+
+
+def _detail(row: Row, outcomes: Mapping[Side, Outcome]) -> str:
+    """Return how a row was made: its commands, what else was measured, and what is to be said."""
+    lines = [f"- **{row.id} {row.about}.** {row.remark}".rstrip()]
+    for side, outcome in outcomes.items():
+        more = [f"{outcome.minutes:.1f} min"]
+        more += [f"accuracy on training rows {outcome.train_war:.3f}"] if outcome.train_war is not None else []
+        more += [f"ROC-AUC {outcome.roc_auc:.3f}"] if outcome.roc_auc is not None else []
+        lines.append(f"  - {side}: `{outcome.command}` ({', '.join(more)}; git {outcome.git})")
+    return "\n".join(lines)
