@@ -5,6 +5,7 @@ import tempfile
 
 import jax
 import matplotlib as mpl
+import pytest
 from hypothesis import settings
 
 os.environ["SERJAX_CACHE"] = tempfile.mkdtemp(prefix="serjax-tests-")
@@ -17,5 +18,10 @@ assert len(jax.devices()) == 8  # starts the backend, so that no test changes ho
 
 # A few examples of each drawn test, the same in every run; `--hypothesis-profile=thorough` draws new ones, many.
 settings.register_profile("quick", max_examples=5, deadline=None, derandomize=True)
-settings.register_profile("thorough", max_examples=150, deadline=None)
+settings.register_profile("thorough", max_examples=120, deadline=None)
 settings.load_profile("quick")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile without the dearer passes, of which most of the time would be spent; thorough tests have them."""
+    jax.config.update("jax_disable_most_optimizations", config.getoption("--hypothesis-profile") != "thorough")

@@ -8,6 +8,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
+from serjax.dsp.extrema import largest
 from serjax.dsp.parameters import Number, PadMode, ParameterError, Window, as_real, check_number
 from serjax.dsp.spectral import spectrogram
 
@@ -108,10 +109,7 @@ def normalize_columns(values: Float[Array, "*batch F T"], norm: Number | None) -
     # First by the peak, which the result does not depend on: neither powers nor slopes then leave the range of float32.
     level = jnp.where(peak < FAINT, jax.lax.stop_gradient(values), values) / jnp.where(silent, 1.0, peak)
     size = jnp.abs(level)
-    if norm == math.inf:
-        length = size.max(axis=-2, keepdims=True, initial=0.0)
-    else:
-        length = safe_power(column_sum(safe_power(size, norm)), 1 / norm)
+    length = largest(size, -2) if norm == math.inf else safe_power(column_sum(safe_power(size, norm)), 1 / norm)
     return level / jnp.where(silent, 1.0, length)
 
 

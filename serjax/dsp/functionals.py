@@ -12,6 +12,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float
 
 from serjax.dsp.columns import safe_power
+from serjax.dsp.extrema import largest
 from serjax.dsp.parameters import Number, ParameterError, as_real, check_number
 
 
@@ -69,7 +70,7 @@ def masked_min(x: Float[ArrayLike, "*batch D T"], mask: Bool[ArrayLike, "*batch 
     [1.0]
     """
     values, valid = _checked(x, mask)
-    return _where_any(valid, jnp.where(valid, values, jnp.inf).min(axis=-1, initial=jnp.inf))
+    return _where_any(valid, -largest(jnp.where(valid, -values, -jnp.inf), -1)[..., 0])
 
 
 def masked_max(x: Float[ArrayLike, "*batch D T"], mask: Bool[ArrayLike, "*batch T"]) -> Float[Array, "*batch D"]:
@@ -86,7 +87,7 @@ def masked_max(x: Float[ArrayLike, "*batch D T"], mask: Bool[ArrayLike, "*batch 
     [3.0]
     """
     values, valid = _checked(x, mask)
-    return _where_any(valid, jnp.where(valid, values, -jnp.inf).max(axis=-1, initial=-jnp.inf))
+    return _where_any(valid, largest(jnp.where(valid, values, -jnp.inf), -1)[..., 0])
 
 
 def masked_percentile(

@@ -10,6 +10,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Complex, Float
 
+from serjax.dsp.extrema import largest
 from serjax.dsp.framing import framed_signal, padded_window
 from serjax.dsp.parameters import (
     Number,
@@ -175,7 +176,7 @@ def _decibels(
         return decibels
     check_number("top_db", top_db)
     clip = tuple(range(max(0, power.ndim - 2), power.ndim))
-    return jnp.maximum(decibels, decibels.max(axis=clip, keepdims=True, initial=-jnp.inf) - top_db)
+    return jnp.maximum(decibels, largest(decibels, clip) - top_db)
 
 
 def _reference(S: Float[Array, "*shape"], ref: Number | Callable[[Array], ArrayLike]) -> Float[Array, "..."]:
