@@ -1,19 +1,30 @@
-"""The world every test runs in: eight virtual CPU devices, strict shapes, no silent broadcasting, no user's cache."""
+"""The world every test runs in: eight virtual CPU devices, strict shapes, no silent broadcasting, no user's cache.
+
+Programs are compiled without XLA's dearer passes, of which most of the time would be spent, and kept for all tests and
+the processes that they start; thorough tests have all passes.
+"""
 
 import os
 import tempfile
+from pathlib import Path
 
-import jax
-import matplotlib as mpl
-import pytest
-from hypothesis import settings
-
+SESSION = os.environ.get("PYTEST_XDIST_TESTRUNUID", f"{os.getpid()}")
+COMPILED = Path(tempfile.gettempdir(), f"serjax-tests-{SESSION}")
 os.environ["SERJAX_CACHE"] = tempfile.mkdtemp(prefix="serjax-tests-")
+os.environ["JAX_COMPILATION_CACHE_DIR"] = str(COMPILED)
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
+os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
+
+import jax  # noqa: E402 (reads the environment)
+import matplotlib as mpl  # noqa: E402
+import pytest  # noqa: E402
+from hypothesis import settings  # noqa: E402
+
 mpl.use("Agg")
 jax.config.update("jax_num_cpu_devices", 8)
-jax.config.update("jax_compilation_cache_dir", tempfile.mkdtemp(prefix="serjax-tests-"))
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_debug_key_reuse", True)
+assert jax.config.jax_compilation_cache_dir == str(COMPILED)  # nothing has imported jax before
 assert len(jax.devices()) == 8  # starts the backend, so that no test changes how many there are
 
 # A few examples of each drawn test, the same in every run; `--hypothesis-profile=thorough` draws new ones, many.
@@ -23,5 +34,5 @@ settings.load_profile("quick")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Compile without the dearer passes, of which most of the time would be spent; thorough tests have them."""
+    """Let thorough tests have all passes."""
     jax.config.update("jax_disable_most_optimizations", config.getoption("--hypothesis-profile") != "thorough")

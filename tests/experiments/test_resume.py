@@ -1,7 +1,6 @@
 """A killed experiment, started again with the same command, ends with bit-identical figures."""
 
 import json
-import os
 import random
 import signal
 import subprocess
@@ -22,16 +21,12 @@ def command(out: Path) -> list[str]:
     return [sys.executable, "-m", "serjax.experiments.vae_mfcc", *DATA, *MODEL, *TRAINING, "--out", str(out)]
 
 
-def start(out: Path, compiled: Path) -> subprocess.Popen[str]:
-    """Start the command; programs that an earlier start compiled are taken from the folder `compiled`."""
-    cache = {"JAX_COMPILATION_CACHE_DIR": str(compiled), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1"}
-    return subprocess.Popen(
-        command(out), env={**os.environ, **cache}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
+def start(out: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(command(out), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
-def finish(out: Path, compiled: Path) -> dict[str, object]:
-    process = start(out, compiled)
+def finish(out: Path) -> dict[str, object]:
+    process = start(out)
     _, error = process.communicate(timeout=300)
     assert process.returncode == 0, error
     metrics = json.loads((out / "metrics.json").read_text())
@@ -43,7 +38,6 @@ class Whole:
     """A run that nothing disturbed: where, what it found, and in how many seconds."""
 
     out: Path
-    compiled: Path
     figures: dict[str, object]
     seconds: float
 
@@ -51,10 +45,10 @@ class Whole:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
     folder = tmp_path_factory.mktemp("whole")
-    finish(folder / "first", folder / "compiled")
+    finish(folder / "first")  # compiles
     started = time.monotonic()
-    figures = finish(folder / "o", folder / "compiled")
-    return Whole(folder / "o", folder / "compiled", figures, time.monotonic() - started)
+    figures = finish(folder / "o")
+    return Whole(folder / "o", figures, time.monotonic() - started)
 
 
 def wait_for(pattern: str, out: Path, process: subprocess.Popen) -> None:
@@ -67,29 +61,29 @@ def test_sigkill_at_random_moments_changes_nothing(tmp_path, whole, kills):
     draw = random.Random(kills)
     codes = []
     for kill in range(kills):
-        process = start(tmp_path / f"killed-{kill}", whole.compiled)
+        process = start(tmp_path / f"killed-{kill}")
         time.sleep(draw.uniform(0.3, 0.9) * whole.seconds)
         process.kill()
         process.communicate(timeout=60)
         codes.append(process.returncode)
-        assert finish(tmp_path / f"killed-{kill}", whole.compiled) == whole.figures, f"kill {kill}"
+        assert finish(tmp_path / f"killed-{kill}") == whole.figures, f"kill {kill}"
     assert codes.count(-signal.SIGKILL) > kills // 2  # most came before the end, else the test shows nothing
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_in_training_saves_and_the_same_command_goes_on(tmp_path, whole, how):
     out = tmp_path / "stopped"
-    process = start(out, whole.compiled)
+    process = start(out)
     while process.poll() is None and not list(out.glob("checkpoints/train-0/state/0*")):
         time.sleep(0.01)
     process.send_signal(how)
     _, error = process.communicate(timeout=20)
     assert process.returncode == 128 + how
     assert "same command again" in " ".join(error.split())
-    assert finish(out, whole.compiled) == whole.figures
+    assert finish(out) == whole.figures
 
 
 def test_a_finished_run_is_printed_not_trained(whole):
     stamp = (whole.out / "metrics.json").stat().st_mtime_ns
-    assert finish(whole.out, whole.compiled) == whole.figures
+    assert finish(whole.out) == whole.figures
     assert (whole.out / "metrics.json").stat().st_mtime_ns == stamp
