@@ -12,6 +12,7 @@ from serjax.experiments.problem import Problem
 from serjax.experiments.run_folder import RunFolder, provenance
 
 METRICS, PREDICTIONS = "metrics.json", "predictions.csv"
+EMOTIONS = ("emotion", "merged emotion")  # what is told apart when labels are emotions
 LIBRARIES = ("scikit-learn", "xgboost-cpu", "xgboost", "lightgbm", "optuna")
 
 
@@ -24,13 +25,15 @@ class Setting:
     protocol: str
     speakers_shared: bool
     labels: tuple[str, ...]
+    told_apart: str
     title: str
 
     @classmethod
     def of(cls, problem: Problem) -> "Setting":
         """Take it from a problem."""
-        corpus = problem.corpus
-        return cls(corpus.name, corpus.notes, problem.protocol, problem.speakers_shared, problem.labels, problem.title)
+        corpus, shared = problem.corpus, problem.speakers_shared
+        named = problem.labels, problem.told_apart, problem.title
+        return cls(corpus.name, corpus.notes, problem.protocol, shared, *named)
 
 
 def write_classification(
@@ -52,6 +55,7 @@ def write_classification(
         "protocol": setting.protocol,
         "speakers_shared": setting.speakers_shared,
         "labels": list(setting.labels),
+        "told_apart": setting.told_apart,
         "title": setting.title,
         **summarise(predictions, setting.speakers_shared),
         **more,
@@ -67,11 +71,13 @@ def print_comparison(found: Mapping[str, dict]) -> None:
     """Print a row for each `metrics.json`, by the name it goes by."""
     first = next(iter(found.values()))
     leak = " — SPEAKERS SHARED between train and test" if first["speakers_shared"] else ""
-    header = ("model", "UAR", "sd", "95 % interval", "WAR", "macro-F1", "ROC-AUC", "WAR on train", "minutes")
+    inside = [("train_war", "WAR on train"), ("cv_war", "WAR in CV")]
+    inside = [(key, name) for key, name in inside if key == "train_war" or any(key in m for m in found.values())]
+    header = ("model", "UAR", "sd", "95 % interval", "WAR", "macro-F1", "ROC-AUC", *dict(inside).values(), "minutes")
     rows = []
     for name, m in found.items():
         reached = (m["uar"], m["uar_sd"], interval(m["uar_ci95"]), m["war"], m["macro_f1"], m["roc_auc"]["macro"])
-        rows.append((name, *reached, m.get("train_war"), f"{m['seconds'] / 60:.1f}"))
+        rows.append((name, *reached, *(m.get(key) for key, _ in inside), f"{m['seconds'] / 60:.1f}"))
     print_table(f"{first['title']}{leak}", header, rows)
 
 
@@ -82,7 +88,13 @@ def print_reports(found: Mapping[str, dict]) -> None:
             (label, c["precision"], c["recall"], c["f1"], m["roc_auc"]["per_class"][label], c["support"])
             for label, c in m["per_class"].items()
         ]
-        print_table(f"{name}: {m['title']}", ("emotion", "precision", "recall", "F1", "AUC", "clips × seeds"), rows)
+        header = (class_column(m), "precision", "recall", "F1", "AUC", "clips × seeds")
+        print_table(f"{name}: {m['title']}", header, rows)
+
+
+def class_column(metrics: Mapping[str, object]) -> str:
+    """Return what a table calls the classes of a `metrics.json`; one that does not say has emotions."""
+    return "emotion" if metrics.get("told_apart", "emotion") in EMOTIONS else "class"
 
 
 def print_notes(notes: Sequence[str]) -> None:

@@ -1,7 +1,8 @@
 """A 1-D convolutional network on the principal components of 180 clip statistics (row S4.12).
 
 Question: is there anything for convolutions in the order of principal components? Eight convolutions and three dense
-layers, as the fourth report describes; the components are fitted on each fold's training rows.
+layers, as the fourth report describes; the components are fitted on each fold's training rows. Its optimiser is
+`--optimizer sgd --momentum 0.9 --learning-rate 0.01` with 16 clips a step, at a constant rate; Adam is the default.
 """
 
 from dataclasses import dataclass, field

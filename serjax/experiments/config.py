@@ -9,12 +9,13 @@ from typing import Literal
 
 from serjax.data.corpora.corpus import LabelScheme
 from serjax.data.splits import Protocol
-from serjax.dsp import LogMel, Mfcc, Stats180
+from serjax.dsp import LogMel, Mfcc, Stats26, Stats180
 from serjax.dsp.parameters import Transform
 from serjax.errors import SerjaxError
 from serjax.evaluate.generative import ClassPrior
 from serjax.models.layers import Architecture
 from serjax.train.parallel import Shard, Stacking
+from serjax.train.step import OptimizerName
 
 Score = Literal["reconstruction", "elbo", "iwae", "auto"]
 
@@ -119,15 +120,20 @@ class MelFeatures:
 
 @dataclass(frozen=True)
 class ClipFeatures:
-    """The 180 numbers of a clip: means of 40 MFCC, 12 chroma and 128 mel bands over all of it."""
+    """The numbers of a clip: means over all of it."""
 
+    statistics: Literal["stats26", "stats180"] = "stats180"
+    """stats180: 40 MFCC, 12 chroma and 128 mel bands; stats26: chroma, RMS, centroid, bandwidth, roll-off, zero
+    crossings and 20 MFCC."""
     sample_rate: int = 22_050
     """Hz; files of another rate are resampled."""
     frames: int = 280
     """Frames read of a clip at most: 280 × 512 samples are 6.5 s."""
 
-    def frontend(self) -> Stats180:
+    def frontend(self) -> Stats26 | Stats180:
         """Return the DSP front end these flags describe."""
+        if self.statistics == "stats26":
+            return Stats26(sample_rate_hz=self.sample_rate, frames=self.frames)
         return Stats180(sample_rate_hz=self.sample_rate, frames=self.frames)
 
 
@@ -149,8 +155,12 @@ class Optimisation:
 
     batch_size: int = 32
     """Clips a step."""
+    optimizer: OptimizerName = "adam"
+    """adam, or sgd: gradient descent with momentum."""
+    momentum: float = 0.9
+    """Share of its velocity that sgd keeps from step to step, 0 to below 1; adam has its own."""
     learning_rate: float = 1e-3
-    """Peak of the warm-up and cosine schedule of Adam."""
+    """Peak of the warm-up and cosine schedule."""
     warmup_steps: int = 20
     """Steps in which the learning rate rises from 0."""
     clip_norm: float = 1.0
@@ -183,6 +193,8 @@ class SupervisedTraining(Optimisation):
     """Passes over the training clips; the best one on validation speakers is kept."""
     class_weights: bool = False
     """Weigh clips by the inverse frequency of their class in training."""
+    balanced_sampling: bool = False
+    """Draw training clips so that classes come equally often; an epoch has as many steps as without."""
     pca_variance: float | None = None
     """Project frames onto the principal axes of training rows that hold this share of the variance, e.g. 0.95."""
 
@@ -225,6 +237,19 @@ def check_positive(flag: str, value: int | float) -> None:
     """Raise ConfigError unless `value` is above zero."""
     if not value > 0:
         raise ConfigError(f"{flag} {value}: expected a number above 0.")
+
+
+def check_training(training: Training | SupervisedTraining) -> None:
+    """Raise ConfigError for numbers that nothing can be trained with."""
+    for flag in ("epochs", "batch_size", "learning_rate", "clip_norm"):
+        check_positive(f"--{flag.replace('_', '-')}", getattr(training, flag))
+    if not 0 <= training.momentum < 1:
+        raise ConfigError(f"--momentum {training.momentum}: expected a number from 0 to below 1, such as 0.9.")
+    if isinstance(training, SupervisedTraining) and training.class_weights and training.balanced_sampling:
+        raise ConfigError(
+            "--class-weights and --balanced-sampling each make up for rare classes; together they would do so twice. "
+            "Choose one."
+        )
 
 
 def fingerprint(experiment: str, sections: tuple[object, ...]) -> str:

@@ -29,8 +29,8 @@ def draw_classification(predictions: Predictions, title: str, folder: Path) -> N
     plots.save(plots.roc_curves(truth_N, predictions.scores_NK, labels, title), folder / "roc.png")
 
 
-def draw_training(history: list[Row], labels: tuple[str, ...], title: str, folder: Path) -> None:
-    """Draw the learning curves of the stage in which epochs are chosen, by emotion."""
+def draw_training(history: list[Row], labels: tuple[str, ...], loss: str, title: str, folder: Path) -> None:
+    """Draw the learning curves of the stage in which epochs are chosen, by emotion; `loss` names it and its unit."""
     rows = [row for row in history if str(row["stage"]).startswith("train-")]
     runs = sorted({(str(row["emotion"]), str(row["seed"]), str(row["fold"])) for row in rows})
     place = {run: r for r, run in enumerate(runs)}
@@ -48,7 +48,7 @@ def draw_training(history: list[Row], labels: tuple[str, ...], title: str, folde
         curves["validation_loss"],
         group_R,
         labels,
-        "loss / nats an element",
+        loss,
         title,
     )
     plots.save(figure, folder / "learning.png")

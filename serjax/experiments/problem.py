@@ -66,11 +66,19 @@ class Problem:
         return Dataset(jnp.asarray(self.x_NTC), jnp.asarray(self.mask_NT), jnp.asarray(self.truth_N, jnp.int32))
 
     @property
+    def told_apart(self) -> str:
+        """What the classes are: emotion, emotion × gender, or gender; merged emotions are named as such."""
+        labelling = self.corpus.labelling
+        if labelling.scheme == "gender":
+            return "gender"
+        emotion = "merged emotion" if labelling.merged else "emotion"
+        return emotion if labelling.scheme == "emotion" else f"{emotion} × gender"
+
+    @property
     def title(self) -> str:
-        """Corpus, protocol and seeds, as every table and figure names them."""
+        """Corpus, classes, protocol and seeds, as every table and figure names them."""
         n_seeds = len({cell.seed for cell in self.cells})
-        shared = ", speakers shared" if self.speakers_shared else ""
-        return f"{self.corpus.name}, {self.protocol}{shared}, {n_seeds} seed{'s' * (n_seeds > 1)}"
+        return make_title(self.corpus.name, self.told_apart, self.protocol, self.speakers_shared, n_seeds)
 
     def digest(self) -> str:
         """Return a hash of clips and names, so that a checkpoint never meets other data."""
@@ -78,6 +86,17 @@ class Problem:
         labelling = self.corpus.labelling
         digest.update(repr([(u.path, labelling(u), u.speaker) for u in self.corpus.utterances]).encode())
         return digest.hexdigest()[:16]
+
+
+def make_title(corpus: str, told_apart: str, protocol: str, speakers_shared: bool, n_seeds: int) -> str:
+    """Return what a table or figure is called; that emotions are told apart goes without saying.
+
+    >>> make_title("ravdess-all", "emotion × gender", "random-80-20", True, 2)
+    'ravdess-all, emotion × gender, random-80-20, speakers shared, 2 seeds'
+    """
+    classes = "" if told_apart == "emotion" else f", {told_apart}"
+    shared = ", speakers shared" if speakers_shared else ""
+    return f"{corpus}{classes}, {protocol}{shared}, {n_seeds} seed{'s' * (n_seeds > 1)}"
 
 
 def load_problem(

@@ -11,7 +11,17 @@ from serjax.data.features import default_cache_dir
 from serjax.evaluate.predictions import write_predictions
 from serjax.evaluate.summary import summarise
 from serjax.experiments import figures
-from serjax.experiments.config import Classification, Data, Features, Machine, Model, Training, check_positive
+from serjax.experiments.classification import class_column
+from serjax.experiments.config import (
+    Classification,
+    Data,
+    Features,
+    Machine,
+    Model,
+    Training,
+    check_positive,
+    check_training,
+)
 from serjax.experiments.config import fingerprint as make_fingerprint
 from serjax.experiments.display import Progresses, interval, print_table, progresses
 from serjax.experiments.generative import Explained, Models, explain, make_objective, train_models
@@ -65,12 +75,9 @@ def run_study(study: Study) -> None:
 
 def check_flags(study: Study) -> None:
     """Raise ConfigError for a number that makes no sense."""
-    training, model = study.training, study.model
+    check_training(study.training)
+    model = study.model
     for flag, value in {
-        "--epochs": training.epochs,
-        "--batch-size": training.batch_size,
-        "--learning-rate": training.learning_rate,
-        "--clip-norm": training.clip_norm,
         "--latent-dim": model.latent_dim,
         "--importance-samples": study.classification.importance_samples,
         "--stack-size": study.machine.stack_size,
@@ -140,7 +147,7 @@ def _write(
     drawn.mkdir(exist_ok=True)
     model = trainer.objective.model
     figures.draw_classification(predictions, title, drawn)
-    figures.draw_training(folder.history.read(), problem.labels, title, drawn)
+    figures.draw_training(folder.history.read(), problem.labels, "loss / nats an element", title, drawn)
     figures.draw_reconstruction(matrices["standard"], problem.labels, title, drawn)
     figures.draw_examples(
         problem, selected, model, study.features.hop_length / study.features.sample_rate, title, drawn
@@ -171,6 +178,8 @@ def metrics_content(
         "speakers_shared": problem.speakers_shared,
         "refit": study.training.refit,
         "labels": list(problem.labels),
+        "told_apart": problem.told_apart,
+        "title": problem.title,
         "score": study.classification.score,
         **by_score[study.classification.score],
         "scores": by_score,
@@ -210,7 +219,7 @@ def print_results(study: Study, folder: RunFolder) -> None:
     metrics, reconstruction = folder.read_json(METRICS), folder.read_json(RECONSTRUCTION)
     assert metrics is not None
     assert reconstruction is not None
-    where = f"{metrics['corpus']}, {metrics['protocol']}, {study.data.seeds} seed(s)"
+    where = metrics["title"]
     leak = " — SPEAKERS SHARED between train and test" if metrics["speakers_shared"] else ""
     fit = "trained again on train + validation" if metrics["refit"] else "trained on train"
     rows = []
@@ -221,7 +230,8 @@ def print_results(study: Study, folder: RunFolder) -> None:
     header = ("score (* classifies)", "UAR", "sd", "95 % interval", "WAR", "macro-F1", "ROC-AUC")
     print_table(f"{study.experiment}: {where}; {fit}{leak}", header, rows)
     per_class = [(n, c["precision"], c["recall"], c["f1"], c["support"]) for n, c in metrics["per_class"].items()]
-    print_table(f"By emotion: {where}", ("emotion", "precision", "recall", "F1", "clips × seeds"), per_class)
+    kind = class_column(metrics)
+    print_table(f"By {kind}: {where}", (kind, "precision", "recall", "F1", "clips × seeds"), per_class)
     labels = reconstruction["labels"]
     matrix = [(f"model of {label}", *row) for label, row in zip(labels, reconstruction["test"], strict=True)]
     print_table(f"Mean reconstruction loss of test clips: {where}", ("", *labels), matrix)

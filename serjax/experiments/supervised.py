@@ -27,7 +27,7 @@ from serjax.experiments.classification import (
     print_reports,
     write_classification,
 )
-from serjax.experiments.config import Data, Machine, SupervisedTraining, check_positive
+from serjax.experiments.config import Data, Machine, SupervisedTraining, check_positive, check_training
 from serjax.experiments.config import fingerprint as make_fingerprint
 from serjax.experiments.display import Progresses, progresses
 from serjax.experiments.figures import draw_training
@@ -70,8 +70,7 @@ class SupervisedConfig(Protocol):
 
 def run_supervised(experiment: str, config: SupervisedConfig) -> None:
     """Train, classify, write the run folder and print the tables; go on where an earlier call was stopped."""
-    for flag in ("epochs", "batch_size", "learning_rate", "clip_norm"):
-        check_positive(f"--{flag.replace('_', '-')}", getattr(config.training, flag))
+    check_training(config.training)
     check_positive("--stack-size", config.machine.stack_size)
     machine, sections = config.machine, (config.data, config.features, config.model, config.training)
     fingerprint = make_fingerprint(experiment, sections)
@@ -106,7 +105,7 @@ def _compute(config: SupervisedConfig, folder: RunFolder, layout: Layout, shown:
         trainer, trained = train("refit-train", runs)
     title = f"{folder.experiment} · {problem.title}"
     (folder.path / "figures").mkdir(exist_ok=True)
-    draw_training(folder.history.read(), ("all",), title, folder.path / "figures")
+    draw_training(folder.history.read(), ("all",), "cross-entropy / nats a clip", title, folder.path / "figures")
     more = {
         "refit": training.refit,
         "chosen_epochs": {f"{run.seed}/{run.fold}": int(epoch) for run, epoch in zip(runs, chosen, strict=True)},
@@ -126,6 +125,8 @@ def make_runs(
         n_classes = len(problem.labels)
         weights_RK = [class_weights(problem.truth_N, run.train, n_classes) for run in runs]
         runs = [replace(run, class_weight_K=weight_K) for run, weight_K in zip(runs, weights_RK, strict=True)]
+    if training.balanced_sampling:
+        runs = [replace(run, train_class_n=problem.truth_N[run.train]) for run in runs]
     if training.pca_variance is not None:
         bases = fit_projections(problem.x_NTC, problem.mask_NT, runs, training.pca_variance)
         runs = [replace(run, projection_CP=basis_CP) for run, basis_CP in zip(runs, bases, strict=True)]

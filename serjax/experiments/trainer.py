@@ -87,6 +87,8 @@ class Trainer:
             clip_norm=self.training.clip_norm,
             epochs_per_call=min(EPOCHS_PER_CALL, epochs),
             max_rejected=self.training.max_rejected,
+            optimizer=self.training.optimizer,
+            momentum=self.training.momentum,
         )
 
 

@@ -31,6 +31,7 @@ from serjax.experiments.classification import (
 )
 from serjax.experiments.command import run_command
 from serjax.experiments.config import ConfigError, fingerprint
+from serjax.experiments.problem import make_title
 from serjax.experiments.results_page import read_result
 from serjax.experiments.run_folder import open_run_folder
 from serjax.models.classical.voting import member_weights, soft_vote
@@ -194,11 +195,11 @@ def _keys(predictions: Predictions) -> list[tuple[str, int, str, int]]:
 
 
 def _setting(metrics: dict) -> Setting:
-    n_seeds = len(metrics["per_fold"])
-    shared = ", speakers shared" if metrics["speakers_shared"] else ""
-    title = f"{metrics['corpus']}, {metrics['protocol']}{shared}, {n_seeds} seed{'s' * (n_seeds > 1)}"
+    corpus, protocol, shared = metrics["corpus"], metrics["protocol"], metrics["speakers_shared"]
+    told_apart = metrics.get("told_apart", "emotion")
+    title = make_title(corpus, told_apart, protocol, shared, n_seeds=len(metrics["per_fold"]))
     notes, labels = tuple(metrics["corpus_notes"]), tuple(metrics["labels"])
-    return Setting(metrics["corpus"], notes, metrics["protocol"], metrics["speakers_shared"], labels, title)
+    return Setting(corpus, notes, protocol, shared, labels, told_apart, title)
 
 
 def _facts(runs: Sequence[Path], found: Sequence[dict], weights: Sequence[float]) -> dict[str, object]:

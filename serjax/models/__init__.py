@@ -12,6 +12,7 @@ from serjax.models.classifiers import (
     MobileNet,
     Recurrent,
     TimeDistributed,
+    VectorRecurrent,
 )
 from serjax.models.conditional_vae import ConditionalVAE
 from serjax.models.vae import VAE
@@ -30,4 +31,5 @@ __all__ = [
     "MobileNet",
     "Recurrent",
     "TimeDistributed",
+    "VectorRecurrent",
 ]

@@ -3,7 +3,8 @@
 `x_BTC`: normalised pictures, frames × coefficients; a feature vector is a picture of one frame. `mask_BT`: 1 in frames
 with sound, 0 in padding and in all frames of rows that only fill up a batch. What masked frames hold changes nothing;
 how many there are changes nothing either, except for `VGG` and `MobileNet`, which resize the whole picture, and where
-frames are flattened or are channels (`pooling="flatten"`, `CNN1D`), so that weights belong to a number of frames.
+frames are flattened or are channels (`pooling="flatten"`, `CNN1D`, `VectorRecurrent`), so that weights belong to a
+number of frames.
 
 `train=True` is called inside an axis named `"data"` that splits the batch, with the step's key as `dropout` (the same
 on all devices) and `batch_stats` mutable.
@@ -17,6 +18,9 @@ from serjax.models.mlp import MLP
 from serjax.models.mobilenet import MobileNet
 from serjax.models.recurrent import Recurrent
 from serjax.models.time_distributed import TimeDistributed
+from serjax.models.vector_recurrent import VectorRecurrent
 from serjax.models.vgg import VGG
 
-Classifier = LogisticRegression | MLP | CNN | CNN1D | Recurrent | TimeDistributed | CNNLSTM | VGG | MobileNet
+Classifier = (
+    LogisticRegression | MLP | CNN | CNN1D | Recurrent | VectorRecurrent | TimeDistributed | CNNLSTM | VGG | MobileNet
+)

@@ -24,7 +24,7 @@ from serjax.train.parallel import Layout
 from serjax.train.record import History
 from serjax.train.runs import Run, stack_inputs, stack_states
 from serjax.train.state import Best, Dataset, TrainState
-from serjax.train.step import Objective, make_optimizer, make_train_epochs, make_train_step
+from serjax.train.step import Objective, OptimizerName, make_optimizer, make_train_epochs, make_train_step
 
 
 class DivergedError(SerjaxError):
@@ -43,7 +43,7 @@ class Interrupted(Exception):  # noqa: N818 - a request, not an error
 
 @dataclass(frozen=True)
 class Schedule:
-    """How runs are trained, the same for all: an epoch is `steps` batches."""
+    """How runs are trained, the same for all: an epoch is `steps` batches; `momentum` is that of SGD."""
 
     batch_size: int
     steps: int
@@ -52,6 +52,8 @@ class Schedule:
     clip_norm: float
     epochs_per_call: int
     max_rejected: int
+    optimizer: OptimizerName = "adam"
+    momentum: float = 0.9
 
 
 @dataclass(frozen=True)
@@ -120,12 +122,17 @@ def compile_training(
     objective: Objective, schedule: Schedule, layout: Layout
 ) -> tuple[optax.GradientTransformation, Callable]:
     """Return the optimiser and the compiled stack of epochs; the same objects for the same arguments."""
-    optimizer = make_optimizer(schedule.epochs * schedule.steps, schedule.warmup_steps, schedule.clip_norm)
+    total_steps = schedule.epochs * schedule.steps
+    optimizer = make_optimizer(
+        total_steps, schedule.warmup_steps, schedule.clip_norm, schedule.optimizer, schedule.momentum
+    )
     return optimizer, layout.train(make_train_epochs(objective, make_train_step(objective, optimizer)))
 
 
 def index_blocks(runs: list[Run], schedule: Schedule) -> IndexBlocks:
-    """Return the index stream of a stack."""
+    """Return the index stream of a stack: of all its runs balanced, or of none."""
+    classes = [run.train_class_n for run in runs if run.train_class_n is not None]
+    assert len(classes) in (0, len(runs)), "some runs of a stack say the class of their rows, others do not"
     return IndexBlocks(
         rows=[run.train for run in runs],
         seeds=[run.entropy for run in runs],
@@ -133,6 +140,7 @@ def index_blocks(runs: list[Run], schedule: Schedule) -> IndexBlocks:
         steps=schedule.steps,
         epochs=schedule.epochs_per_call,
         n_chunks=-(-schedule.epochs // schedule.epochs_per_call),
+        classes=classes or None,
     )
 
 

@@ -17,7 +17,10 @@ from serjax.train.state import Hyper, RunInputs, TrainState, init_state
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """One model to be trained: its place in the study, its rows and its numbers."""
+    """One model to be trained: its place in the study, its rows and its numbers.
+
+    With the class of each training row, rows are drawn so that classes come equally often.
+    """
 
     seed: int
     fold: str
@@ -31,6 +34,7 @@ class Run:
     epochs: int
     class_weight_K: Float[np.ndarray, " K"]
     projection_CP: Float[np.ndarray, "C P"] | None = None
+    train_class_n: Int[np.ndarray, " n"] | None = None
 
     @property
     def entropy(self) -> tuple[int, ...]:

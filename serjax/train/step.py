@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import chex
 import jax
@@ -13,6 +13,7 @@ from jaxtyping import Array, Bool, Float, Int, Key
 from serjax.models.batch_axis import DATA_AXIS
 from serjax.train.state import Batch, Best, Dataset, Hyper, RunInputs, TrainState, gather
 
+OptimizerName = Literal["adam", "sgd"]
 Metrics = dict[str, Float[Array, "*e"]]
 TrainStep = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
 TrainEpochs = Callable[[TrainState, RunInputs, Int[Array, "E S B"], Dataset], tuple[TrainState, Metrics]]
@@ -39,15 +40,19 @@ class Objective(Protocol):
         """Return the deterministic loss of each clip as it is."""
 
 
-def make_optimizer(total_steps: int, warmup_steps: int, clip_norm: float) -> optax.GradientTransformation:
-    """Adam behind global-norm clipping, times a warm-up–cosine curve from 0 over 1 to 0 (Kingma & Ba 2015).
+def make_optimizer(
+    total_steps: int, warmup_steps: int, clip_norm: float, name: OptimizerName = "adam", momentum: float = 0.9
+) -> optax.GradientTransformation:
+    """Adam or SGD behind global-norm clipping, times a warm-up–cosine curve from 0 over 1 to 0.
 
-    The learning rate is not in here: it is a number of the run (`Hyper.learning_rate`), multiplied in `train_step`,
-    so that runs of one stack may differ in it.
+    Adam is that of Kingma & Ba (2015), with its own decays. SGD moves by the velocity `v ← momentum · v + g` (Polyak
+    1964, as in Sutskever et al. 2013). The learning rate is not in here: it is a number of the run
+    (`Hyper.learning_rate`), multiplied in `train_step`, so that runs of one stack may differ in it.
     """
     curve = optax.warmup_cosine_decay_schedule(0.0, 1.0, warmup_steps, max(total_steps, warmup_steps + 1))
+    direction = optax.scale_by_adam() if name == "adam" else optax.trace(momentum)
     return optax.chain(
-        optax.clip_by_global_norm(clip_norm), optax.scale_by_adam(), optax.scale_by_schedule(curve), optax.scale(-1.0)
+        optax.clip_by_global_norm(clip_norm), direction, optax.scale_by_schedule(curve), optax.scale(-1.0)
     )
 
 

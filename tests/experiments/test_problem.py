@@ -5,6 +5,7 @@ import pytest
 
 from serjax.data import Corpus
 from serjax.experiments import problem as problem_module
+from serjax.experiments.classification import Setting
 from serjax.experiments.config import Data, Features, fingerprint
 from serjax.experiments.problem import Problem, load_problem
 
@@ -30,6 +31,24 @@ def test_experiments_take_emotions_then_merges_then_labels(monkeypatch: pytest.M
     plain = problem_of(Data(synthetic_clips=192, emotions=emotions), monkeypatch)
     assert plain.digest() != problem.digest()  # a checkpoint of one meets not the other
     assert fingerprint("x", (data,)) != fingerprint("x", (Data(synthetic_clips=192, emotions=emotions),))
+
+
+@pytest.mark.parametrize(
+    ("flags", "classes"),
+    [
+        ({}, ""),
+        ({"emotions": ("happy", "sad")}, ""),
+        ({"merge": ("calm=neutral",)}, ", merged emotion"),
+        ({"labels": "emotion-gender"}, ", emotion × gender"),
+        ({"merge": ("calm=neutral",), "labels": "emotion-gender"}, ", merged emotion × gender"),
+        ({"merge": ("calm=neutral",), "labels": "gender"}, ", gender"),
+    ],
+)
+def test_the_title_says_what_is_told_apart(flags: dict, classes: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = problem_of(Data(synthetic_clips=192, seeds=2, protocol="random-80-20", **flags), monkeypatch)
+    assert problem.title == f"synthetic{classes}, random-80-20, speakers shared, 2 seeds"
+    setting = Setting.of(problem)
+    assert (setting.told_apart, setting.title) == (problem.told_apart, problem.title)
 
 
 @pytest.mark.parametrize(

@@ -13,18 +13,42 @@ from serjax.experiments import (
     cnn_lstm_mfcc,
     cnn_mel,
     cnn_mfcc,
+    dense_stats,
     logreg,
     lstm_mfcc,
     mobilenet_mel,
+    rnn_stats,
+    trainer,
     vgg_mel,
 )
-from serjax.experiments.config import ConfigError, Data, Features, Machine, SupervisedTraining
-from serjax.experiments.supervised import log_softmax, run_supervised
+from serjax.experiments.config import (
+    ClipFeatures,
+    ConfigError,
+    Data,
+    Features,
+    Machine,
+    SupervisedTraining,
+    check_training,
+)
+from serjax.experiments.supervised import log_softmax, make_runs, run_supervised
 from serjax.train.runs import fit_projections, stack_inputs
 from serjax.train.state import gather
+from tests.experiments.tiny_table import tiny_table
 from tests.train import tiny
 
-EXPERIMENTS = (logreg, cnn_mfcc, cnn_mel, cnn1d_pca, lstm_mfcc, cnn_lstm_mfcc, vgg_mel, mobilenet_mel)
+EXPERIMENTS = (
+    logreg,
+    cnn_mfcc,
+    cnn_mel,
+    cnn1d_pca,
+    rnn_stats,
+    dense_stats,
+    lstm_mfcc,
+    cnn_lstm_mfcc,
+    vgg_mel,
+    mobilenet_mel,
+)
+VECTORS = {cnn1d_pca: 66, rnn_stats: 180, dense_stats: 26}
 DATA = Data(synthetic_clips=96, protocol="speaker-6fold")
 PICTURE = Features(sample_rate=8_000, n_mfcc=5, frames=12, n_fft=256, hop_length=128, n_mels=12)
 TRAINING = SupervisedTraining(epochs=2, batch_size=16, class_weights=True)
@@ -61,11 +85,60 @@ def test_refit_and_components_run_through(tmp_path):
     }
 
 
-@pytest.mark.parametrize("flags", [{"epochs": 0}, {"batch_size": -1}, {"learning_rate": 0.0}])
+@pytest.mark.parametrize("flags", [{"epochs": 0}, {"batch_size": -1}, {"learning_rate": 0.0}, {"momentum": 1.0}])
 def test_numbers_that_make_no_sense_are_refused(flags, tmp_path):
     bad = replace(config(tmp_path), training=replace(TRAINING, **flags))
     with pytest.raises(ConfigError, match=f"--{next(iter(flags)).replace('_', '-')}"):
         run_supervised("logreg", bad)
+
+
+def test_weights_and_sampling_against_imbalance_are_not_taken_together():
+    with pytest.raises(ConfigError, match="Choose one"):
+        check_training(replace(TRAINING, balanced_sampling=True))
+    check_training(replace(TRAINING, balanced_sampling=True, class_weights=False))
+
+
+class AboutToTrainError(Exception):
+    """Everything before the training went well."""
+
+
+def test_optimiser_and_sampling_reach_the_training(tmp_path, monkeypatch):
+    handed = []
+
+    def stop(runs, params_R, objective, dataset, schedule, layout, stage):
+        handed.extend([schedule, runs[0]])
+        raise AboutToTrainError
+
+    monkeypatch.setattr(trainer, "train_stack", stop)
+    flags = {"class_weights": False, "balanced_sampling": True, "optimizer": "sgd", "momentum": 0.5}
+    with pytest.raises(AboutToTrainError):
+        run_supervised("logreg", replace(config(tmp_path), training=replace(TRAINING, **flags)))
+    schedule, run = handed
+    assert (schedule.optimizer, schedule.momentum) == ("sgd", 0.5)
+    assert run.train_class_n.shape == run.train.shape
+    assert schedule.steps == -(-len(run.train) // 16)
+
+
+def test_runs_say_the_class_of_the_rows_they_train_on():
+    problem = tiny_table().problem
+    training = SupervisedTraining(balanced_sampling=True)
+    for refit in (False, True):
+        runs = make_runs(problem, training, 1, refit)
+        for run in runs:
+            assert len(run.train) == (60 if refit else 48)
+            np.testing.assert_array_equal(run.train_class_n, problem.truth_N[run.train])
+    assert make_runs(problem, SupervisedTraining(), 1, False)[0].train_class_n is None
+
+
+@pytest.mark.parametrize(("statistics", "width"), [("stats26", 26), ("stats180", 180)])
+def test_the_statistics_of_a_clip_are_those_asked_for(statistics, width):
+    frontend = ClipFeatures(statistics=statistics, sample_rate=16_000, frames=50).frontend()
+    assert (frontend.n_frames, frontend.n_features, frontend.sample_rate_hz) == (1, width, 16_000)
+
+
+def test_experiments_on_statistics_begin_with_those_of_their_report():
+    assert dense_stats.Config().features.statistics == "stats26"
+    assert rnn_stats.Config().features.statistics == cnn1d_pca.Config().features.statistics == "stats180"
 
 
 def test_the_networks_are_what_the_flags_say():
@@ -111,7 +184,7 @@ def test_a_batch_is_projected_and_weighted_by_class():
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda module: module.__name__.rpartition(".")[2])
 def test_every_experiment_builds_its_network(experiment):
-    frames, n_features = (1, 66) if experiment is cnn1d_pca else (108, 20)
+    frames, n_features = (1, VECTORS[experiment]) if experiment in VECTORS else (108, 20)
     model, picture, mask = experiment.Model().build(8), jnp.zeros((2, frames, n_features)), jnp.ones((2, frames))
     variables = jax.eval_shape(model.init, jax.random.key(0), picture, mask)
     assert jax.eval_shape(model.apply, variables, picture, mask).shape == (2, 8)

@@ -23,6 +23,7 @@ from serjax.models import (
     MobileNet,
     Recurrent,
     TimeDistributed,
+    VectorRecurrent,
 )
 from serjax.models.regularisers import DATA_AXIS
 from serjax.models.vgg import VGG_19
@@ -58,12 +59,22 @@ CASES = {
     "gru both ways": Case(
         Recurrent(K, "gru", (8,), bidirectional=True, pooling="statistics", dense=(8,)), learning_rate=0.03
     ),
+    "rnn vector": Case(VectorRecurrent(K, "rnn", (8,)), frames=1, extends=False, learning_rate=0.03),
     "time distributed": Case(TimeDistributed(K, (4,), "lstm", (8,), (8,))),
     "cnn lstm": Case(CNNLSTM(K, (6,), 5, "lstm", (8,), (8,))),
     "vgg": Case(VGG(K, (1, 2), 12, 1 / 16, (8,)), extends=False),
     "mobilenet": Case(MobileNet(K, **MOBILE), extends=False),
 }
-HEAVY = {"cnn1d", "gru both ways", "time distributed", "cnn lstm", "vgg", "mobilenet", "rnn"}  # seconds to compile
+HEAVY = {
+    "cnn1d",
+    "gru both ways",
+    "time distributed",
+    "cnn lstm",
+    "vgg",
+    "mobilenet",
+    "rnn",
+    "rnn vector",
+}  # seconds to compile
 every_model = pytest.mark.parametrize(
     "name", [pytest.param(name, marks=pytest.mark.slow) if name in HEAVY else name for name in CASES]
 )

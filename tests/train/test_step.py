@@ -34,15 +34,21 @@ PARAMS_TC = RNG.normal(size=(3, 2)).astype(np.float32)
 X_SBTC = RNG.normal(size=(8, 4, 3, 2)).astype(np.float32)
 X_SBTC[0] *= 5  # clipped, the others are not
 OPTIMIZER = make_optimizer(TOTAL, WARMUP, clip_norm=2.0)
+SGD = make_optimizer(TOTAL, WARMUP, 2.0, "sgd", momentum=0.7)
 HYPER = Hyper(learning_rate=jnp.array(0.05), beta=jnp.array(1.0), epochs=jnp.array(9))
-STEP = jax.jit(
-    jax.vmap(make_train_step(GivenGradient(), OPTIMIZER), in_axes=(None, 0), out_axes=None, axis_name="data")
-)
 
 
-def state():
+def compile_step(optimizer):
+    step = make_train_step(GivenGradient(), optimizer)
+    return jax.jit(jax.vmap(step, in_axes=(None, 0), out_axes=None, axis_name="data"))
+
+
+STEP = compile_step(OPTIMIZER)
+
+
+def state(optimizer=OPTIMIZER):
     params = {"w": jnp.asarray(PARAMS_TC), "count": jnp.zeros(())}
-    return init_state(params, OPTIMIZER, jax.random.key(0), HYPER)
+    return init_state(params, optimizer, jax.random.key(0), HYPER)
 
 
 def batch(x_BTC, weight_B=(1.0, 1.0, 1.0, 1.0), shares=1):
@@ -75,6 +81,24 @@ def test_steps_equal_adam_in_float64():
         assert int(now.step) == s + 1
     assert np.abs(expected[-1] - PARAMS_TC).max() > 0.05
     np.testing.assert_array_equal(expected[-1], expected[-2])  # the curve has ended at 0
+
+
+def test_steps_equal_sgd_with_momentum_in_float64():
+    expected = reference.sgd(PARAMS_TC, X_SBTC.astype(np.float64).mean(axis=1), 0.05, 0.7, 2.0, WARMUP, TOTAL)
+    now, step = state(SGD), compile_step(SGD)
+    for x_BTC, params in zip(X_SBTC, expected, strict=True):
+        now, _ = step(now, batch(x_BTC))
+        np.testing.assert_allclose(now.params["w"], params, rtol=0, atol=1e-6)
+    assert np.abs(expected[-1] - PARAMS_TC).max() > 0.05
+    refused, _ = step(state(SGD), batch(np.full_like(X_SBTC[0], np.nan)))
+    assert tiny.leaves_equal(refused.opt_state, state(SGD).opt_state)  # a refused step gives no velocity
+
+
+def test_adam_is_what_is_meant_unless_said_otherwise():
+    named = make_optimizer(TOTAL, WARMUP, 2.0, "adam", momentum=0.1)  # which is none of Adam's business
+    after, _ = STEP(state(), batch(X_SBTC[1]))
+    again, _ = compile_step(named)(state(named), batch(X_SBTC[1]))
+    assert tiny.leaves_equal(after, again)
 
 
 def test_loss_and_gradient_are_means_over_real_rows():

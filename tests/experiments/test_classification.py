@@ -1,0 +1,62 @@
+"""What every classification leaves: its tables name the classes, its learning curve names the loss."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from matplotlib.figure import Figure
+
+from serjax.data.labels import label_by
+from serjax.experiments import figures
+from serjax.experiments.classification import METRICS, Setting, class_column, print_reports, write_classification
+from serjax.experiments.figures import draw_training
+from serjax.experiments.results_page import read_result
+from serjax.experiments.run_folder import open_run_folder
+from serjax.experiments.tabular_cells import Row, Searching, fit_cell
+from serjax.experiments.vote import write_vote
+from serjax.models.classical import Knn
+from tests.experiments.tiny_table import tiny_table
+
+
+def test_labels_that_are_no_emotions_are_called_classes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = tiny_table()
+    labelled, cells = label_by(table.problem.corpus, "emotion-gender"), table.problem.cells[:1]
+    problem = replace(table.problem, corpus=labelled, cells=cells)
+    table = replace(table, problem=problem)
+    predictions, _ = fit_cell(Row("knn", "knn", Knn()), table, cells[0], Searching(0, 3, Path("journal")))
+    places = [tmp_path / name for name in "ab"]
+    for place in places:
+        with open_run_folder(place, "knn", "x") as folder:
+            folder.claim(())
+            write_classification(folder, Setting.of(problem), predictions, {"refit": True})
+    vote = write_vote(places, (), tmp_path / "vote")
+    for place in (*places, vote):
+        metrics = read_result(place / METRICS)
+        assert metrics["told_apart"] == "emotion × gender"
+        assert metrics["title"] == "test, emotion × gender, speaker-5fold, 1 seed"
+        print_reports({"knn": metrics})
+        printed = capsys.readouterr().out
+        assert "┃ class " in printed
+        assert "┃ emotion" not in printed
+
+
+@pytest.mark.parametrize(
+    ("metrics", "name"),
+    [
+        ({"told_apart": "emotion"}, "emotion"),
+        ({"told_apart": "merged emotion"}, "emotion"),
+        ({"told_apart": "emotion × gender"}, "class"),
+        ({"told_apart": "gender"}, "class"),
+        ({}, "emotion"),
+    ],
+)
+def test_the_column_of_classes(metrics: dict, name: str) -> None:
+    assert class_column(metrics) == name
+
+
+def test_the_learning_curve_names_its_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Figure] = []
+    monkeypatch.setattr(figures.plots, "save", lambda figure, path: drawn.append(figure))
+    row = {"stage": "train-0", "emotion": "all", "seed": 0, "fold": "f", "loss": 2.0, "validation_loss": None}
+    draw_training([{**row, "epoch": e} for e in (1, 2)], ("all",), "cross-entropy / nats a clip", "title", tmp_path)
+    assert drawn[0].get_supylabel() == "cross-entropy / nats a clip"
