@@ -41,6 +41,7 @@ from serjax.models.classical import (
     Single,
     Svm,
     TwoStage,
+    Weighable,
     XgBoost,
 )
 
@@ -72,6 +73,11 @@ class Fitting:
     """Trials of the search for hyper-parameters, repeated in each fold; 0: none."""
     inner_folds: int = 3
     """Folds of the cross-validation that a trial is judged by."""
+    cv_folds: int = 0
+    """Folds of a cross-validation inside each fold's training rows, with the hyper-parameters that were chosen, whose
+    mean accuracy (`cv_war`) stands beside that on test rows; 0: none."""
+    class_weights: bool = False
+    """Weigh clips by the inverse frequency of their class in training; knn, mlp and kmeans cannot."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +143,7 @@ def fingerprint_of(config: Config) -> str:
 
 def folder_of(config: Config) -> Path:
     """Return the run folder."""
-    default = Path("runs") / f"tabular-{config.data.corpus}-{fingerprint_of(config)[:8]}"
+    default = Path("runs") / f"tabular-{config.data.corpus_name}-{fingerprint_of(config)[:8]}"
     return config.output.out or default
 
 
@@ -150,6 +156,14 @@ def check_flags(config: Config) -> None:
         raise ConfigError(f"--tune {fitting.tune}: expected a number of trials, or 0 for none.")
     if fitting.tune:
         check_positive("--inner-folds", fitting.inner_folds)
+    if fitting.cv_folds < 0 or fitting.cv_folds == 1:
+        raise ConfigError(f"--cv-folds {fitting.cv_folds}: expected a number of folds from 2, or 0 for none.")
+    unable = [name for name in choice.models if not isinstance(config.model(name), Weighable)]
+    if fitting.class_weights and unable:
+        raise ConfigError(
+            f"--class-weights: of --models {' '.join(choice.models)}, {', '.join(unable)} cannot weigh clips by class. "
+            "Leave out the flag, or these models."
+        )
     for text in choice.votes:
         vote.parse(text, choice.models)
 
@@ -160,9 +174,10 @@ def rows_of(config: Config) -> tuple[Row, ...]:
     for name in config.choice.models:
         single, share = config.model(name), config.fitting.pca_variance
         model = single if share is None else OnComponents(single, share)
-        rows.append(Row(name, name, model))
+        weighted = config.fitting.class_weights
+        rows.append(Row(name, name, model, weighted))
         if config.choice.two_stage:
-            rows.append(Row(f"two-stage-{name}", name, TwoStage(model, model)))
+            rows.append(Row(f"two-stage-{name}", name, TwoStage(model, model), weighted))
     return tuple(rows)
 
 
@@ -207,7 +222,7 @@ def _put_first_on_top(folder: RunFolder, places: dict[str, Path]) -> None:
     for name in (PREDICTIONS, "figures/confusion.png", "figures/roc.png"):
         shutil.copyfile(first / name, folder.path / name)
     found = {name: read_result(place / METRICS) for name, place in places.items()}
-    kept = ("uar", "uar_sd", "uar_ci95", "war", "macro_f1", "train_war")
+    kept = ("uar", "uar_sd", "uar_ci95", "war", "macro_f1", "train_war", "cv_war")
     models = {name: {key: metrics.get(key) for key in kept} for name, metrics in found.items()}
     folder.write_json(METRICS, {**read_result(first / METRICS), "models": models})
 
@@ -219,7 +234,8 @@ def _run_row(config: Config, row: Row, out: Path, studies: Path, load: Loader) -
         if folder.read_json(METRICS) is None:
             table = load()
             folder.claim((*sections, row.model))
-            searching = Searching(config.fitting.tune, config.fitting.inner_folds, studies / "tuning.journal")
+            fitting, journal = config.fitting, studies / "tuning.journal"
+            searching = Searching(fitting.tune, fitting.inner_folds, journal, fitting.cv_folds)
             run_row(row, table, folder, searching, load.shown)
 
 

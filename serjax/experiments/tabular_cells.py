@@ -1,10 +1,11 @@
 """One classical model through all cells of a table: each cell is kept when it is done, so that a killed run goes on."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Int
 
 from serjax.evaluate.predictions import Predictions, concatenate, read_predictions, write_predictions
 from serjax.experiments.classification import Setting, write_classification
@@ -12,9 +13,18 @@ from serjax.experiments.display import Progresses
 from serjax.experiments.problem import Cell
 from serjax.experiments.run_folder import RunFolder
 from serjax.experiments.tables import Table
-from serjax.experiments.tune import Search, TrainingRows, tune
+from serjax.experiments.tune import Search, TrainingRows, inner_folds, tune
 from serjax.experiments.verdict import predict
-from serjax.models.classical import FittedTwoStage, Model, SoftVote, TwoStage, fit, fit_two_stage
+from serjax.models.classical import (
+    Fitted,
+    FittedTwoStage,
+    FittedVote,
+    Model,
+    SoftVote,
+    TwoStage,
+    fit,
+    fit_two_stage,
+)
 from serjax.train.record import write_json
 
 PROBABILITY_FLOOR = 1e-12  # a probability of 0 has no logarithm
@@ -27,15 +37,17 @@ class Row:
     name: str
     single: str
     model: Model | TwoStage
+    class_weights: bool = False
 
 
 @dataclass(frozen=True)
 class Searching:
-    """How a row is tuned; no trials: not at all."""
+    """How a row is tuned (no trials: not at all), and by how many folds judged inside its training rows (0: not)."""
 
     n_trials: int
     n_folds: int
     journal: Path
+    n_cv_folds: int = 0
 
 
 def run_row(row: Row, table: Table, folder: RunFolder, searching: Searching, shown: Progresses) -> None:
@@ -58,21 +70,18 @@ def run_row(row: Row, table: Table, folder: RunFolder, searching: Searching, sho
 
 def fit_cell(row: Row, table: Table, cell: Cell, searching: Searching) -> tuple[Predictions, dict[str, object]]:
     """Return the predictions of a cell's test rows, and what is to be said about its model."""
-    model, tuned_uar = _tuned(row, table, cell, searching)
+    chosen, tuned_uar = _tuned(row, table, cell, searching)
     train, test = table.train(cell), cell.fold.test
-    x_ND, label_N, n_classes = table.x_ND[train], table.alphabetical_N[train], len(table.problem.labels)
-    fitted = (
-        fit_two_stage(model, x_ND, label_N, table.gender_N[train], cell.seed, n_classes)
-        if isinstance(model, TwoStage)
-        else fit(model, x_ND, label_N, cell.seed, n_classes)
-    )
+    fitted = _fit(chosen, table, train, cell.seed)
     probability_NK = fitted.predict_proba(table.x_ND[test])[:, table.rank_K]
     facts: dict[str, object] = {
-        "train_war": float(np.mean(fitted.predict_proba(x_ND).argmax(axis=1) == label_N)),
+        "train_war": _war(fitted, table, train),
         "n_parameters": fitted.n_parameters,
-        "model": asdict(model),
+        "model": asdict(chosen.model),
         "inner_uar": tuned_uar,
     }
+    if searching.n_cv_folds:
+        facts["cv_war"] = cross_validated_war(chosen, table, cell, searching.n_cv_folds)
     if isinstance(fitted, FittedTwoStage):
         found_N = np.array(fitted.genders)[fitted.predict_gender(table.x_ND[test])]
         facts["gender_war"] = float(np.mean(found_N == table.gender_N[test]))
@@ -80,23 +89,53 @@ def fit_cell(row: Row, table: Table, cell: Cell, searching: Searching) -> tuple[
     return predict(table.problem, cell, score_NK), facts
 
 
-def _tuned(row: Row, table: Table, cell: Cell, searching: Searching) -> tuple[Model | TwoStage, float | None]:
-    """Return the cell's model, tuned if asked for; of two stages both get what was tuned in one stage."""
+def cross_validated_war(row: Row, table: Table, cell: Cell, n_folds: int) -> float:
+    """Return the mean accuracy over stratified folds of the cell's training rows, each judged by a model of the others.
+
+    Nothing is chosen here: the row's model is what the cell uses. Folds are those of `inner_folds`, which share
+    speakers only where the protocol does.
+
+    Raises:
+      ConfigError: there are not as many clips of each class, or speakers, as folds.
+    """
+    train, rows = table.train(cell), _training_rows(row, table, cell)
+    reached = []
+    for fitted_n, judged_m in inner_folds(rows, n_folds, cell.seed, "--cv-folds"):
+        reached.append(_war(_fit(row, table, train[fitted_n], cell.seed), table, train[judged_m]))
+    return float(np.mean(reached))
+
+
+def _fit(row: Row, table: Table, rows_n: Int[np.ndarray, " n"], seed: int) -> Fitted | FittedVote | FittedTwoStage:
+    """Fit the row's model to rows of the table."""
+    x_ND, label_N, n_classes = table.x_ND[rows_n], table.alphabetical_N[rows_n], len(table.problem.labels)
+    if isinstance(row.model, TwoStage):
+        return fit_two_stage(row.model, x_ND, label_N, table.gender_N[rows_n], seed, n_classes, row.class_weights)
+    return fit(row.model, x_ND, label_N, seed, n_classes, row.class_weights)
+
+
+def _war(fitted: Fitted | FittedVote | FittedTwoStage, table: Table, rows_n: Int[np.ndarray, " n"]) -> float:
+    return float(np.mean(fitted.predict_proba(table.x_ND[rows_n]).argmax(axis=1) == table.alphabetical_N[rows_n]))
+
+
+def _tuned(row: Row, table: Table, cell: Cell, searching: Searching) -> tuple[Row, float | None]:
+    """Return the row with the cell's model, tuned if asked for; of two stages both get what was tuned in one stage."""
     if not searching.n_trials or isinstance(row.model, SoftVote):  # members of a vote are tuned as rows of their own
-        return row.model, None
-    train = table.train(cell)
-    shared, n_classes = table.problem.speakers_shared, len(table.problem.labels)
-    rows = TrainingRows(
-        table.x_ND[train], table.alphabetical_N[train], table.speaker_N[train], n_classes, by_speaker=not shared
-    )
+        return row, None
+    rows = _training_rows(row, table, cell)
     name = f"{row.single}/{cell.seed}/{cell.fold.name}"
     search = Search(searching.n_trials, searching.n_folds, searching.journal, name, cell.seed)
     if isinstance(row.model, TwoStage):
         assert not isinstance(row.model.emotion, SoftVote)
         found = tune(row.model.emotion, rows, search)
-        return TwoStage(found.model, found.model), found.uar
+        return replace(row, model=TwoStage(found.model, found.model)), found.uar
     found = tune(row.model, rows, search)
-    return found.model, found.uar
+    return replace(row, model=found.model), found.uar
+
+
+def _training_rows(row: Row, table: Table, cell: Cell) -> TrainingRows:
+    train, problem = table.train(cell), table.problem
+    columns = table.x_ND[train], table.alphabetical_N[train], table.speaker_N[train]
+    return TrainingRows(*columns, len(problem.labels), not problem.speakers_shared, row.class_weights)
 
 
 def _facts(about: dict[str, dict]) -> dict[str, object]:
@@ -109,6 +148,7 @@ def _facts(about: dict[str, dict]) -> dict[str, object]:
         "chosen": {name: facts["model"] for name, facts in about.items()},
         "inner_uar": {name: facts["inner_uar"] for name, facts in about.items()},
     }
-    if "gender_war" in several[0]:
-        facts["gender_war"] = float(np.mean([facts["gender_war"] for facts in several]))
+    for name in ("gender_war", "cv_war"):
+        if name in several[0]:
+            facts[name] = float(np.mean([facts[name] for facts in several]))
     return facts

@@ -24,13 +24,17 @@ Fold = tuple[Int[np.ndarray, " n"], Int[np.ndarray, " m"]]
 
 @dataclass(frozen=True, eq=False)
 class TrainingRows:
-    """The training rows of one fold. `by_speaker`: inner folds share no speaker; else they are stratified by label."""
+    """The training rows of one fold. `by_speaker`: inner folds share no speaker; else they are stratified by label.
+
+    `class_weights`: models are fitted to them with class weights.
+    """
 
     x_ND: Float[np.ndarray, "N D"]
     label_N: Int[np.ndarray, " N"]
     speaker_N: np.ndarray
     n_classes: int
     by_speaker: bool
+    class_weights: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,8 +92,10 @@ def tune(model: Single | OnComponents, rows: TrainingRows, search: Search) -> Tu
     return Tuned(_with(model, search_space.suggest(single, study.best_trial)), float(study.best_value))
 
 
-def inner_folds(rows: TrainingRows, n_folds: int, seed: int) -> Iterator[Fold]:
+def inner_folds(rows: TrainingRows, n_folds: int, seed: int, flag: str = "--inner-folds") -> Iterator[Fold]:
     """Give (fit, judge) positions in `rows`: speakers apart where the protocol keeps them apart, labels in proportion.
+
+    `flag` is what asks for so many folds.
 
     Raises:
       ConfigError: there are not as many speakers, or clips of each class, as folds.
@@ -100,7 +106,7 @@ def inner_folds(rows: TrainingRows, n_folds: int, seed: int) -> Iterator[Fold]:
     if not 2 <= n_folds <= min(there, n_rarest):
         what = f"{n_speakers} training speakers" if rows.by_speaker else "training clips"
         raise ConfigError(
-            f"--inner-folds {n_folds}: there are {what}, and {n_rarest} clips of the rarest class; expected "
+            f"{flag} {n_folds}: there are {what}, and {n_rarest} clips of the rarest class; expected "
             f"2 to {min(there, n_rarest)}."
         )
     kind = selection.StratifiedGroupKFold if rows.by_speaker else selection.StratifiedKFold
@@ -111,7 +117,7 @@ def inner_folds(rows: TrainingRows, n_folds: int, seed: int) -> Iterator[Fold]:
 def fold_uar(model: Model, rows: TrainingRows, fold: Fold, seed: int) -> float:
     """Return the UAR on the judged rows of a model fitted to the others."""
     fitted, judged = fold
-    model_of_fold = fit(model, rows.x_ND[fitted], rows.label_N[fitted], seed, rows.n_classes)
+    model_of_fold = fit(model, rows.x_ND[fitted], rows.label_N[fitted], seed, rows.n_classes, rows.class_weights)
     predicted_M = model_of_fold.predict_proba(rows.x_ND[judged]).argmax(axis=1)
     return uar(confusion(rows.label_N[judged], predicted_M, rows.n_classes))
 

@@ -225,6 +225,8 @@ def test_flags_reach_sections_and_models(monkeypatch: pytest.MonkeyPatch) -> Non
         ({"choice": Choice(models=("knn",), votes=("knn+svm",))}, "--votes"),
         ({"fitting": Fitting(tune=-1)}, "--tune -1"),
         ({"fitting": Fitting(tune=1, inner_folds=0)}, "--inner-folds"),
+        ({"fitting": Fitting(cv_folds=1)}, "--cv-folds 1"),
+        ({"fitting": Fitting(class_weights=True), "choice": Choice(models=("tree", "mlp"))}, "mlp cannot weigh"),
         ({"features": TableFeatures(features=())}, "--features"),
     ],
 )

@@ -1,6 +1,6 @@
 """Classical models: of feature vectors (`fit`), and one an emotion of MFCC pictures (`classical.pictures`)."""
 
-from serjax.models.classical.fitting import Fitted, FittedVote, fit, fit_view
+from serjax.models.classical.fitting import Fitted, FittedVote, balanced_weights, fit, fit_view
 from serjax.models.classical.packages import ClassicalError, one_thread
 from serjax.models.classical.specs import (
     Bagging,
@@ -16,6 +16,7 @@ from serjax.models.classical.specs import (
     Single,
     SoftVote,
     Svm,
+    Weighable,
     XgBoost,
 )
 from serjax.models.classical.two_stage import FittedTwoStage, TwoStage, fit_two_stage
@@ -40,7 +41,9 @@ __all__ = [
     "SoftVote",
     "Svm",
     "TwoStage",
+    "Weighable",
     "XgBoost",
+    "balanced_weights",
     "fit",
     "fit_two_stage",
     "fit_view",

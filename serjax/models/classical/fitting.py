@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -28,6 +28,7 @@ from serjax.models.classical.specs import (
     Single,
     SoftVote,
     Svm,
+    Weighable,
     XgBoost,
 )
 from serjax.models.classical.voting import member_weights, soft_vote
@@ -97,7 +98,14 @@ class FittedVote:
         return None if None in numbers else sum(filter(None, numbers))
 
 
-def fit(model: Model, x_ND: Vectors, label_N: Labels, seed: int, n_classes: int | None = None) -> Fitted | FittedVote:
+def fit(
+    model: Model,
+    x_ND: Vectors,
+    label_N: Labels,
+    seed: int,
+    n_classes: int | None = None,
+    class_weights: bool = False,
+) -> Fitted | FittedVote:
     """Fit a model to training clips; mean, sd and components are those of these clips.
 
     Args:
@@ -106,10 +114,12 @@ def fit(model: Model, x_ND: Vectors, label_N: Labels, seed: int, n_classes: int 
       label_N: class ids from 0.
       seed: of whatever the model draws.
       n_classes: number of classes K; None: up to the highest id. A class without a clip gets probability 0.
+      class_weights: weigh clips inversely to the frequency of their class (`balanced_weights`).
 
     Raises:
       ClassicalError: the library is not installed; clips of fewer than two classes; features that are not finite;
-        k-means where a class has no clip; a vote without members or with weights that do not fit them.
+        k-means where a class has no clip; a vote without members or with weights that do not fit them; class weights
+        for a model that takes none.
     """
     n_classes = int(label_N.max()) + 1 if n_classes is None else n_classes
     present = np.unique(label_N)
@@ -121,13 +131,25 @@ def fit(model: Model, x_ND: Vectors, label_N: Labels, seed: int, n_classes: int 
     match model:
         case SoftVote():
             weights = member_weights(len(model.members), model.weights)
-            members = [_fit_one(member, x_ND, label_N, seed, n_classes) for member in model.members]
+            members = [_fit_one(member, x_ND, label_N, seed, n_classes, class_weights) for member in model.members]
             return FittedVote(tuple(members), weights)
         case _:
-            return _fit_one(model, x_ND, label_N, seed, n_classes)
+            return _fit_one(model, x_ND, label_N, seed, n_classes, class_weights)
 
 
-def _fit_one(model: Single | OnComponents, x_ND: Vectors, label_N: Labels, seed: int, n_classes: int) -> Fitted:
+def balanced_weights(label_N: Labels) -> Float[np.ndarray, " N"]:
+    """Return the weight of each clip: n / (K n_k) for K classes that occur, n_k clips of its own; their mean is 1.
+
+    >>> balanced_weights(np.array([0, 0, 0, 1])).round(3).tolist()
+    [0.667, 0.667, 0.667, 2.0]
+    """
+    _, rank_N, count_P = np.unique(label_N, return_inverse=True, return_counts=True)
+    return (len(label_N) / (len(count_P) * count_P))[rank_N]
+
+
+def _fit_one(
+    model: Single | OnComponents, x_ND: Vectors, label_N: Labels, seed: int, n_classes: int, class_weights: bool
+) -> Fitted:
     variance, single = (model.variance, model.model) if isinstance(model, OnComponents) else (None, model)
     x_ND = np.asarray(x_ND, np.float64)
     view = fit_view(x_ND, variance)
@@ -137,10 +159,20 @@ def _fit_one(model: Single | OnComponents, x_ND: Vectors, label_N: Labels, seed:
             f"K-means got clips of {len(present)} of {n_classes} classes: each cluster is to become a class, so every "
             "class needs training clips. Choose another protocol or fewer emotions."
         )
+    if class_weights and not isinstance(single, Weighable):
+        raise ClassicalError(
+            f"{type(single).__name__} cannot weigh clips by class. Leave the class weights out, or choose one of: "
+            f"{', '.join(kind.__name__ for kind in get_args(Weighable))}."
+        )
     with _calmly():
         if isinstance(single, KMeans):
             return Fitted(fit_clusters(single, view(x_ND), rank_N, seed), view, present, n_classes)
-        return Fitted(_estimator(single, len(x_ND), seed).fit(view(x_ND), rank_N), view, present, n_classes)
+        estimator = _estimator(single, len(x_ND), seed)
+        if class_weights:
+            estimator.fit(view(x_ND), rank_N, sample_weight=balanced_weights(rank_N))
+        else:
+            estimator.fit(view(x_ND), rank_N)
+        return Fitted(estimator, view, present, n_classes)
 
 
 def fit_view(x_ND: Vectors, variance: float | None = None) -> View:
@@ -200,10 +232,9 @@ class _Softmaxed:
     def __init__(self, estimator: Any) -> None:
         self.estimator = estimator
 
-    def fit(self, x_ND: Vectors, label_N: Labels) -> "_Softmaxed":
+    def fit(self, x_ND: Vectors, label_N: Labels, sample_weight: Float[np.ndarray, " N"] | None = None) -> None:
         """Fit the classifier."""
-        self.estimator.fit(x_ND, label_N)
-        return self
+        self.estimator.fit(x_ND, label_N, sample_weight=sample_weight)
 
     def predict_proba(self, x_ND: Vectors) -> Probabilities:
         """Return the softmax of the decision values; of two classes there is one, in favour of the second."""

@@ -156,6 +156,9 @@ class KMeans:
 Single = Knn | DecisionTree | RandomForest | Bagging | LightGbm | XgBoost | Svm | Mlp | LogisticRegression | KMeans
 
 
+Weighable = DecisionTree | RandomForest | Bagging | LightGbm | XgBoost | Svm | LogisticRegression  # clip by clip
+
+
 @dataclass(frozen=True)
 class OnComponents:
     """A model of the principal components that hold a share of the variance of the standardised features."""

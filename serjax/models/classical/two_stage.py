@@ -49,6 +49,7 @@ def fit_two_stage(
     gender_N: Shaped[np.ndarray, " N"],
     seed: int,
     n_classes: int | None = None,
+    class_weights: bool = False,
 ) -> FittedTwoStage:
     """Fit the gender model to all training clips, and an emotion model to those of each gender.
 
@@ -59,6 +60,7 @@ def fit_two_stage(
       gender_N: the gender of each clip's speaker.
       seed: of whatever the models draw.
       n_classes: number of classes K; None: up to the highest id.
+      class_weights: weigh clips inversely to the frequency of their class: genders, then each gender's emotions.
 
     Raises:
       ClassicalError: a gender is unknown, fewer than two genders, or as `fit`.
@@ -71,7 +73,7 @@ def fit_two_stage(
             " Choose a corpus that says, or leave the two-stage model out."
         )
     position_N = np.array([genders.index(str(gender)) for gender in gender_N])
-    first = fit(model.gender, x_ND, position_N, seed)
+    first = fit(model.gender, x_ND, position_N, seed, class_weights=class_weights)
     rows = [position_N == g for g in range(len(genders))]
-    by_gender = tuple(fit(model.emotion, x_ND[own], label_N[own], seed, n_classes) for own in rows)
+    by_gender = tuple(fit(model.emotion, x_ND[own], label_N[own], seed, n_classes, class_weights) for own in rows)
     return FittedTwoStage(genders, first, by_gender)

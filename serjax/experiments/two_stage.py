@@ -1,0 +1,79 @@
+"""Gender first, then emotion by a model of that gender, beside one model for all: the fourth report's future work.
+
+Question: is it worth telling genders apart first? At test the predicted gender chooses the emotion model, so that its
+errors count. Both are fitted to the same rows, by the code of `tabular`, with all its flags:
+
+    python -m serjax.experiments.two_stage --corpus ravdess-all --root RAVDESS --features stats180 --models mlp lightgbm
+
+The last table has the difference of each pair and its paired test over speakers, as `compare` makes them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import tyro
+
+from serjax.evaluate.comparison import Difference, difference
+from serjax.evaluate.statistics import holm
+from serjax.experiments import tabular
+from serjax.experiments.classification import METRICS
+from serjax.experiments.command import run_command
+from serjax.experiments.display import interval, print_table
+from serjax.experiments.finished import FinishedRun, read_run
+from serjax.experiments.results_page import read_result
+from serjax.experiments.tabular import ModelName
+
+
+@dataclass(frozen=True)
+class BothStages(tabular.Choice):
+    """Which models, each in one stage and in two."""
+
+    models: tuple[ModelName, ...] = ("logistic", "mlp")
+    """Models to compare; in two stages the same kind of model tells genders and emotions apart."""
+    two_stage: tyro.conf.Suppress[bool] = True
+    """Always; no flag."""
+
+
+@dataclass(frozen=True)
+class Config(tabular.Config):
+    """Every field of every section is a flag; hyper-parameters carry their model's name."""
+
+    choice: tyro.conf.OmitArgPrefixes[BothStages] = field(default_factory=BothStages)
+
+
+def run(config: Config) -> None:
+    """Fit both what the run folder lacks, write it, and print the tables."""
+    out = folder_of(config)
+    tabular.run(replace(config, output=replace(config.output, out=out)))
+    print_stages({name: (out / name, out / f"two-stage-{name}") for name in config.choice.models})
+
+
+def folder_of(config: Config) -> Path:
+    """Return the run folder."""
+    default = Path("runs") / f"two_stage-{config.data.corpus_name}-{tabular.fingerprint_of(config)[:8]}"
+    return config.output.out or default
+
+
+def print_stages(places: Mapping[str, tuple[Path, Path]]) -> None:
+    """Print a row for each model: its runs in one stage and in two, and what lies between them."""
+    pairs = {name: (read_run(one), read_run(two)) for name, (one, two) in places.items()}
+    deltas = [compare(*pair) for pair in pairs.values()]
+    adjusted = holm([delta.p_value for delta in deltas])
+    rows = []
+    for (name, (one, two)), delta, p in zip(pairs.items(), deltas, adjusted, strict=True):
+        reached = [read_result(run.path / METRICS) for run in (one, two)]
+        spread = interval(list(delta.interval)) if delta.interval else None
+        uars = tuple(metrics["uar"] for metrics in reached)
+        rows.append((name, *uars, delta.difference, spread, f"{p:.4f}", reached[1]["gender_war"]))
+    header = ("model", "UAR, one stage", "UAR, two stages", "difference", "95 % interval", "p (Holm)", "gender right")
+    print_table(f"Two stages against one: {reached[0]['title']}", header, rows)
+
+
+def compare(one: FinishedRun, two: FinishedRun) -> Difference:
+    """Return by how much two stages are better, over the same clips."""
+    return difference(one.predictions, two.predictions, "uar", speakers_shared=one.speakers_shared)
+
+
+if __name__ == "__main__":
+    run_command(Config, run, __doc__, prefixes=True)
