@@ -27,13 +27,14 @@ class Setting:
     labels: tuple[str, ...]
     told_apart: str
     title: str
+    leak: str | None = None
 
     @classmethod
     def of(cls, problem: Problem) -> "Setting":
         """Take it from a problem."""
         corpus, shared = problem.corpus, problem.speakers_shared
         named = problem.labels, problem.told_apart, problem.title
-        return cls(corpus.name, corpus.notes, problem.protocol, shared, *named)
+        return cls(corpus.name, corpus.notes, problem.protocol, shared, *named, problem.leak)
 
 
 def write_classification(
@@ -54,6 +55,7 @@ def write_classification(
         "corpus_notes": list(setting.corpus_notes),
         "protocol": setting.protocol,
         "speakers_shared": setting.speakers_shared,
+        "leak": setting.leak,
         "labels": list(setting.labels),
         "told_apart": setting.told_apart,
         "title": setting.title,

@@ -7,6 +7,7 @@ layers, as the fourth report describes; the components are fitted on each fold's
 
 from dataclasses import dataclass, field
 
+from serjax.experiments.augmentation import Augmentation
 from serjax.experiments.command import run_command
 from serjax.experiments.config import ClipFeatures, Data, Machine, SupervisedTraining
 from serjax.experiments.supervised import run_supervised
@@ -45,6 +46,7 @@ class Config:
         default_factory=lambda: SupervisedTraining(batch_size=16, roll_frames=0, pca_variance=0.95)
     )
     machine: Machine = field(default_factory=Machine)
+    augmentation: Augmentation = field(default_factory=Augmentation)
 
 
 def run(config: Config) -> None:

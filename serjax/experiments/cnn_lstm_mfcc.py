@@ -5,6 +5,7 @@ Question: do convolutions before the recurrent layers help?
 
 from dataclasses import dataclass, field
 
+from serjax.experiments.augmentation import Augmentation
 from serjax.experiments.command import run_command
 from serjax.experiments.config import Data, Features, Machine, SupervisedTraining
 from serjax.experiments.supervised import run_supervised
@@ -48,6 +49,7 @@ class Config:
     model: Model = field(default_factory=Model)
     training: SupervisedTraining = field(default_factory=SupervisedTraining)
     machine: Machine = field(default_factory=Machine)
+    augmentation: Augmentation = field(default_factory=Augmentation)
 
 
 def run(config: Config) -> None:

@@ -5,6 +5,7 @@ Question: do local patterns of time and frequency tell more than statistics over
 
 from dataclasses import dataclass, field
 
+from serjax.experiments.augmentation import Augmentation
 from serjax.experiments.command import run_command
 from serjax.experiments.config import Data, Machine, MelFeatures, SupervisedTraining
 from serjax.experiments.supervised import run_supervised
@@ -42,6 +43,7 @@ class Config:
     model: Model = field(default_factory=Model)
     training: SupervisedTraining = field(default_factory=SupervisedTraining)
     machine: Machine = field(default_factory=Machine)
+    augmentation: Augmentation = field(default_factory=Augmentation)
 
 
 def run(config: Config) -> None:

@@ -180,7 +180,7 @@ def short_names(paths: Sequence[Path]) -> list[str]:
 
 
 def _protocol(run: FinishedRun) -> str:
-    marks = [SHARED] * run.speakers_shared + ["refit"] * run.refit
+    marks = [SHARED] * run.speakers_shared + ([f"LEAK: {run.leak}"] if run.leak else []) + ["refit"] * run.refit
     return run.protocol + (f" ({', '.join(marks)})" if marks else "")
 
 

@@ -9,6 +9,7 @@ about epoch 60 (`figures/learning.png`; the epoch before it rises is the one tha
 
 from dataclasses import dataclass, field
 
+from serjax.experiments.augmentation import Augmentation
 from serjax.experiments.command import run_command
 from serjax.experiments.config import ClipFeatures, Data, Machine, SupervisedTraining
 from serjax.experiments.supervised import run_supervised
@@ -42,6 +43,7 @@ class Config:
     model: Model = field(default_factory=Model)
     training: SupervisedTraining = field(default_factory=lambda: SupervisedTraining(epochs=100, roll_frames=0))
     machine: Machine = field(default_factory=Machine)
+    augmentation: Augmentation = field(default_factory=Augmentation)
 
 
 def run(config: Config) -> None:

@@ -21,7 +21,8 @@ class FinishedRun:
     """What a comparison needs to know of a run.
 
     `n_parameters` counts all models that classify a clip together, None where the run does not say; `settings` are its
-    flags by name, `section.flag`, as text; `refit` says that folds were trained again on train + validation.
+    flags by name, `section.flag`, as text; `refit` says that folds were trained again on train + validation; `leak`
+    says what test rows share with training rows beside the speakers.
     """
 
     path: Path
@@ -35,6 +36,7 @@ class FinishedRun:
     seconds: float
     settings: dict[str, str]
     predictions: Predictions
+    leak: str | None = None
 
 
 def read_run(path: Path) -> FinishedRun:
@@ -67,6 +69,7 @@ def read_run(path: Path) -> FinishedRun:
         seconds=float(metrics["seconds"]),
         settings=_settings(path),
         predictions=predictions,
+        leak=metrics.get("leak"),
     )
 
 

@@ -6,6 +6,7 @@ Question: what do the pictures tell a linear model? The first report's rows S1.1
 
 from dataclasses import dataclass, field
 
+from serjax.experiments.augmentation import Augmentation
 from serjax.experiments.command import run_command
 from serjax.experiments.config import Data, Features, Machine, SupervisedTraining
 from serjax.experiments.supervised import run_supervised
@@ -34,6 +35,7 @@ class Config:
     model: Model = field(default_factory=Model)
     training: SupervisedTraining = field(default_factory=SupervisedTraining)
     machine: Machine = field(default_factory=Machine)
+    augmentation: Augmentation = field(default_factory=Augmentation)
 
 
 def run(config: Config) -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol as StructuralType
@@ -13,13 +13,14 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from serjax.data.corpora import Corpus, load_corpus
-from serjax.data.features import load_features
+from serjax.data.corpora.corpus import Waveforms, Window
+from serjax.data.features import Features, load_features
 from serjax.data.labels import label_by, merge_emotions, parse_merges
-from serjax.data.splits import Fold, Protocol, default_protocol, split_corpus
+from serjax.data.splits import Fold, Protocol, Split, default_protocol, split_corpus
 from serjax.dsp import Frontend
 from serjax.experiments.config import Data, check_positive
 from serjax.train.runs import Run, fit_normaliser
-from serjax.train.state import Dataset
+from serjax.train.state import Dataset, Sound
 
 
 @runtime_checkable
@@ -41,7 +42,11 @@ class Cell:
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """Clips as arrays, and the cells in which a study trains and tests on them."""
+    """Clips as arrays, and the cells in which a study trains and tests on them.
+
+    `waveforms` are read where training augments them; `leak` says what test rows have in common with training rows
+    beside the speakers, where that is so.
+    """
 
     corpus: Corpus
     protocol: Protocol
@@ -49,6 +54,8 @@ class Problem:
     x_NTC: Float[np.ndarray, "N T C"]
     mask_NT: Float[np.ndarray, "N T"]
     cells: tuple[Cell, ...]
+    waveforms: Waveforms | None = None
+    leak: str | None = None
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -75,10 +82,18 @@ class Problem:
         return emotion if labelling.scheme == "emotion" else f"{emotion} × gender"
 
     @property
+    def sounding_dataset(self) -> Dataset:
+        """The clips as the device holds them where training augments their waveforms."""
+        assert self.waveforms is not None
+        sound = Sound(jnp.asarray(self.waveforms.values_BN), jnp.asarray(self.waveforms.n_valid_B))
+        return replace(self.dataset, sound=sound)
+
+    @property
     def title(self) -> str:
         """Corpus, classes, protocol and seeds, as every table and figure names them."""
         n_seeds = len({cell.seed for cell in self.cells})
-        return make_title(self.corpus.name, self.told_apart, self.protocol, self.speakers_shared, n_seeds)
+        name = self.corpus.name
+        return make_title(name, self.told_apart, self.protocol, self.speakers_shared, self.leak, n_seeds)
 
     def digest(self) -> str:
         """Return a hash of clips and names, so that a checkpoint never meets other data."""
@@ -88,15 +103,17 @@ class Problem:
         return digest.hexdigest()[:16]
 
 
-def make_title(corpus: str, told_apart: str, protocol: str, speakers_shared: bool, n_seeds: int) -> str:
-    """Return what a table or figure is called; that emotions are told apart goes without saying.
+def make_title(
+    corpus: str, told_apart: str, protocol: str, speakers_shared: bool, leak: str | None, n_seeds: int
+) -> str:
+    """Name a result's corpus, classes (unless emotions), protocol and seeds, and what test rows share with training.
 
-    >>> make_title("ravdess-all", "emotion × gender", "random-80-20", True, 2)
+    >>> make_title("ravdess-all", "emotion × gender", "random-80-20", True, None, 2)
     'ravdess-all, emotion × gender, random-80-20, speakers shared, 2 seeds'
     """
     classes = "" if told_apart == "emotion" else f", {told_apart}"
-    shared = ", speakers shared" if speakers_shared else ""
-    return f"{corpus}{classes}, {protocol}{shared}, {n_seeds} seed{'s' * (n_seeds > 1)}"
+    marks = [", speakers shared"] * speakers_shared + ([f", LEAK: {leak}"] if leak else [])
+    return f"{corpus}{classes}, {protocol}{''.join(marks)}, {n_seeds} seed{'s' * (n_seeds > 1)}"
 
 
 def load_problem(
@@ -111,13 +128,30 @@ def load_problem(
     `report(done, total)` is called as clips become features. Unless `selecting`, validation rows go to training.
     """
     check_positive("--seeds", data.seeds)
+    corpus = labelled_corpus(data)
+    splits = split_for_seeds(corpus, data, selecting)
+    return make_problem(corpus, splits, read_features(corpus, data, features, cache, report))
+
+
+def labelled_corpus(data: Data) -> Corpus:
+    """Read the corpus, and give its clips the labels asked for."""
     corpus = load_corpus(data.corpus, data.root, synthetic_clips=data.synthetic_clips)
     corpus = corpus.only(data.emotions) if data.emotions else corpus
     corpus = corpus if data.clips is None else corpus.drawn(data.clips)
-    corpus = label_by(merge_emotions(corpus, parse_merges(data.merge)), data.labels)
+    return label_by(merge_emotions(corpus, parse_merges(data.merge)), data.labels)
+
+
+def split_for_seeds(corpus: Corpus, data: Data, selecting: bool) -> tuple[Split, ...]:
+    """Split a corpus once for each seed."""
     protocol = data.protocol or default_protocol(corpus)
-    splits = {seed: split_corpus(corpus, protocol, seed, selecting) for seed in range(data.seeds)}
-    table = load_features(
+    return tuple(split_corpus(corpus, protocol, seed, selecting) for seed in range(data.seeds))
+
+
+def read_features(
+    corpus: Corpus, data: Data, features: FeatureFlags, cache: Path | None, report: Callable[[int, int], None]
+) -> Features:
+    """Compute or fetch the features of the part of each clip that is asked for."""
+    return load_features(
         corpus,
         features.frontend(),
         offset_s=data.offset,
@@ -125,13 +159,25 @@ def load_problem(
         cache=cache,
         progress=report,
     )
+
+
+def with_waveforms(problem: Problem, data: Data, frontend: Frontend) -> Problem:
+    """Read the samples too that the features were computed from: 4 bytes each, 317 MB for 1440 clips of 2.5 s."""
+    window = Window(frontend.sample_rate_hz, frontend.n_samples, data.offset, data.duration)
+    paths = [utterance.path for utterance in problem.corpus.utterances]
+    return replace(problem, waveforms=problem.corpus.source.read(paths, window))
+
+
+def make_problem(corpus: Corpus, splits: tuple[Split, ...], table: Features, leak: str | None = None) -> Problem:
+    """Put a corpus, the split of each seed and the features together."""
     return Problem(
         corpus=corpus,
-        protocol=protocol,
-        speakers_shared=any(split.speakers_shared for split in splits.values()),
+        protocol=splits[0].protocol,
+        speakers_shared=any(split.speakers_shared for split in splits),
         x_NTC=table.values_NTD,
         mask_NT=table.mask_NT.astype(np.float32),
-        cells=tuple(Cell(seed, fold) for seed, split in splits.items() for fold in split.folds),
+        cells=tuple(Cell(seed, fold) for seed, split in enumerate(splits) for fold in split.folds),
+        leak=leak,
     )
 
 

@@ -10,6 +10,7 @@ there and ours here.
 
 from dataclasses import dataclass, field
 
+from serjax.experiments.augmentation import Augmentation
 from serjax.experiments.command import run_command
 from serjax.experiments.config import ClipFeatures, Data, Machine, SupervisedTraining
 from serjax.experiments.supervised import run_supervised
@@ -44,6 +45,7 @@ class Config:
     model: Model = field(default_factory=Model)
     training: SupervisedTraining = field(default_factory=lambda: SupervisedTraining(roll_frames=0))
     machine: Machine = field(default_factory=Machine)
+    augmentation: Augmentation = field(default_factory=Augmentation)
 
 
 def run(config: Config) -> None:

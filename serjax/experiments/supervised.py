@@ -19,6 +19,7 @@ from serjax.data.balance import class_weights
 from serjax.data.features import default_cache_dir
 from serjax.evaluate.logits import classify_all
 from serjax.evaluate.predictions import Predictions, concatenate
+from serjax.experiments.augmentation import Augmentation, check_augmentation
 from serjax.experiments.classification import (
     METRICS,
     Setting,
@@ -29,9 +30,10 @@ from serjax.experiments.classification import (
 )
 from serjax.experiments.config import Data, Machine, SupervisedTraining, check_positive, check_training
 from serjax.experiments.config import fingerprint as make_fingerprint
+from serjax.experiments.copies import load_copies
 from serjax.experiments.display import Progresses, progresses
 from serjax.experiments.figures import draw_training
-from serjax.experiments.problem import FeatureFlags, Problem, load_problem, pooled_runs
+from serjax.experiments.problem import FeatureFlags, Problem, load_problem, pooled_runs, with_waveforms
 from serjax.experiments.run_folder import RunFolder, open_run_folder
 from serjax.experiments.trainer import Trainer, stacking
 from serjax.experiments.verdict import predict
@@ -41,6 +43,7 @@ from serjax.train.objectives import ClassifierObjective, PictureAugmentation
 from serjax.train.parallel import Layout, request_devices
 from serjax.train.runs import Run, fit_projections, init_params
 from serjax.train.state import Dataset, RunInputs
+from serjax.train.waveforms import AugmentedFeatures
 
 
 @runtime_checkable
@@ -66,14 +69,16 @@ class SupervisedConfig(Protocol):
     def training(self) -> SupervisedTraining: ...  # noqa: D102
     @property
     def machine(self) -> Machine: ...  # noqa: D102
+    @property
+    def augmentation(self) -> Augmentation: ...  # noqa: D102
 
 
 def run_supervised(experiment: str, config: SupervisedConfig) -> None:
     """Train, classify, write the run folder and print the tables; go on where an earlier call was stopped."""
     check_training(config.training)
     check_positive("--stack-size", config.machine.stack_size)
-    machine, sections = config.machine, (config.data, config.features, config.model, config.training)
-    fingerprint = make_fingerprint(experiment, sections)
+    check_augmentation(config.augmentation, config.data.protocol)
+    machine, fingerprint = config.machine, make_fingerprint(experiment, _determining(config))
     out = machine.out or Path("runs") / f"{experiment}-{config.data.corpus_name}-{fingerprint[:8]}"
     layout = Layout(tuple(request_devices(machine.devices)), machine.shard, stacking(machine))
     with open_run_folder(out, experiment, fingerprint) as folder:
@@ -89,9 +94,9 @@ def run_supervised(experiment: str, config: SupervisedConfig) -> None:
 
 
 def _compute(config: SupervisedConfig, folder: RunFolder, layout: Layout, shown: Progresses) -> None:
-    training, cache = config.training, config.machine.cache or default_cache_dir()
-    problem = load_problem(config.data, config.features, cache, shown.counter("features"))
-    folder.claim((config.data, config.features, config.model, training, config.machine))
+    training = config.training
+    problem = make_supervised_problem(config, shown)
+    folder.claim((*_determining(config), config.machine))
 
     def train(name: str, runs: list[Run]) -> tuple[Trainer, Trained]:
         trainer = make_trainer(config, folder, layout, shown, problem, runs)
@@ -114,6 +119,24 @@ def _compute(config: SupervisedConfig, folder: RunFolder, layout: Layout, shown:
         "device": f"{len(layout.devices)} × {layout.devices[0].device_kind} ({layout.devices[0].platform})",
     }
     write_classification(folder, Setting.of(problem), classify(problem, trainer, runs, trained), more)
+
+
+def make_supervised_problem(config: SupervisedConfig, shown: Progresses) -> Problem:
+    """Return the problem, with waveforms where the train step changes them, or of copies that were changed before."""
+    cache, report = config.machine.cache or default_cache_dir(), shown.counter("features")
+    augmentation = config.augmentation
+    if augmentation.copies_before_split:
+        return load_copies(config.data, config.features, augmentation, cache, report)
+    problem = load_problem(config.data, config.features, cache, report)
+    if augmentation.in_train_step:
+        return with_waveforms(problem, config.data, config.features.frontend())
+    return problem
+
+
+def _determining(config: SupervisedConfig) -> tuple[object, ...]:
+    """Return the sections on which figures depend; augmentation that is off is none, as before there was any."""
+    augmentation = (config.augmentation,) if config.augmentation.picks else ()
+    return (config.data, config.features, config.model, config.training, *augmentation)
 
 
 def make_runs(
@@ -159,6 +182,13 @@ def make_trainer(
         history=folder.history,
         fingerprint=folder.fingerprint,
         report=shown.training,
+        augmented=(
+            AugmentedFeatures(
+                config.augmentation.recipe, config.features.frontend(), one_by_one=layout.stacking == "map"
+            )
+            if config.augmentation.in_train_step
+            else None
+        ),
     )
 
 

@@ -16,6 +16,7 @@ from serjax.train.objectives import AutoencoderObjective, ClassifierObjective, V
 from serjax.train.parallel import Layout, Stacking
 from serjax.train.record import History
 from serjax.train.runs import Run, stack_inputs
+from serjax.train.waveforms import AugmentedFeatures
 
 EPOCHS_PER_CALL = 4
 Report = Callable[[str, int, int, float], None]
@@ -24,7 +25,10 @@ TrainableObjective = VaeObjective | AutoencoderObjective | ClassifierObjective
 
 @dataclass(frozen=True)
 class Trainer:
-    """What all stages share: how to train, on which devices, where to write; `report(stage, done, total, loss)`."""
+    """What all stages share: how to train, on which devices, where to write; `report(stage, done, total, loss)`.
+
+    `augmented` computes the features of training clips anew in each step, from waveforms of the problem.
+    """
 
     objective: TrainableObjective
     training: Optimisation
@@ -35,11 +39,13 @@ class Trainer:
     history: History
     fingerprint: str
     report: Report
+    augmented: AugmentedFeatures | None = None
 
     def train(self, name: str, runs: list[Run], params_R: chex.ArrayTree, problem: Problem, epochs: int) -> Trained:
         """Train `runs`, at most `stack_size` at a time, and return what all of them remember as best."""
         parts = []
         schedule = self._schedule(runs, epochs)
+        dataset = problem.dataset if self.augmented is None else problem.sounding_dataset
         for number, rows in enumerate(stacks(len(runs), self.stack_size)):
             stage = Stage(
                 name=f"{name}-{number}",
@@ -50,7 +56,9 @@ class Trainer:
                 report=self._report_stack(name, rows, len(runs), epochs),
             )
             stack, start_R = [runs[r] for r in rows], take(params_R, rows)
-            parts.append(train_stack(stack, start_R, self.objective, problem.dataset, schedule, self.layout, stage))
+            parts.append(
+                train_stack(stack, start_R, self.objective, dataset, schedule, self.layout, stage, self.augmented)
+            )
         return Trained(
             jax.tree.map(lambda *a: np.concatenate(a), *[part.params for part in parts]),
             np.concatenate([part.epoch_R for part in parts]),

@@ -7,6 +7,7 @@ cores.
 from dataclasses import dataclass, field
 from typing import Literal
 
+from serjax.experiments.augmentation import Augmentation
 from serjax.experiments.command import run_command
 from serjax.experiments.config import Data, Machine, MelFeatures, SupervisedTraining
 from serjax.experiments.supervised import run_supervised
@@ -56,6 +57,7 @@ class Config:
     model: Model = field(default_factory=Model)
     training: SupervisedTraining = field(default_factory=SupervisedTraining)
     machine: Machine = field(default_factory=Machine)
+    augmentation: Augmentation = field(default_factory=Augmentation)
 
 
 def run(config: Config) -> None:

@@ -195,11 +195,11 @@ def _keys(predictions: Predictions) -> list[tuple[str, int, str, int]]:
 
 
 def _setting(metrics: dict) -> Setting:
-    corpus, protocol, shared = metrics["corpus"], metrics["protocol"], metrics["speakers_shared"]
+    corpus, protocol, shared, leak = *(metrics[name] for name in SAME[:3]), metrics.get("leak")
     told_apart = metrics.get("told_apart", "emotion")
-    title = make_title(corpus, told_apart, protocol, shared, n_seeds=len(metrics["per_fold"]))
+    title = make_title(corpus, told_apart, protocol, shared, leak, n_seeds=len(metrics["per_fold"]))
     notes, labels = tuple(metrics["corpus_notes"]), tuple(metrics["labels"])
-    return Setting(corpus, notes, protocol, shared, labels, told_apart, title)
+    return Setting(corpus, notes, protocol, shared, labels, told_apart, title, leak)
 
 
 def _facts(runs: Sequence[Path], found: Sequence[dict], weights: Sequence[float]) -> dict[str, object]:

@@ -25,6 +25,7 @@ from serjax.train.record import History
 from serjax.train.runs import Run, stack_inputs, stack_states
 from serjax.train.state import Best, Dataset, TrainState
 from serjax.train.step import Objective, OptimizerName, make_optimizer, make_train_epochs, make_train_step
+from serjax.train.waveforms import AugmentedFeatures
 
 
 class DivergedError(SerjaxError):
@@ -93,9 +94,11 @@ def train_stack(
     schedule: Schedule,
     layout: Layout,
     stage: Stage,
+    augmented: AugmentedFeatures | None = None,
 ) -> Trained:
     """Train `runs` as one stack from the parameters `params_R`, or from the newest checkpoint of `stage`.
 
+    With `augmented`, the waveforms of the data set are changed at random and their features computed in each step.
     The result depends on configuration and device count, never on when the training was saved, killed or resumed.
 
     Raises:
@@ -104,7 +107,7 @@ def train_stack(
       CheckpointError: the checkpoints of the stage are of another training, or cannot be written.
     """
     blocks = index_blocks(runs, schedule)
-    optimizer, train = compile_training(objective, schedule, layout)
+    optimizer, train = compile_training(objective, schedule, layout, augmented)
     state = stack_states(runs, params_R, optimizer)
     fingerprint = f"{stage.fingerprint}-{blocks.fingerprint()}"
     finished = Checkpoints(stage.folder / "best", fingerprint)
@@ -119,14 +122,14 @@ def train_stack(
 
 @functools.cache
 def compile_training(
-    objective: Objective, schedule: Schedule, layout: Layout
+    objective: Objective, schedule: Schedule, layout: Layout, augmented: AugmentedFeatures | None = None
 ) -> tuple[optax.GradientTransformation, Callable]:
     """Return the optimiser and the compiled stack of epochs; the same objects for the same arguments."""
     total_steps = schedule.epochs * schedule.steps
     optimizer = make_optimizer(
         total_steps, schedule.warmup_steps, schedule.clip_norm, schedule.optimizer, schedule.momentum
     )
-    return optimizer, layout.train(make_train_epochs(objective, make_train_step(objective, optimizer)))
+    return optimizer, layout.train(make_train_epochs(objective, make_train_step(objective, optimizer), augmented))
 
 
 def index_blocks(runs: list[Run], schedule: Schedule) -> IndexBlocks:

@@ -71,6 +71,20 @@ class TrainState:
     best: Best
     rejected: Int[Array, "*r"]
 
+    @property
+    def step_key(self) -> Key[Array, ""]:
+        """The key of the coming step of one run."""
+        return jax.random.fold_in(jax.random.wrap_key_data(self.key_data), self.step)
+
+
+@pytree
+@dataclass(frozen=True)
+class Sound:
+    """The waveforms of all clips, zero behind the first `n_valid` samples; there where training augments them."""
+
+    wav_NL: Float[Array, "*d N L"]
+    n_valid_N: Int[Array, "*d N"]
+
 
 @pytree
 @dataclass(frozen=True)
@@ -80,6 +94,7 @@ class Dataset:
     x_NTC: Float[Array, "*d N T C"]
     mask_NT: Float[Array, "*d N T"]
     label_N: Int[Array, "*d N"]
+    sound: Sound | None = None
 
 
 @pytree
@@ -111,14 +126,24 @@ class Batch:
 
 
 def gather(dataset: Dataset, inputs: RunInputs, rows_B: Int[Array, " B"], weight_B: Float[Array, " B"]) -> Batch:
-    """Take rows of the data set, normalised as the run's fold says; what has no weight is 0, whatever it was.
+    """Take rows of the data set, normalised as the run's fold says."""
+    return normalise(dataset.x_NTC[rows_B], dataset.mask_NT[rows_B], dataset.label_N[rows_B], inputs, weight_B)
+
+
+def normalise(
+    x_BTC: Float[Array, "B T C"],
+    mask_BT: Float[Array, "B T"],
+    label_B: Int[Array, " B"],
+    inputs: RunInputs,
+    weight_B: Float[Array, " B"],
+) -> Batch:
+    """Make a batch of features in the units of the front end; what has no weight is 0, whatever it was.
 
     Chosen and not multiplied, so that a clip that is not finite spoils only the batches that it belongs to, and not
     every batch that is padded with it.
     """
-    mask_BT = jnp.where(weight_B[:, None] > 0, dataset.mask_NT[rows_B], 0.0)
-    label_B = dataset.label_N[rows_B]
-    x_BTC = (dataset.x_NTC[rows_B] - inputs.shift_C[None, None, :]) / inputs.scale_C[None, None, :]
+    mask_BT = jnp.where(weight_B[:, None] > 0, mask_BT, 0.0)
+    x_BTC = (x_BTC - inputs.shift_C[None, None, :]) / inputs.scale_C[None, None, :]
     if inputs.projection_CP is not None:
         x_BTC = jnp.einsum("btc,cp->btp", x_BTC, inputs.projection_CP, precision="highest")
     return Batch(

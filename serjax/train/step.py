@@ -12,6 +12,7 @@ from jaxtyping import Array, Bool, Float, Int, Key
 
 from serjax.models.batch_axis import DATA_AXIS
 from serjax.train.state import Batch, Best, Dataset, Hyper, RunInputs, TrainState, gather
+from serjax.train.waveforms import AugmentedFeatures
 
 OptimizerName = Literal["adam", "sgd"]
 Metrics = dict[str, Float[Array, "*e"]]
@@ -66,7 +67,7 @@ def make_train_step(objective: Objective, optimizer: optax.GradientTransformatio
     """
 
     def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
-        step_key = jax.random.fold_in(jax.random.wrap_key_data(state.key_data), state.step)
+        step_key = state.step_key
         share_B = batch.weight_B / jnp.maximum(jax.lax.psum(jnp.sum(batch.weight_B), DATA_AXIS), 1e-12)
 
         def weighted_mean(params: chex.ArrayTree) -> tuple[Float[Array, ""], tuple[Metrics, chex.ArrayTree]]:
@@ -95,10 +96,13 @@ def make_train_step(objective: Objective, optimizer: optax.GradientTransformatio
     return train_step
 
 
-def make_train_epochs(objective: Objective, train_step: TrainStep) -> TrainEpochs:
+def make_train_epochs(
+    objective: Objective, train_step: TrainStep, augmented: AugmentedFeatures | None = None
+) -> TrainEpochs:
     """Return a function that trains one run for `E` epochs of `S` steps and validates after each.
 
-    Rows of −1 in the index block are padding. The metrics of an epoch in which the run stood still are NaN.
+    Training clips have the features of the data set, or those of their `augmented` waveforms; validation clips always
+    the former. Rows of −1 in the index block are padding. The metrics of an epoch in which the run stood still are NaN.
     """
 
     def train_epochs(
@@ -106,7 +110,8 @@ def make_train_epochs(objective: Objective, train_step: TrainStep) -> TrainEpoch
     ) -> tuple[TrainState, Metrics]:
         def one_step(state: TrainState, rows_B: Int[Array, " B"]) -> tuple[TrainState, Metrics]:
             weight_B = (rows_B >= 0).astype(jnp.float32)
-            return train_step(state, gather(dataset, inputs, jnp.maximum(rows_B, 0), weight_B))
+            taken = (dataset, inputs, jnp.maximum(rows_B, 0), weight_B)
+            return train_step(state, gather(*taken) if augmented is None else augmented.gather(state.step_key, *taken))
 
         def one_epoch(state: TrainState, rows_SB: Int[Array, "S B"]) -> tuple[TrainState, Metrics]:
             trains = state.epoch < state.hyper.epochs

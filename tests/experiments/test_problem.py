@@ -4,22 +4,23 @@ import numpy as np
 import pytest
 
 from serjax.data import Corpus
+from serjax.data.features import Features
+from serjax.experiments import config
 from serjax.experiments import problem as problem_module
 from serjax.experiments.classification import Setting
-from serjax.experiments.config import Data, Features, fingerprint
+from serjax.experiments.config import Data, fingerprint
 from serjax.experiments.problem import Problem, load_problem
 
 
 def problem_of(data: Data, monkeypatch: pytest.MonkeyPatch) -> Problem:
     """Load a problem whose features nobody computed."""
 
-    class Blank:
-        def __init__(self, corpus: Corpus, *_: object, **__: object) -> None:
-            n = len(corpus.utterances)
-            self.values_NTD, self.mask_NT = np.zeros((n, 2, 3), np.float32), np.ones((n, 2), bool)
+    def blank(corpus: Corpus, *_: object, **__: object) -> Features:
+        n = len(corpus.utterances)
+        return Features(np.zeros((n, 2, 3), np.float32), np.ones((n, 2), bool))
 
-    monkeypatch.setattr(problem_module, "load_features", Blank)
-    return load_problem(data, Features(), None, lambda done, total: None)
+    monkeypatch.setattr(problem_module, "load_features", blank)
+    return load_problem(data, config.Features(), None, lambda done, total: None)
 
 
 def test_experiments_take_emotions_then_merges_then_labels(monkeypatch: pytest.MonkeyPatch) -> None:
