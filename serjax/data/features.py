@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int32
 
 from serjax.data.corpora.corpus import Corpus, Waveforms, Window
-from serjax.dsp import Frontend, extract, frame_mask
+from serjax.dsp import Frontend, SideBySide, extract, frame_mask
 
 FEATURE_VERSION = 1  # raise it when decoding or a frontend gives other numbers than before
 CLIPS_A_BLOCK = 2  # clips that a CPU device computes at a time: one group of `dsp.extract`
@@ -96,9 +96,17 @@ def cache_key(corpus: Corpus, frontend: Frontend, window: Window) -> str:
 def _about(frontend: Frontend, window: Window) -> dict[str, object]:
     return {
         "version": FEATURE_VERSION,
-        "frontend": {"kind": type(frontend).__name__} | dataclasses.asdict(frontend),
+        "frontend": _describe(frontend),
         "window": dataclasses.asdict(window),
     }
+
+
+def _describe(frontend: Frontend) -> dict[str, object]:
+    """Give a frontend's kind and fields; `asdict` alone would not tell the kinds of its parts apart."""
+    about: dict[str, object] = {"kind": type(frontend).__name__} | dataclasses.asdict(frontend)
+    if isinstance(frontend, SideBySide):
+        about["parts"] = [_describe(part) for part in frontend.parts]
+    return about
 
 
 def _compute(

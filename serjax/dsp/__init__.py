@@ -53,6 +53,7 @@ from serjax.dsp.parameters import ParameterError
 from serjax.dsp.pictures import Chroma, Descriptors, LogMel, Mfcc
 from serjax.dsp.pitch import yin
 from serjax.dsp.resampling import resample
+from serjax.dsp.side_by_side import SideBySide
 from serjax.dsp.spectral import amplitude_to_db, db_to_power, power_to_db, spectrogram, stft
 from serjax.dsp.tuning import estimate_tuning, piptrack
 from serjax.dsp.vectors import Stats26, Stats180
@@ -65,6 +66,7 @@ __all__ = [
     "LogMel",
     "Mfcc",
     "ParameterError",
+    "SideBySide",
     "Stats26",
     "Stats180",
     "amplitude_to_db",

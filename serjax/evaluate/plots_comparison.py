@@ -73,3 +73,48 @@ def _draw_lines(axes: Axes, lines: Sequence[Line], reference: float | None) -> N
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.grid(axis="x", color="0.92", lw=0.6)
     axes.set_axisbelow(True)
+
+
+@dataclass(frozen=True)
+class HeatCell:
+    """A value, which is the colour and the first line of a cell, and what stands below it."""
+
+    value: float
+    lines: tuple[str, ...]
+
+
+def heat_map(
+    cells: Sequence[Sequence[HeatCell]],
+    rows: Sequence[str],
+    columns: Sequence[str],
+    metric: str,
+    lowest: float,
+    title: str,
+) -> Figure:
+    """Draw a table of values as colours, with the value and more lines written in each cell.
+
+    Args:
+      cells: a row of cells for each of `rows`, one cell a column.
+      rows: names of the rows.
+      columns: names of the columns.
+      metric: what the colours mean.
+      lowest: where the colours begin, such as what guessing reaches; cells below it look the same.
+      title: names the corpus.
+    """
+    value_IJ = np.array([[cell.value for cell in row] for row in cells])
+    highest = max(float(value_IJ.max()), lowest + 1e-3)
+    figure = canvas(1.25 * len(columns) + 2.6, 0.72 * len(rows) + 1.4, title)
+    axes = figure.add_subplot()
+    image = axes.imshow(value_IJ, cmap="Blues", vmin=lowest, vmax=highest, aspect="auto")
+    for (i, j), value in np.ndenumerate(value_IJ):
+        tone = "white" if value > lowest + 0.6 * (highest - lowest) else "black"
+        axes.text(j, i - 0.04, f"{value:.3f}", ha="center", va="bottom", fontsize=LABEL_PT, color=tone, weight="bold")
+        axes.text(j, i + 0.02, "\n".join(cells[i][j].lines), ha="center", va="top", fontsize=TICK_PT - 2, color=tone)
+    axes.set_xticks(range(len(columns)), columns, fontsize=TICK_PT)
+    axes.set_yticks(range(len(rows)), rows, fontsize=TICK_PT)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    bar = figure.colorbar(image, ax=axes, fraction=0.05, pad=0.02)
+    bar.set_label(f"{metric}, from guessing to the best", fontsize=LABEL_PT)
+    bar.ax.tick_params(labelsize=TICK_PT)
+    return figure

@@ -56,7 +56,7 @@ def reconstruction_matrices(parts: Mapping[str, Float[AnyArray, "K K"]], labels:
     return figure
 
 
-def mfcc_pairs(
+def picture_pairs(
     original_NTC: Float[AnyArray, "N T C"],
     reconstruction_NTC: Float[AnyArray, "N T C"],
     mask_NT: Bool[AnyArray, "N T"],
@@ -64,26 +64,26 @@ def mfcc_pairs(
     title: str,
     *,
     frame_s: float,
-    unit: str = "normalised MFCC",
+    feature: str = "MFCC",
 ) -> Figure:
     """Draw clips beside their reconstructions, all on one colour scale; frames behind a clip's end are grey.
 
     Args:
-      original_NTC: MFCCs, [clip, frame, coefficient].
+      original_NTC: normalised features, [clip, frame, feature].
       reconstruction_NTC: the same from the decoder.
       mask_NT: true where a frame lies inside the clip.
       captions: a line for each clip.
       title: names the corpus.
       frame_s: time from one frame to the next in s.
-      unit: what the colours mean.
+      feature: what the rows of a picture are.
     """
     shown = [np.asarray(x, np.float64) for x in (original_NTC, reconstruction_NTC)]
     mask_NT = np.asarray(mask_NT)
-    n_clips, n_frames, n_mfcc = shown[0].shape
+    n_clips, n_frames, n_features = shown[0].shape
     limit = _colour_limit(np.concatenate([x[mask_NT].ravel() for x in shown]))
     figure = canvas(8.5, 1.45 * n_clips + 1.1, title)
     grid = figure.subplots(n_clips, 2, sharex=True, sharey=True, squeeze=False)
-    extent = (-frame_s / 2, (n_frames - 0.5) * frame_s, -0.5, n_mfcc - 0.5)
+    extent = (-frame_s / 2, (n_frames - 0.5) * frame_s, -0.5, n_features - 0.5)
     for n, caption in enumerate(captions):
         for axes, values, name in zip(
             grid[n], shown, (f"{_shortened(caption)} · original", "reconstruction"), strict=True
@@ -95,9 +95,9 @@ def mfcc_pairs(
             axes.set_title(name, fontsize=TICK_PT, loc="left")
             axes.tick_params(labelsize=TICK_PT)
     figure.supxlabel("time / s", fontsize=LABEL_PT)
-    figure.supylabel("MFCC index", fontsize=LABEL_PT)
+    figure.supylabel(f"{feature} index", fontsize=LABEL_PT)
     bar = figure.colorbar(image, ax=list(grid.flat), fraction=0.03, pad=0.01, aspect=12 * n_clips, extend="both")
-    bar.set_label(unit, fontsize=LABEL_PT)
+    bar.set_label(f"normalised {feature}", fontsize=LABEL_PT)
     bar.ax.tick_params(labelsize=TICK_PT)
     return figure
 

@@ -6,32 +6,10 @@ Question: do local patterns of time and frequency tell more than statistics over
 from dataclasses import dataclass, field
 
 from serjax.experiments.augmentation import Augmentation
+from serjax.experiments.cnn_mfcc import Model
 from serjax.experiments.command import run_command
 from serjax.experiments.config import Data, Machine, MelFeatures, SupervisedTraining
 from serjax.experiments.supervised import run_supervised
-from serjax.models.cnn import CNN
-from serjax.models.convolution import Formulation
-from serjax.models.pooling import Pooling
-
-
-@dataclass(frozen=True)
-class Model:
-    """The convolutional network."""
-
-    channels: tuple[int, ...] = (32, 64, 128)
-    """Channels of each convolution, each followed by 2 × 2 pooling."""
-    dense: tuple[int, ...] = (128,)
-    """Widths of the dense layers."""
-    dropout: float = 0.3
-    """Share of activations set to 0 in training."""
-    pooling: Pooling = "statistics"
-    """From frames to one vector: flatten, mean, statistics (mean and sd over valid frames) or attention."""
-    formulation: Formulation = "im2col"
-    """How convolutions are computed: im2col (fast inside a compiled epoch on CPU) or xla."""
-
-    def build(self, n_classes: int) -> CNN:
-        """Return the classifier."""
-        return CNN(n_classes, self.channels, self.dense, self.dropout, self.pooling, self.formulation)
 
 
 @dataclass(frozen=True)

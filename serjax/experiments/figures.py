@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
+from serjax.dsp import Frontend, Mfcc
 from serjax.evaluate import plots, plots_generative
 from serjax.evaluate.likelihood import decode_mean, latent_mean
 from serjax.evaluate.predictions import Predictions
@@ -62,20 +63,21 @@ def draw_reconstruction(matrices: Matrices, labels: tuple[str, ...], title: str,
 
 
 def draw_examples(
-    problem: Problem, models: Models, model: VAE | Autoencoder, frame_s: float, title: str, folder: Path
+    problem: Problem, models: Models, model: VAE | Autoencoder, frontend: Frontend, title: str, folder: Path
 ) -> None:
     """Draw test clips of the first cell beside what their own emotion's model makes of them."""
     shown = np.linspace(0, len(problem.labels) - 1, min(EXAMPLES, len(problem.labels))).astype(int)
     test = problem.cells[0].fold.test
     rows = [int(test[problem.truth_N[test] == k][0]) for k in shown if (problem.truth_N[test] == k).any()]
     pairs = [_reconstructed(problem, models, model, row) for row in rows]
-    figure = plots_generative.mfcc_pairs(
+    figure = plots_generative.picture_pairs(
         np.stack([original for original, _ in pairs]),
         np.stack([output for _, output in pairs]),
         problem.mask_NT[rows] > 0,
         [f"{problem.labels[problem.truth_N[row]]} · {Path(problem.corpus.utterances[row].path).stem}" for row in rows],
         title,
-        frame_s=frame_s,
+        frame_s=frontend.hop_length / frontend.sample_rate_hz,
+        feature="MFCC" if isinstance(frontend, Mfcc) else "feature",
     )
     plots.save(figure, folder / "reconstructions.png")
 

@@ -12,20 +12,11 @@ from serjax.evaluate.predictions import write_predictions
 from serjax.evaluate.summary import summarise
 from serjax.experiments import figures
 from serjax.experiments.classification import class_column
-from serjax.experiments.config import (
-    Classification,
-    Data,
-    Features,
-    Machine,
-    Model,
-    Training,
-    check_positive,
-    check_training,
-)
+from serjax.experiments.config import Classification, Data, Machine, Model, Training, check_positive, check_training
 from serjax.experiments.config import fingerprint as make_fingerprint
 from serjax.experiments.display import Progresses, interval, print_table, progresses
 from serjax.experiments.generative import Explained, Models, explain, make_objective, train_models
-from serjax.experiments.problem import Problem, load_problem
+from serjax.experiments.problem import FeatureFlags, Problem, load_problem
 from serjax.experiments.run_folder import RunFolder, open_run_folder, provenance
 from serjax.experiments.trainer import Trainer, stacking
 from serjax.experiments.verdict import Matrices, Verdict, judge, merge, reconstruction_matrices
@@ -44,7 +35,7 @@ class Study:
     kind: type[VAE] | type[Autoencoder]
     beta: float
     data: Data
-    features: Features
+    features: FeatureFlags
     model: Model
     training: Training
     classification: Classification
@@ -64,13 +55,18 @@ class Study:
 
 def run_study(study: Study) -> None:
     """Train, classify, write the run folder and print the tables; go on where an earlier call was stopped."""
+    print_results(study, complete_study(study))
+
+
+def complete_study(study: Study) -> RunFolder:
+    """Train, classify and write the run folder, or what is missing of it; return it finished."""
     check_flags(study)
     devices = request_devices(study.machine.devices)
     with open_run_folder(study.out, study.experiment, study.fingerprint) as folder:
         if folder.read_json(METRICS) is None:
             with progresses(study.machine.quiet) as shown:
                 _compute(study, folder, Layout(tuple(devices), study.machine.shard, stacking(study.machine)), shown)
-        print_results(study, folder)
+    return folder
 
 
 def check_flags(study: Study) -> None:
@@ -149,9 +145,7 @@ def _write(
     figures.draw_classification(predictions, title, drawn)
     figures.draw_training(folder.history.read(), problem.labels, "loss / nats an element", title, drawn)
     figures.draw_reconstruction(matrices["standard"], problem.labels, title, drawn)
-    figures.draw_examples(
-        problem, selected, model, study.features.hop_length / study.features.sample_rate, title, drawn
-    )
+    figures.draw_examples(problem, selected, model, study.features.frontend(), title, drawn)
     figures.draw_latents(problem, selected, model, title, drawn)
     write_predictions(predictions, folder.path / "predictions.csv")
     folder.write_json(RECONSTRUCTION, reconstruction_content(problem, matrices))

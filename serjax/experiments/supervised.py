@@ -75,6 +75,17 @@ class SupervisedConfig(Protocol):
 
 def run_supervised(experiment: str, config: SupervisedConfig) -> None:
     """Train, classify, write the run folder and print the tables; go on where an earlier call was stopped."""
+    folder = complete_supervised(experiment, config)
+    metrics = folder.read_json(METRICS)
+    assert metrics is not None
+    print_comparison({experiment: metrics})
+    print_reports({experiment: metrics})
+    print_notes(metrics["corpus_notes"])
+    print(f"Written to {folder.path} in {metrics['seconds']:.0f} s.")
+
+
+def complete_supervised(experiment: str, config: SupervisedConfig) -> RunFolder:
+    """Train, classify and write the run folder, or what is missing of it; return it finished."""
     check_training(config.training)
     check_positive("--stack-size", config.machine.stack_size)
     check_augmentation(config.augmentation, config.data.protocol)
@@ -85,12 +96,7 @@ def run_supervised(experiment: str, config: SupervisedConfig) -> None:
         if folder.read_json(METRICS) is None:
             with progresses(machine.quiet) as shown:
                 _compute(config, folder, layout, shown)
-        metrics = folder.read_json(METRICS)
-        assert metrics is not None
-        print_comparison({experiment: metrics})
-        print_reports({experiment: metrics})
-        print_notes(metrics["corpus_notes"])
-        print(f"Written to {folder.path} in {metrics['seconds']:.0f} s.")
+    return folder
 
 
 def _compute(config: SupervisedConfig, folder: RunFolder, layout: Layout, shown: Progresses) -> None:

@@ -16,11 +16,12 @@ from serjax.data.features import (
     BLOCK,
     CacheWarning,
     Features,
+    cache_key,
     default_cache_dir,
     extract_over_devices,
     load_features,
 )
-from serjax.dsp import Mfcc, extract
+from serjax.dsp import Mfcc, SideBySide, Stats26, Stats180, extract
 
 FRONTEND = Mfcc(sample_rate_hz=8_000, n_mfcc=5, frames=12, n_fft=256, hop_length=128, n_mels=20)
 N_CLIPS = 2 * BLOCK + 7
@@ -113,6 +114,14 @@ def test_anything_that_matters_changes_the_key(tmp_path: Path, change: str) -> N
     before = list(reads(corpus))
     load_features(corpus, frontend, offset_s, duration_s, cache=tmp_path)
     assert reads(corpus) == [*before, len(corpus.utterances)]
+
+
+def test_parts_of_a_kind_are_told_apart_by_the_key() -> None:
+    """Fields of the two alone are the same, and so is the shape of what they give in either order."""
+    parts = Stats26(frames=12), Stats180(frames=12)
+    window = Window(22_050, parts[0].n_samples, 0.0, None)
+    keys = {cache_key(make_corpus(2), SideBySide.of(*order), window) for order in (parts, parts[::-1])}
+    assert len(keys) == 2
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "empty", "no checksum", "bad json", "json list", "other shape"])

@@ -182,6 +182,35 @@ def test_pictures_are_what_the_functions_give(frontend, rows):
         assert relative_error(features[:, d], expected[:, d]) <= 1e-6
 
 
+FRAMING = {"frames": FRAMES, "n_fft": 1024, "hop_length": 256}
+PICTURES = (dsp.Mfcc(**FRAMING, n_mfcc=5), dsp.Chroma(**FRAMING), dsp.Descriptors(**FRAMING))
+VECTORS = (dsp.Stats26(frames=FRAMES), dsp.Stats180(frames=FRAMES))
+
+
+@pytest.mark.parametrize("parts", [PICTURES, PICTURES[:1], VECTORS], ids=["pictures", "one", "vectors"])
+def test_parts_stand_side_by_side(parts):
+    both = dsp.SideBySide.of(*parts)
+    alone = [dsp.extract(part, CLIPS_BN[:3], n_valid=LENGTHS_B[:3], block=2) for part in parts]
+    features = dsp.extract(both, CLIPS_BN[:3], n_valid=LENGTHS_B[:3], block=2)
+    assert features.shape[1:] == (both.n_frames, both.n_features)
+    assert both.n_samples == parts[0].n_samples
+    expected = np.concatenate(alone, axis=-1)
+    for d in range(both.n_features):
+        assert relative_error(features[..., d], expected[..., d]) <= 1e-5  # one program fuses what several do not
+    np.testing.assert_array_equal(dsp.frame_mask(both, LENGTHS_B), dsp.frame_mask(parts[0], LENGTHS_B))
+
+
+def test_parts_have_the_same_frames():
+    with pytest.raises(dsp.ParameterError, match="parts=\\(\\) is empty"):
+        dsp.SideBySide.of()
+    with pytest.raises(dsp.ParameterError, match="Chroma has hop_length=512, expected 256"):
+        dsp.SideBySide.of(PICTURES[0], dsp.Chroma(frames=FRAMES, n_fft=1024))
+    with pytest.raises(dsp.ParameterError, match="differ: give pictures only, or vectors only"):
+        dsp.SideBySide.of(dsp.Mfcc(frames=FRAMES), VECTORS[0])
+    with pytest.raises(dsp.ParameterError, match="Mfcc has frames=45, expected 108"):
+        dsp.SideBySide(parts=PICTURES[:1])
+
+
 def test_valid_samples_are_one_number_a_clip(monkeypatch):
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
     with pytest.raises(dsp.ParameterError, match=r"n_valid has shape \(2,\), expected \(5,\)"):

@@ -145,12 +145,13 @@ def test_reconstruction_matrices_show_the_published_digits(tmp_path):
 
 
 @pytest.mark.parametrize("n_clips", [1, 4])
-def test_mfcc_pairs(tmp_path, n_clips):
+def test_picture_pairs(tmp_path, n_clips):
     rng = np.random.default_rng(0)
     original_NTC = rng.normal(size=(n_clips, 108, 20))
     mask_NT = np.arange(108)[None] < np.array([90, 108, 50, 1])[:n_clips, None]
     captions = ["happy · Actor_01/" + "03-01-03-01-01-01-01" * 3 + ".wav"] * n_clips
-    figure = plots_generative.mfcc_pairs(original_NTC, original_NTC / 2, mask_NT, captions, TITLE, frame_s=512 / 22_050)
+    pair = (original_NTC, original_NTC / 2)
+    figure = plots_generative.picture_pairs(*pair, mask_NT, captions, TITLE, frame_s=512 / 22_050)
     assert_presentable(figure, tmp_path)
     images = [axes.images[0] for axes in figure.axes[: 2 * n_clips]]
     assert len({image.get_clim() for image in images}) == 1

@@ -1,0 +1,282 @@
+"""Features × models, speaker-independent: which features with which model?
+
+    python experiments/features_models.py --corpus ravdess --root RAVDESS --protocol speaker-6fold --out runs/grid \
+        --results experiments/results/features_models.md
+
+Every kind of picture alone, and all side by side in each frame, under every model: logistic regression, MLP, CNN, LSTM,
+and one VAE an emotion as a generative classifier. All cells have the same clips, folds, seeds, normaliser rule and
+augmentation, and each trains for as many passes over the training clips (a VAE's are cut in two: all emotions together,
+then each alone). A fold keeps its best epoch by its validation speakers; nothing else is chosen, no cell is tuned. The
+reference that all cells are tested against, MFCC × logistic regression, was declared before any cell was run.
+
+The recipe of the VAEs (experiments/vae_recipe.py) was developed on MFCC pictures of RAVDESS speech; the other models'
+sizes were fixed by time alone. TIMES
+Finished cells are not run again. Without arguments it runs on the synthetic corpus.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import tyro
+
+from serjax.experiments.cnn_mfcc import Model as Cnn
+from serjax.experiments.augmentation import Augmentation
+from serjax.experiments.command import run_command
+from serjax.experiments.config import (
+    Classification,
+    ConfigError,
+    Data,
+    Machine,
+    Model,
+    Optimisation,
+    SupervisedTraining,
+    Training,
+    fingerprint,
+)
+from serjax.experiments.finished import FinishedRun, read_run
+from serjax.experiments.grid_page import GridPage, make_entries, print_page, write_page
+from serjax.experiments.logreg import Model as Linear
+from serjax.experiments.networks import Lstm, Mlp
+from serjax.experiments.pictures import PictureFeatures, PictureKind
+from serjax.experiments.results_page import read_result
+from serjax.experiments.run_folder import provenance
+from serjax.experiments.study import Study, complete_study
+from serjax.experiments.supervised import ModelFlags, complete_supervised
+from serjax.models.pooling import Pooling
+from serjax.models.vae import VAE
+
+ModelName = Literal["logreg", "mlp", "cnn", "lstm", "vae"]
+Place = tuple[str, str]  # feature, model
+ALL = "all"
+POOLED: dict[Pooling, str] = {
+    "flatten": "all frames in a row",
+    "mean": "each feature's mean over the clip's frames",
+    "statistics": "each feature's mean and standard deviation over the clip's frames",
+    "attention": "an attended mean of the clip's frames",
+}
+
+
+@dataclass(frozen=True)
+class Vae(Model):
+    """One VAE an emotion."""
+
+    beta: float = 0.1
+    """Weight of the KL term in training; scores use 1."""
+
+
+@dataclass(frozen=True)
+class Budget(Optimisation):
+    """How every cell is trained."""
+
+    epochs: int = 60
+    """Passes over the training clips of every model."""
+    pretrain_epochs: int = 20
+    """How many of them a VAE makes over all emotions, before each emotion's goes its own way."""
+
+    def of_classifier(self) -> SupervisedTraining:
+        """Return what classifiers are trained by."""
+        return SupervisedTraining(**self._shared, epochs=self.epochs)
+
+    def of_vae(self) -> Training:
+        """Return what VAEs are trained by: the same passes, cut in two."""
+        alone = self.epochs - self.pretrain_epochs
+        return Training(**self._shared, epochs=alone, pretrain_epochs=self.pretrain_epochs)
+
+    @property
+    def _shared(self) -> dict[str, Any]:
+        return {f.name: getattr(self, f.name) for f in fields(Optimisation)}
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Which cells, and where the page goes. The rows are `--kinds`, each alone, and all of them side by side."""
+
+    models: tuple[ModelName, ...] = ("logreg", "mlp", "cnn", "lstm", "vae")
+    """The columns."""
+    reference: str = "mfcc-logreg"
+    """The cell that all others are tested against, FEATURES-MODEL."""
+    results: Path | None = None
+    """Write the page here too: NAME.md, with NAME.json and NAME.png beside it."""
+
+
+@dataclass(frozen=True)
+class Supervised:
+    """The sections of a cell that `serjax.experiments.supervised` trains."""
+
+    data: Data
+    features: PictureFeatures
+    model: ModelFlags
+    training: SupervisedTraining
+    machine: Machine
+    augmentation: Augmentation = Augmentation()
+
+
+@dataclass(frozen=True)
+class Config:
+    """Every field of every section is a flag; sizes carry their model's name."""
+
+    grid: tyro.conf.OmitArgPrefixes[Grid] = field(default_factory=Grid)
+    data: tyro.conf.OmitArgPrefixes[Data] = field(default_factory=Data)
+    features: tyro.conf.OmitArgPrefixes[PictureFeatures] = field(
+        default_factory=lambda: PictureFeatures(kinds=("mfcc", "mel", "chroma", "descriptors"))
+    )
+    training: tyro.conf.OmitArgPrefixes[Budget] = field(default_factory=Budget)
+    machine: tyro.conf.OmitArgPrefixes[Machine] = field(default_factory=lambda: Machine(stack_size=16))
+    logreg: Linear = field(default_factory=Linear)
+    mlp: Mlp = field(default_factory=Mlp)
+    cnn: Cnn = field(default_factory=lambda: Cnn(channels=(16, 32, 64), dense=(64,)))
+    lstm: Lstm = field(default_factory=Lstm)
+    vae: Vae = field(default_factory=Vae)
+
+    @property
+    def kinds(self) -> dict[str, tuple[PictureKind, ...]]:
+        """The rows by name: which kinds of picture stand side by side in each."""
+        alone: dict[str, tuple[PictureKind, ...]] = {kind: (kind,) for kind in self.features.kinds}
+        return alone if len(alone) == 1 else alone | {ALL: self.features.kinds}
+
+    @property
+    def places(self) -> list[Place]:
+        """The cells, row by row."""
+        return [(feature, model) for feature in self.kinds for model in self.grid.models]
+
+    @property
+    def out(self) -> Path:
+        """The folder of all cells' run folders."""
+        sections = (self.data, self.features, self.training, self.logreg, self.mlp, self.cnn, self.lstm, self.vae)
+        mark = fingerprint("features_models", sections)[:8]
+        return self.machine.out or Path("runs") / f"features_models-{self.data.corpus_name}-{mark}"
+
+
+def run(config: Config) -> None:
+    """Train every cell that is not finished, then write and print the page."""
+    check_flags(config)
+    runs = dict(train(config))
+    page = results_page(config, runs)
+    for path in filter(None, (config.out / "results.md", config.grid.results)):
+        write_page(page, path)
+    print_page(page)
+    print(f"Written to {config.out}.")
+
+
+def check_flags(config: Config) -> None:
+    """Raise ConfigError for flags that make no sense, before anything is trained."""
+    grid, training = config.grid, config.training
+    config.features.frontend()
+    if not grid.models or len(set(grid.models)) < len(grid.models):
+        raise ConfigError(f"--models {' '.join(grid.models)}: expected one model at least, and each once.")
+    names = ["-".join(place) for place in config.places]
+    if grid.reference not in names:
+        raise ConfigError(f"--reference {grid.reference}: expected one of the cells, {', '.join(names)}.")
+    if not 0 <= training.pretrain_epochs < training.epochs:
+        raise ConfigError(
+            f"--pretrain-epochs {training.pretrain_epochs}: expected 0 or more, and less than --epochs "
+            f"{training.epochs}, of which they are a part."
+        )
+    if grid.results is not None and grid.results.suffix != ".md":
+        raise ConfigError(f"--results {grid.results}: expected the name of a Markdown file, NAME.md.")
+
+
+def train(config: Config) -> Iterator[tuple[Place, FinishedRun]]:
+    """Train the cells one after another and yield each as it is read back from its folder."""
+    for n, place in enumerate(config.places, 1):
+        complete(config, place)
+        found = read_run(config.out / "-".join(place))
+        if not config.machine.quiet:
+            print(f"{n} of {len(config.places)}: {' × '.join(place)}, {found.seconds / 60:.1f} min")
+        yield place, found
+
+
+def complete(config: Config, place: Place) -> None:
+    """Train one cell in its run folder, unless it is finished."""
+    feature, model = place
+    name, training = "-".join(place), config.training
+    features = replace(config.features, kinds=config.kinds[feature])
+    machine = replace(config.machine, out=config.out / name)
+    experiment = f"features_models/{name}"
+    if model == "vae":
+        sections = (config.vae, training.of_vae(), Classification(), machine)
+        complete_study(Study(experiment, VAE, config.vae.beta, config.data, features, *sections))
+    else:
+        flags = getattr(config, model)
+        complete_supervised(experiment, Supervised(config.data, features, flags, training.of_classifier(), machine))
+
+
+def results_page(config: Config, runs: dict[Place, FinishedRun]) -> GridPage:
+    """Return the page of finished cells."""
+    reference = next(place for place in runs if "-".join(place) == config.grid.reference)
+    entries, notes = make_entries(runs, reference)
+    metrics = read_result(runs[reference].path / "metrics.json")
+    n_seeds = config.data.seeds
+    where = f"{metrics['corpus']}, {metrics['protocol']}, {n_seeds} seed{'s' * (n_seeds > 1)}"
+    return GridPage(
+        title=f"Features × models · {where}",
+        about=about(config, metrics),
+        features=tuple(config.kinds),
+        models=config.grid.models,
+        entries=entries,
+        reference=" × ".join(reference),
+        n_labels=len(metrics["labels"]),
+        sees=sees(config),
+        notes=notes,
+        made=made(metrics, runs),
+    )
+
+
+def about(config: Config, metrics: dict) -> str:
+    """Return the paragraph above the tables."""
+    features, training = config.features, config.training
+    shared = " **Test speakers occur in training.**" if metrics["speakers_shared"] else ""
+    refit = " and is trained again on train + validation for that many" if training.refit else ""
+    counts = {kind: features.one(kind).n_features for kind in features.kinds}
+    sizes = ", ".join(f"{kind} {count}" for kind, count in counts.items())
+    return (
+        f"Corpus {metrics['corpus']}, protocol {metrics['protocol']}, {len(metrics['labels'])} classes.{shared} "
+        f"Features a frame: {sizes}; {ALL}: these {sum(counts.values())} side by side; {features.frames} frames a "
+        "clip. Every cell has the same clips and folds, features normalised by mean and standard deviation over "
+        f"training rows, rolls of up to {training.roll_frames} frames, a learning rate of {training.learning_rate:g}, "
+        f"and {training.epochs} passes over the training clips (VAEs: {training.pretrain_epochs} of them over all "
+        f"emotions together). A fold keeps its best epoch by validation speakers{refit}; nothing else is chosen. The "
+        "reference was declared beforehand."
+    )
+
+
+def sees(config: Config) -> dict[str, str]:
+    """Return what each model is given of a clip, and its sizes."""
+    widths = {
+        "mlp": config.mlp.hidden,
+        "cnn": config.cnn.channels,
+        "lstm": config.lstm.hidden,
+        "vae": config.vae.hidden,
+    }
+    size = {name: ", ".join(map(str, width)) for name, width in widths.items()}
+    said = {
+        "logreg": f"{POOLED[config.logreg.pooling]}; linear",
+        "mlp": f"{POOLED[config.mlp.pooling]}; dense layers of {size['mlp']}",
+        "cnn": (
+            f"the picture as an image; 3 × 3 convolutions of {size['cnn']} channels, each halved in time and features. "
+            "Neighbours among chroma and descriptors, and where two kinds meet, are neighbours by convention only"
+        ),
+        "lstm": f"the frames in their order; {config.lstm.kind} of {size['lstm']}, its states pooled over the clip",
+        "vae": (
+            f"the whole picture, padding included as zeros; one VAE an emotion, hidden {size['vae']}, latent "
+            f"{config.vae.latent_dim}; the emotion whose VAE explains the clip best (score chosen per fold)"
+        ),
+    }
+    return {name: said[name] for name in config.grid.models}
+
+
+def made(metrics: dict, runs: dict[Place, FinishedRun]) -> dict[str, str]:
+    """Return how the page was made."""
+    minutes = sum(run.seconds for run in runs.values()) / 60
+    return {
+        "command": f"`{provenance()['command']}`",
+        "time": f"{minutes:.0f} minutes for {len(runs)} cells on {metrics['device']} ({metrics['machine']})",
+        "versions": ", ".join(f"{name} {metrics['versions'][name]}" for name in ("python", "jax", "flax", "serjax")),
+        "git": str(metrics["git"]),
+    } | {f"corpus note {n}": note for n, note in enumerate(metrics["corpus_notes"], 1)}
+
+
+if __name__ == "__main__":
+    run_command(Config, run, __doc__, prefixes=True)
