@@ -119,7 +119,7 @@ def test_a_trained_cell_is_not_trained_again(trained: Path, monkeypatch: pytest.
     monkeypatch.setattr("serjax.experiments.study._compute", refuse)
     complete(below(trained), ("all", "logreg"))
     complete(below(trained), ("descriptors", "vae"))
-    other = replace(SMALL, training=replace(SMALL.training, learning_rate=1.0))
+    other = replace(SMALL, training=replace(SMALL.training, linear_rate=1.0))
     with pytest.raises(RunFolderError, match="another configuration"):
         complete(below(trained, other), ("all", "logreg"))
 
@@ -182,13 +182,15 @@ def test_stars_mark_differences_that_are_shown(finished: Path, page: dict) -> No
 
 def test_all_models_train_for_as_many_passes_by_the_same_flags() -> None:
     budget = Budget(epochs=9, pretrain_epochs=4, batch_size=7, learning_rate=0.5, noise=0.25, refit=True)
-    classifier, vae = asdict(budget.of_classifier()), asdict(budget.of_vae())
+    classifier, vae = asdict(budget.of_classifier("cnn")), asdict(budget.of_vae())
     assert (classifier["epochs"], vae["epochs"], vae["pretrain_epochs"]) == (9, 5, 4)
     shared = {"batch_size": 7, "learning_rate": 0.5, "noise": 0.25, "refit": True}
     assert shared.items() <= classifier.items()
     assert shared.items() <= vae.items()
     only = {"epochs", "pretrain_epochs", "class_weights", "pca_variance"}
     assert {k: v for k, v in classifier.items() if k not in only} == {k: v for k, v in vae.items() if k not in only}
+    linear = asdict(budget.of_classifier("logreg"))
+    assert {k: v for k, v in linear.items() if v != classifier[k]} == {"learning_rate": 0.01}
     assert classifier["class_weights"] == SupervisedTraining().class_weights
 
 
