@@ -89,6 +89,7 @@ def heat_map(
     columns: Sequence[str],
     metric: str,
     lowest: float,
+    note: str,
     title: str,
 ) -> Figure:
     """Draw a table of values as colours, with the value and more lines written in each cell.
@@ -99,6 +100,7 @@ def heat_map(
       columns: names of the columns.
       metric: what the colours mean.
       lowest: where the colours begin, such as what guessing reaches; cells below it look the same.
+      note: says under the table what the lines in the cells are.
       title: names the corpus.
     """
     value_IJ = np.array([[cell.value for cell in row] for row in cells])
@@ -110,6 +112,7 @@ def heat_map(
         tone = "white" if value > lowest + 0.6 * (highest - lowest) else "black"
         axes.text(j, i - 0.04, f"{value:.3f}", ha="center", va="bottom", fontsize=LABEL_PT, color=tone, weight="bold")
         axes.text(j, i + 0.02, "\n".join(cells[i][j].lines), ha="center", va="top", fontsize=TICK_PT - 2, color=tone)
+    figure.supxlabel(note, fontsize=TICK_PT)
     axes.set_xticks(range(len(columns)), columns, fontsize=TICK_PT)
     axes.set_yticks(range(len(rows)), rows, fontsize=TICK_PT)
     axes.tick_params(length=0)

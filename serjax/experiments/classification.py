@@ -42,7 +42,7 @@ def write_classification(
 ) -> None:
     """Write everything of a run folder but `config.json`; `metrics.json` last: where it is, the run is finished.
 
-    `more` are the figures of `metrics.json` that predictions and setting do not determine.
+    `more` are the figures of `metrics.json` that predictions and setting do not determine, the device too unless CPU.
     """
     drawn = folder.path / "figures"
     drawn.mkdir(exist_ok=True)
@@ -60,9 +60,9 @@ def write_classification(
         "told_apart": setting.told_apart,
         "title": setting.title,
         **summarise(predictions, setting.speakers_shared),
+        "device": "CPU",
         **more,
         "seconds": folder.seconds,
-        "device": "CPU",
         **made,
         "versions": {**_dict(made["versions"]), **_libraries()},
     }

@@ -92,7 +92,7 @@ def make_entries(
         )
         for place, run in runs.items()
     )
-    return entries, table.notes
+    return entries, tuple(note.replace("the first row", "the reference") for note in table.notes)
 
 
 def write_page(page: GridPage, path: Path) -> None:
@@ -125,8 +125,9 @@ def markdown(page: GridPage, picture: str) -> str:
 
 def draw(page: GridPage) -> Figure:
     """Draw the grid: colour is the UAR, from what guessing reaches to the best."""
+    note = f"95 % interval over speakers\ndifference to {page.reference}, * p (Holm) < {SHOWN:g}"
     cells = [[_heat_cell(page.entry(feature, model)) for model in page.models] for feature in page.features]
-    return heat_map(cells, page.features, page.models, "UAR", 1 / page.n_labels, page.title)
+    return heat_map(cells, page.features, page.models, "UAR", 1 / page.n_labels, note, page.title)
 
 
 def _heat_cell(entry: Entry) -> HeatCell:

@@ -32,13 +32,16 @@ def test_points_and_intervals(tmp_path, differences):
 def test_heat_map(tmp_path):
     value_IJ = np.array([[0.1, 0.2, 0.3], [0.4, 0.5, 0.6]])
     cells = [[HeatCell(value, (f"{value / 2:.2f} – 1.00", "+0.010 *")) for value in row] for row in value_IJ.tolist()]
-    figure = heat_map(cells, ["mfcc", "descriptors"], ["logreg", "cnn", "vae"], "UAR", 0.125, "ravdess · speaker-6fold")
+    figure = heat_map(
+        cells, ["mfcc", "descriptors"], ["logreg", "cnn", "vae"], "UAR", 0.125, "a note", "ravdess · speaker-6fold"
+    )
     plots.save(figure, tmp_path / "figure.png")
     axes, bar = figure.axes
     (image,) = axes.images
     np.testing.assert_array_equal(image.get_array(), value_IJ)
     assert image.get_clim() == (0.125, 0.6)
     assert bar.get_ylabel().startswith("UAR")
+    assert figure.get_supxlabel() == "a note"
     texts = {text.get_text(): text for text in axes.texts}
     assert {"0.100", "0.600", "0.30 – 1.00\n+0.010 *"} <= set(texts)
     np.testing.assert_allclose(texts["0.600"].get_position(), (2, 1), atol=0.1)
