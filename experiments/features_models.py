@@ -24,8 +24,8 @@ from typing import Any, Literal
 
 import tyro
 
-from serjax.experiments.cnn_mfcc import Model as Cnn
 from serjax.experiments.augmentation import Augmentation
+from serjax.experiments.cnn_mfcc import Model as Cnn
 from serjax.experiments.command import run_command
 from serjax.experiments.config import (
     Classification,
@@ -116,7 +116,7 @@ class Supervised:
     model: ModelFlags
     training: SupervisedTraining
     machine: Machine
-    augmentation: Augmentation = Augmentation()
+    augmentation: Augmentation = field(default_factory=Augmentation)
 
 
 @dataclass(frozen=True)
