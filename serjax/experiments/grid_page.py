@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from matplotlib.figure import Figure
 
@@ -16,6 +17,7 @@ from serjax.experiments.results_page import markdown_table
 from serjax.train.record import write_json
 
 SHOWN = 0.05  # level at which a Holm-adjusted p is marked
+Place = TypeVar("Place", bound=tuple[str, str])  # feature, model
 HEADER = ("run", "UAR", "sd", "− reference", "95 % interval", "p", "p Holm", "WAR", "parameters", "minutes")
 
 
@@ -65,9 +67,7 @@ class GridPage:
         return next(entry for entry in self.entries if (entry.feature, entry.model) == (feature, model))
 
 
-def make_entries(
-    runs: Mapping[tuple[str, str], FinishedRun], reference: tuple[str, str]
-) -> tuple[tuple[Entry, ...], tuple[str, ...]]:
+def make_entries(runs: Mapping[Place, FinishedRun], reference: Place) -> tuple[tuple[Entry, ...], tuple[str, ...]]:
     """Return the cells of `{(feature, model): run}`, each tested against the reference, and notes on the test.
 
     Raises:
@@ -78,7 +78,8 @@ def make_entries(
     rows = dict(zip(places, table.rows, strict=True))
     entries = tuple(
         Entry(
-            *place,
+            feature=place[0],
+            model=place[1],
             uar=rows[place].mean,
             uar_sd=rows[place].sd,
             uar_ci95=rows[place].interval,

@@ -112,6 +112,7 @@ class Outcome:
     uar_ci95: tuple[float, float] | None
     roc_auc: float | None
     train_war: float | None
+    cv_war: float | None
     losses: dict[str, list[float]] | None
     protocol: str
     seeds: int
@@ -194,6 +195,7 @@ def read_outcome(task: Task, shown: str) -> Outcome:
         uar_ci95=uar.interval,
         roc_auc=metrics["roc_auc"]["macro"],
         train_war=metrics.get("train_war"),
+        cv_war=metrics.get("cv_war"),
         losses=_losses(task.folder / "reconstruction.json") if isinstance(task.row.reported, Losses) else None,
         protocol=metrics["protocol"],
         seeds=task.row.split(task.side).seeds,

@@ -12,6 +12,7 @@ from serjax.data.features import Features as Table
 from serjax.dsp import extract
 from serjax.experiments import logreg
 from serjax.experiments.augmentation import Augmentation, check_augmentation
+from serjax.experiments.compare import make_table
 from serjax.experiments.config import ConfigError, Data, Features, Machine, SupervisedTraining, fingerprint
 from serjax.experiments.copies import CopiedSource, copied, full_clips
 from serjax.experiments.finished import read_run
@@ -54,6 +55,7 @@ def test_copies_before_the_split_are_rows_of_their_own_and_every_title_says_leak
     assert "2 augmented copies of each recording" in metrics["leak"]
     assert f"LEAK: {metrics['leak']}" in metrics["title"]
     assert tested.leak == metrics["leak"]
+    assert "LEAK: 2 augmented copies" in make_table([tested], "uar", anyway=False).rows[0].protocol
     assert " ".join(capsys.readouterr().out.split()).count("LEAK: 2 augmented copies") == 2  # comparison, report
 
 

@@ -36,7 +36,7 @@ from serjax.train.loop import Interrupted
 
 PLACES = Places({"ravdess": "--corpus synthetic"}, "runs")
 ROW = Row("S9.1", "test", 0.5, "ravdess", "tabular", "--models knn")
-OUTCOME = Outcome(0.4, 0.3, 0.1, 0.1, None, None, 0.8, None, None, "random-80-20", 2, 1.5, "python", None)
+OUTCOME = Outcome(0.4, 0.3, 0.1, 0.1, None, None, 0.8, None, None, None, "random-80-20", 2, 1.5, "python", None)
 HONEST = dataclasses.replace(OUTCOME, war=0.2, sd=None, ci95=(0.1, 0.3), protocol="speaker-6fold", seeds=1)
 
 
