@@ -45,3 +45,11 @@ def test_every_cell_reads_180_statistics(kind):
     assert jax.eval_shape(model.apply, variables, x_BTC, mask_BT).shape == (2, K)
     widths = {leaf.shape[0] for path, leaf in jax.tree_util.tree_leaves_with_path(variables) if "input" in str(path)}
     assert 1 in widths  # a step is one number
+
+
+def test_masked_frames_of_a_longer_picture_add_nothing():
+    mask_BT = jnp.array([[1.0, 0.0], [1.0, 0.0], [0.0, 0.0]])
+    params = random_params(jax.eval_shape(MODEL.init, jax.random.key(0), jnp.tile(X_BTC, (1, 2, 1)), mask_BT), seed=2)
+    zeros, junk = (jnp.concatenate([X_BTC, jnp.full_like(X_BTC, value)], axis=1) for value in (0.0, 7.0))
+    apply = jax.jit(MODEL.apply)
+    np.testing.assert_array_equal(apply(params, junk, mask_BT), apply(params, zeros, mask_BT))
