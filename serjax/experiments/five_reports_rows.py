@@ -266,7 +266,7 @@ def _copied(row: str, about: str, reported: float, experiment: str, flags: str, 
     )
 
 
-STEPS = "--offset 0.6 --epochs 35 --batch-size 128"
+STEPS = "--offset 0.6 --roll-frames 0 --epochs 35 --batch-size 128"
 FIFTH = (
     _copied("S5.1", "1 × Conv1D in time steps + 2 LSTM", 0.75, "lstm_mfcc", f"--filters 32 {STEPS}"),
     _copied("S5.2", "6 × Conv1D in time steps + 2 LSTM", 0.792, "lstm_mfcc", STEPS),

@@ -117,14 +117,16 @@ def _compute(config: SupervisedConfig, folder: RunFolder, layout: Layout, shown:
     title = f"{folder.experiment} · {problem.title}"
     (folder.path / "figures").mkdir(exist_ok=True)
     draw_training(folder.history.read(), ("all",), "cross-entropy / nats a clip", title, folder.path / "figures")
+    predictions, train_war = classify(problem, trainer, runs, trained)
     more = {
+        "train_war": train_war,
         "refit": training.refit,
         "chosen_epochs": {f"{run.seed}/{run.fold}": int(epoch) for run, epoch in zip(runs, chosen, strict=True)},
         "n_parameters": n_parameters(trained.params),
         "n_models": len(runs),
         "device": f"{len(layout.devices)} × {layout.devices[0].device_kind} ({layout.devices[0].platform})",
     }
-    write_classification(folder, Setting.of(problem), classify(problem, trainer, runs, trained), more)
+    write_classification(folder, Setting.of(problem), predictions, more)
 
 
 def make_supervised_problem(config: SupervisedConfig, shown: Progresses) -> Problem:
@@ -198,14 +200,17 @@ def make_trainer(
     )
 
 
-def classify(problem: Problem, trainer: Trainer, runs: list[Run], trained: Trained) -> Predictions:
-    """Return what each cell's classifier says of its test clips."""
+def classify(problem: Problem, trainer: Trainer, runs: list[Run], trained: Trained) -> tuple[Predictions, float]:
+    """Return what each cell's classifier says of its test clips, and the mean accuracy on what it was trained on."""
     layout, objective = trainer.layout.by_runs(), trainer.objective
     assert isinstance(objective, ClassifierObjective)
     shared = layout.put_shared(problem.dataset)
     logits_RNK = trainer.evaluate(compile_classify(objective.model, layout), runs, trained.params, (), shared)
+    right_RN = logits_RNK.argmax(axis=-1) == problem.truth_N
+    train_war = np.mean([np.mean(right_N[run.train]) for run, right_N in zip(runs, right_RN, strict=True)])
     cells = zip(problem.cells, logits_RNK, strict=True)
-    return concatenate([predict(problem, cell, log_softmax(logits_NK[cell.fold.test])) for cell, logits_NK in cells])
+    parts = [predict(problem, cell, log_softmax(logits_NK[cell.fold.test])) for cell, logits_NK in cells]
+    return concatenate(parts), float(train_war)
 
 
 @functools.cache

@@ -66,6 +66,7 @@ def test_a_run_leaves_its_folder_and_is_not_repeated(tmp_path, capsys):
     assert metrics["n_parameters"] == 8 * (2 * 5) + 8  # mean and sd of 5 coefficients, to 8 emotions
     assert set(metrics["chosen_epochs"].values()) <= {1, 2}
     assert 0 <= metrics["uar"] <= 1
+    assert 0 <= metrics["train_war"] <= 1
     assert len((tmp_path / "run" / "predictions.csv").read_text().splitlines()) == 1 + 96  # each clip tested once
     assert {p.name for p in (tmp_path / "run" / "figures").iterdir()} >= {"confusion.png", "roc.png", "learning.png"}
     first = capsys.readouterr().out
