@@ -1,16 +1,25 @@
-"""Time the training of a stack of the default VAEs: mapped against batched, and against a step without our guards.
+"""Time one training step of three networks on pictures of 108 frames × 20 MFCC, batch 32: ours and PyTorch's.
 
-    python -m scripts.bench_train [--devices 2] [--runs 16] [--repeats 10]
+    python -m scripts.bench_train [--devices 2] [--stacking map] [--repeats 7] [--networks VAE CNN LSTM]
 
-All are compiled first, then run in turn in this process, so that what else the machine does falls on all alike; the
-table gives medians. *bare* is the same model, keys, augmentation and Adam without clipping, the non-finite guard,
-metrics, validation and the best parameters so far: what our step costs above it is the price of those.
+*ours* is a stack of runs over the devices, compiled as every experiment trains it: augmentation, clipping, the guard
+against what is not finite, metrics, a validation on 32 clips and the best parameters so far after every 8 steps.
+*bare* is the same stack without what stands after augmentation. *PyTorch* (`scripts/torch_peers.py`) trains one network
+with the same layers, augmentation, loss, clipping and Adam, on as many threads as it chooses, and does not validate;
+*fused* is the same with Adam as one kernel, which has to be asked for.
+
+Milliseconds a step and run: the time of a call over runs × steps. The LSTM is two layers, 64 and 32 wide, and a dense
+layer of 64 (`lstm_mfcc --filters`). Everything is called once, then in turn in this process, so that what else the
+machine does falls on all alike; the table gives medians, and the median of the turns' ratios. Without PyTorch
+(`pip install -e ".[bench]"`) ours stand alone.
 """
 
+import importlib.util
 import statistics
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import chex
 import jax
@@ -23,33 +32,75 @@ from rich.console import Console
 from rich.table import Table
 
 from serjax.models import VAE
-from serjax.train.loop import Schedule, index_blocks
-from serjax.train.objectives import PictureAugmentation, VaeObjective
-from serjax.train.parallel import Layout, request_devices
+from serjax.models.cnn import CNN
+from serjax.models.time_distributed import TimeDistributed
+from serjax.train.loop import Schedule, compile_training, index_blocks
+from serjax.train.objectives import ClassifierObjective, PictureAugmentation, VaeObjective
+from serjax.train.parallel import Layout, Stacking, request_devices
 from serjax.train.runs import Run, init_params, stack_inputs, stack_states
 from serjax.train.state import Batch, Dataset, RunInputs, TrainState, gather
-from serjax.train.step import TrainEpochs, make_optimizer, make_train_epochs, make_train_step
+from serjax.train.step import TrainEpochs
 
-N_CLIPS, FRAMES, N_MFCC = 1440, 108, 20
+N_CLIPS, FRAMES, N_MFCC, N_CLASSES = 1440, 108, 20, 8
 SCHEDULE = Schedule(
-    batch_size=32, steps=4, epochs=50, warmup_steps=20, clip_norm=1.0, epochs_per_call=4, max_rejected=20
+    batch_size=32, steps=8, epochs=10_000, warmup_steps=20, clip_norm=1.0, epochs_per_call=2, max_rejected=20
 )
-OBJECTIVE = VaeObjective(VAE(FRAMES, N_MFCC), PictureAugmentation())
+STEPS_A_CALL = SCHEDULE.steps * SCHEDULE.epochs_per_call
+Name = Literal["VAE", "CNN", "LSTM"]
+Call = Callable[[], None]
 
 
-def make_bare_epochs(optimizer: optax.GradientTransformation) -> TrainEpochs:
+@dataclass(frozen=True)
+class Network:
+    """What is trained, how many runs of it make a stack, and the largest ratio to PyTorch that we ask of it."""
+
+    objective: VaeObjective | ClassifierObjective
+    n_runs: int
+    most: float
+
+
+def classifier(model: CNN | TimeDistributed) -> ClassifierObjective:
+    """Return the training of a classifier of these pictures."""
+    return ClassifierObjective(model, PictureAugmentation(), FRAMES, N_MFCC)
+
+
+NETWORKS: dict[Name, Network] = {
+    "VAE": Network(VaeObjective(VAE(FRAMES, N_MFCC), PictureAugmentation()), n_runs=8, most=0.5),
+    "CNN": Network(classifier(CNN(N_CLASSES)), n_runs=2, most=1.3),
+    "LSTM": Network(classifier(TimeDistributed(N_CLASSES, filters=())), n_runs=4, most=1.0),
+}
+
+
+def make_dataset() -> Dataset:
+    """Return noise as long and as many as the clips of RAVDESS, every frame valid."""
+    rng = np.random.default_rng(0)
+    x_NTC = jnp.asarray(rng.normal(size=(N_CLIPS, FRAMES, N_MFCC)), jnp.float32)
+    return Dataset(x_NTC, jnp.ones((N_CLIPS, FRAMES)), jnp.asarray(rng.integers(0, N_CLASSES, N_CLIPS), jnp.int32))
+
+
+def make_runs(n: int) -> list[Run]:
+    """Return runs that train on 256 clips each and validate on 32."""
+    rng = np.random.default_rng(0)
+    shift_C, scale_C = np.zeros(N_MFCC, np.float32), np.ones(N_MFCC, np.float32)
+    rows = [rng.permutation(N_CLIPS).astype(np.int32) for _ in range(n)]
+    numbers = (shift_C, scale_C, 1e-3, 0.1, SCHEDULE.epochs, np.ones(N_CLASSES, np.float32))
+    return [Run(0, str(r), "all", rows[r][:256], rows[r][256:288], *numbers) for r in range(n)]
+
+
+def make_bare_epochs(network: Network, optimizer: optax.GradientTransformation) -> TrainEpochs:
     """Return the epochs with nothing in the step that a gradient step does not need."""
 
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, Float[Array, ""]]]:
         key = jax.random.fold_in(jax.random.wrap_key_data(state.key_data), state.step)
 
-        def loss(params: chex.ArrayTree) -> Float[Array, ""]:
-            return jnp.mean(OBJECTIVE.loss(params, batch, key, state.hyper)[0])
+        def mean_loss(params: chex.ArrayTree) -> tuple[Float[Array, ""], chex.ArrayTree]:
+            loss_B, _, collections = network.objective.loss(params, batch, key, state.hyper)
+            return jnp.mean(loss_B), collections
 
-        value, gradient = jax.value_and_grad(loss)(state.params)
+        (loss, collections), gradient = jax.value_and_grad(mean_loss, has_aux=True)(state.params)
         updates, opt_state = optimizer.update(gradient, state.opt_state)
-        params = jax.tree.map(lambda p, u: p + state.hyper.learning_rate * u, state.params, updates)
-        return replace(state, step=state.step + 1, params=params, opt_state=opt_state), {"loss": value}
+        params = {**optax.apply_updates(state.params, updates), **collections}
+        return replace(state, step=state.step + 1, params=params, opt_state=opt_state), {"loss": loss}
 
     def epochs(
         state: TrainState, inputs: RunInputs, rows_ESB: Int[Array, "E S B"], dataset: Dataset
@@ -62,61 +113,88 @@ def make_bare_epochs(optimizer: optax.GradientTransformation) -> TrainEpochs:
     return epochs
 
 
-def make_runs(n: int) -> list[Run]:
-    """Return runs of 128 clips each, as many as a fold of RAVDESS has of one emotion for 16 speakers."""
-    rng = np.random.default_rng(0)
-    shift_C, scale_C = np.zeros(N_MFCC, np.float32), np.ones(N_MFCC, np.float32)
-    rows = [rng.permutation(N_CLIPS).astype(np.int32) for _ in range(n)]
-    numbers = (shift_C, scale_C, 1e-3, 0.1, 50, np.ones(8, np.float32))
-    return [Run(0, str(r), "happy", rows[r][:128], rows[r][128:160], *numbers) for r in range(n)]
-
-
-def prepare(layout: Layout, ours: bool, runs: list[Run], dataset: Dataset) -> Callable[[], None]:
+def ours(network: Network, layout: Layout, dataset: Dataset, bare: bool) -> Call:
     """Return a call that trains the stack for one block of epochs and waits for it."""
-    if ours:
-        optimizer = make_optimizer(SCHEDULE.epochs * SCHEDULE.steps, SCHEDULE.warmup_steps, SCHEDULE.clip_norm)
-        epochs = make_train_epochs(OBJECTIVE, make_train_step(OBJECTIVE, optimizer))
+    if bare:
+        optimizer = optax.adam(1e-3)
+        train = layout.train(make_bare_epochs(network, optimizer))
     else:
-        optimizer = optax.chain(optax.scale_by_adam(), optax.scale(-1.0))
-        epochs = make_bare_epochs(optimizer)
-    train, shared, inputs = layout.train(epochs), layout.put_shared(dataset), layout.put_runs(stack_inputs(runs))
-    state = layout.put_runs(stack_states(runs, init_params(runs, OBJECTIVE.init), optimizer))
+        optimizer, train = compile_training(network.objective, SCHEDULE, layout)
+    runs = make_runs(network.n_runs)
+    shared, inputs = layout.put_shared(dataset), layout.put_runs(stack_inputs(runs))
+    state = layout.put_runs(stack_states(runs, init_params(runs, network.objective.init), optimizer))
     rows = layout.put_rows(next(index_blocks(runs, SCHEDULE).iterator()))
 
     def call() -> None:
         nonlocal state
         state, _ = jax.block_until_ready(train(state, inputs, rows, shared))
 
-    call()
     return call
 
 
-def main(devices: int | None = None, runs: int = 16, repeats: int = 10) -> None:
-    """Print milliseconds a step and run."""
-    where = Layout(tuple(request_devices(devices)))
-    rng = np.random.default_rng(0)
-    x_NTC = jnp.asarray(rng.normal(size=(N_CLIPS, FRAMES, N_MFCC)), jnp.float32)
-    dataset = Dataset(x_NTC, jnp.ones((N_CLIPS, FRAMES)), jnp.zeros(N_CLIPS, jnp.int32))
-    calls = {
-        f"{stacking}{'' if ours else ', bare'}": prepare(
-            replace(where, stacking=stacking), ours, make_runs(runs), dataset
-        )
-        for stacking in ("map", "vmap")
-        for ours in (False, True)
-    }
+def make_calls(name: Name, layout: Layout, dataset: Dataset) -> dict[str, Call]:
+    """Return what takes turns: each trains as many steps in all as the stack of ours."""
+    network = NETWORKS[name]
+    calls = {"ours": ours(network, layout, dataset, bare=False), "bare": ours(network, layout, dataset, bare=True)}
+    if importlib.util.find_spec("torch"):
+        from scripts.torch_peers import Training
+
+        x_NTC, label_N = np.asarray(dataset.x_NTC), np.asarray(dataset.label_N)
+        rows_SB = np.random.default_rng(1).integers(0, N_CLIPS, (network.n_runs * STEPS_A_CALL, SCHEDULE.batch_size))
+        calls |= {
+            label: Training(name, x_NTC, label_N, SCHEDULE.clip_norm, fused).steps(rows_SB)
+            for label, fused in (("PyTorch", False), ("fused", True))
+        }
+    return calls
+
+
+def take_turns(calls: dict[str, Call], repeats: int) -> dict[str, list[float]]:
+    """Return the seconds of every call of each."""
     seconds: dict[str, list[float]] = {name: [] for name in calls}
+    for call in calls.values():
+        call()
     for _ in range(repeats):
         for name, call in calls.items():
+            time.sleep(0.1)  # threads of the one before may still wait in a loop for more work
             started = time.perf_counter()
             call()
             seconds[name].append(time.perf_counter() - started)
-    per_step = {
-        name: statistics.median(s) / (runs * SCHEDULE.steps * SCHEDULE.epochs_per_call) for name, s in seconds.items()
-    }
-    platform = f"{len(where.devices)} {where.devices[0].platform} device(s), jax {jax.__version__}"
-    table = Table("stack", "ms a step and run", "ratio", title=f"{runs} VAEs, batch 32, {platform}")
-    for name, value in per_step.items():
-        table.add_row(name, f"{1e3 * value:.2f}", f"{value / per_step['map, bare']:.2f}")
+    return seconds
+
+
+def ratio(above: Sequence[float], below: Sequence[float]) -> str:
+    """Return the median of the ratios of two that took turns."""
+    return f"{statistics.median(a / b for a, b in zip(above, below, strict=True)):.2f}"
+
+
+def describe(devices: Sequence[jax.Device]) -> str:
+    """Return on what, and with which versions, it was measured."""
+    text = f"{len(devices)} {devices[0].platform} device(s), jax {jax.__version__}"
+    if importlib.util.find_spec("torch"):
+        import torch
+
+        text += f", torch {torch.__version__} with {torch.get_num_threads()} thread(s)"
+    return text
+
+
+def main(
+    devices: int | None = None,
+    stacking: Stacking = "map",
+    repeats: int = 7,
+    networks: tuple[Name, ...] = ("VAE", "CNN", "LSTM"),
+) -> None:
+    """Print milliseconds a step and run, and ratios."""
+    layout, dataset = Layout(tuple(request_devices(devices)), stacking=stacking), make_dataset()
+    columns = ("ours", "bare", "PyTorch", "fused")
+    table = Table("network", *columns, "ours / PyTorch", "at most", "ours / fused", "ours / bare")
+    table.title = f"ms a step and run, batch 32, {describe(layout.devices)}, stacking {stacking}"
+    for name in networks:
+        seconds = take_turns(make_calls(name, layout, dataset), repeats)
+        per_step = 1e3 / (NETWORKS[name].n_runs * STEPS_A_CALL)
+        cells = [f"{per_step * statistics.median(seconds[c]):.2f}" if c in seconds else "" for c in columns]
+        ratios = {c: ratio(seconds["ours"], seconds[c]) for c in columns if c in seconds}
+        most = f"{NETWORKS[name].most:.1f}"
+        table.add_row(name, *cells, ratios.get("PyTorch", ""), most, ratios.get("fused", ""), ratios["bare"])
     Console().print(table)
 
 
