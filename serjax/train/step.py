@@ -53,9 +53,20 @@ def make_optimizer(
     """
     curve = optax.warmup_cosine_decay_schedule(0.0, 1.0, warmup_steps, max(total_steps, warmup_steps + 1))
     direction = optax.scale_by_adam() if name == "adam" else optax.trace(momentum)
-    return optax.chain(
-        optax.clip_by_global_norm(clip_norm), direction, optax.scale_by_schedule(curve), optax.scale(-1.0)
-    )
+    return optax.chain(clip_by_global_norm(clip_norm), direction, optax.scale_by_schedule(curve), optax.scale(-1.0))
+
+
+def clip_by_global_norm(most: float) -> optax.GradientTransformation:
+    """Scale `g` to `g · min(1, most / ‖g‖)` by one number (Pascanu et al. 2013).
+
+    optax's own divides element by element, and XLA then writes all scaled gradients out before it uses them.
+    """
+
+    def scale(gradient: chex.ArrayTree, params: chex.ArrayTree | None) -> chex.ArrayTree:
+        factor = jnp.minimum(1.0, most / optax.tree.norm(gradient))
+        return jax.tree.map(lambda g: factor * g, gradient)
+
+    return optax.stateless(scale)
 
 
 def make_train_step(objective: Objective, optimizer: optax.GradientTransformation) -> TrainStep:
