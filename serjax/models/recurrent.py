@@ -9,6 +9,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from jax.ad_checkpoint import checkpoint_name, checkpoint_policies
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Key
 
@@ -17,6 +18,7 @@ from serjax.models.pooling import FramePooling, Pooling, has_sound
 from serjax.models.regularisers import Dropout
 
 CellKind = Literal["rnn", "lstm", "gru"]
+KEPT = "products"
 State = tuple[Float[Array, "B H"], ...]  # what the next layer sees comes first; an LSTM has its memory behind it
 
 
@@ -28,7 +30,7 @@ class RNNCell(nn.Module):
     @nn.compact
     def __call__(self, state: State, x_BD: Float[Array, "B D"]) -> State:
         (h_BH,) = state
-        return (nn.tanh(_from_input(self.width, 1)(x_BD) + _from_state(self.width, 1)(h_BH)),)
+        return (nn.tanh(_keep(_from_input(self.width, 1)(x_BD) + _from_state(self.width, 1)(h_BH))),)
 
 
 class LSTMCell(nn.Module):
@@ -42,7 +44,7 @@ class LSTMCell(nn.Module):
     @nn.compact
     def __call__(self, state: State, x_BD: Float[Array, "B D"]) -> State:
         h_BH, c_BH = state
-        gates = _from_input(self.width, 4, open_gate=1)(x_BD) + _from_state(self.width, 4)(h_BH)
+        gates = _keep(_from_input(self.width, 4, open_gate=1)(x_BD) + _from_state(self.width, 4)(h_BH))
         i, f, g, o = jnp.split(gates, 4, axis=-1)
         c_BH = nn.sigmoid(f) * c_BH + nn.sigmoid(i) * nn.tanh(g)
         return nn.sigmoid(o) * nn.tanh(c_BH), c_BH
@@ -59,10 +61,10 @@ class GRUCell(nn.Module):
     @nn.compact
     def __call__(self, state: State, x_BD: Float[Array, "B D"]) -> State:
         (h_BH,) = state
-        r_x, z_x, n_x = jnp.split(_from_input(self.width, 3)(x_BD), 3, axis=-1)
-        r_h, z_h, n_h = jnp.split(_from_state(self.width, 3, use_bias=True)(h_BH), 3, axis=-1)
-        z = nn.sigmoid(z_x + z_h)
-        return ((1 - z) * nn.tanh(n_x + nn.sigmoid(r_x + r_h) * n_h) + z * h_BH,)
+        x_BG, h_BG = _from_input(self.width, 3)(x_BD), _from_state(self.width, 3, use_bias=True)(h_BH)
+        (rz_x, n_x), (rz_h, n_h) = (jnp.split(a, [2 * self.width], axis=-1) for a in (x_BG, h_BG))
+        r, z = jnp.split(nn.sigmoid(_keep(rz_x + rz_h)), 2, axis=-1)
+        return ((1 - z) * nn.tanh(_keep(n_x) + r * _keep(n_h)) + z * h_BH,)
 
 
 class MaskedCell(nn.Module):
@@ -92,8 +94,8 @@ class MaskedCell(nn.Module):
 class RecurrentLayer(nn.Module):
     """One cell over all frames by `nn.scan`: the states `[B, T, H]` and the last one `[B, H]`.
 
-    `reverse`: from the last frame to the first. The input product stays in the scan: before it, as one product over
-    all frames, it was no faster on CPU.
+    `reverse`: from the last frame to the first. Of each frame the gradient finds the products again, and computes
+    gates and states anew from them: to write and read all of these took longer than that.
     """
 
     kind: CellKind
@@ -105,7 +107,7 @@ class RecurrentLayer(nn.Module):
         self, h_BTD: Float[Array, "B T D"], mask_BT: Float[Array, "B T"]
     ) -> tuple[Float[Array, "B T H"], Float[Array, "B H"]]:
         scan = nn.scan(
-            MaskedCell,
+            nn.remat(MaskedCell, policy=checkpoint_policies.save_only_these_names(KEPT), prevent_cse=False),
             variable_broadcast="params",
             split_rngs={"params": False},
             in_axes=1,
@@ -156,6 +158,12 @@ class Recurrent(nn.Module):
             h_BH = FramePooling(self.pooling)(h_BTH, mask_BT)
         h_BH = Dropout(self.dropout)(h_BH, train)
         return Head(self.n_classes, self.dense, self.dropout)(h_BH, has_sound(mask_BT), train)
+
+
+def _keep(product: Float[Array, "B G"]) -> Float[Array, "B G"]:
+    """Mark what the gradient is to find again."""
+    kept: Float[Array, "B G"] = checkpoint_name(product, KEPT)
+    return kept
 
 
 def _from_input(width: int, n_gates: int, open_gate: int | None = None) -> nn.Dense:
