@@ -1,6 +1,6 @@
 """Time one training step of three networks on pictures of 108 frames × 20 MFCC, batch 32: ours and PyTorch's.
 
-    python -m scripts.bench_train [--devices 2] [--stacking map] [--repeats 7] [--networks VAE CNN LSTM]
+    python -m scripts.bench_train [--devices 2] [--stacking map] [--repeats 5] [--networks VAE CNN LSTM]
 
 *ours* is a stack of runs over the devices, compiled as every experiment trains it: augmentation, clipping, the guard
 against what is not finite, metrics, a validation on 32 clips and the best parameters so far after every 8 steps.
@@ -65,9 +65,9 @@ def classifier(model: CNN | TimeDistributed) -> ClassifierObjective:
 
 
 NETWORKS: dict[Name, Network] = {
-    "VAE": Network(VaeObjective(VAE(FRAMES, N_MFCC), PictureAugmentation()), n_runs=8, most=0.5),
+    "VAE": Network(VaeObjective(VAE(FRAMES, N_MFCC), PictureAugmentation()), n_runs=4, most=0.5),
     "CNN": Network(classifier(CNN(N_CLASSES)), n_runs=2, most=1.3),
-    "LSTM": Network(classifier(TimeDistributed(N_CLASSES, filters=())), n_runs=4, most=1.0),
+    "LSTM": Network(classifier(TimeDistributed(N_CLASSES, filters=())), n_runs=2, most=1.0),
 }
 
 
@@ -180,7 +180,7 @@ def describe(devices: Sequence[jax.Device]) -> str:
 def main(
     devices: int | None = None,
     stacking: Stacking = "map",
-    repeats: int = 7,
+    repeats: int = 5,
     networks: tuple[Name, ...] = ("VAE", "CNN", "LSTM"),
 ) -> None:
     """Print milliseconds a step and run, and ratios."""
