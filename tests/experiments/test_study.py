@@ -93,7 +93,18 @@ def test_history_has_each_epoch_of_each_run_once(finished):
     assert sum(row["stage"].startswith("pretrain-") for row in rows) == 5 * 2
 
 
-@pytest.mark.parametrize("machine", [{"devices": 4}, {"devices": 8}, {"stack_size": 5}])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    "machine",
+    [
+        {"devices": 4, "stack_size": 7},
+        pytest.param({"devices": 8}, marks=SLOW),
+        pytest.param({"devices": 4}, marks=SLOW),
+        pytest.param({"stack_size": 5}, marks=SLOW),
+    ],
+)
 def test_figures_do_not_depend_on_the_machine(finished, tmp_path, machine):
     expected = figures(json.loads((finished / "metrics.json").read_text()))
     found = figures(run(SMALL, tmp_path / "o", **machine))

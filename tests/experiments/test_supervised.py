@@ -106,7 +106,7 @@ class AboutToTrainError(Exception):
 def test_optimiser_and_sampling_reach_the_training(tmp_path, monkeypatch):
     handed = []
 
-    def stop(runs, params_R, objective, dataset, schedule, layout, stage):
+    def stop(runs, params_R, objective, dataset, schedule, *_):
         handed.extend([schedule, runs[0]])
         raise AboutToTrainError
 
