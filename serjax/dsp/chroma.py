@@ -61,18 +61,23 @@ def chroma_filterbank(
     shift = as_real("tuning", jnp.asarray(tuning, float) if isinstance(tuning, int | float) else tuning)[
         ..., None, None
     ]
-    pitch, distance, width = (
-        jnp.asarray(table, shift.dtype).reshape((1,) * (shift.ndim - 2) + table.shape)
-        for table in _chroma_tables(float(sr), n_fft, n_chroma, base_c)
-    )
-    # Both tables are exact to float32: the octaves were taken off in float64, before the tuning is known.
+
+    def as_shift(table: np.ndarray) -> Array:
+        return jnp.asarray(table, shift.dtype).reshape((1,) * (shift.ndim - 2) + table.shape)
+
+    pitch, *tables = _chroma_tables(float(sr), n_fft, n_chroma, base_c)
+    distance, width = map(as_shift, tables)  # exact to float32: octaves were taken off before the tuning is known
     half = round(n_chroma / 2)
     wrapped = distance - shift
     wrapped = wrapped - n_chroma * jnp.floor((wrapped + half) / n_chroma)
     weights = normalize_columns(jnp.exp(-2.0 * jnp.square(wrapped / width)), norm)
     if octwidth is None:
         return weights
-    return weights * jnp.exp(-0.5 * jnp.square(((pitch - shift) / n_chroma - ctroct) / octwidth))
+    # exp(-(a - t)² / 2) = exp(-a² / 2) exp(a t - t² / 2): what is far from the centre has a large exponent, taken in
+    # float64; what the tuning adds to it is small.
+    away = (pitch / n_chroma - ctroct) / octwidth
+    middle, tuned = as_shift(np.exp(-0.5 * away**2)), shift / (n_chroma * octwidth)
+    return weights * middle * jnp.exp(jnp.minimum(as_shift(away) * tuned - 0.5 * jnp.square(tuned), 88.0))
 
 
 @lru_cache(maxsize=64)

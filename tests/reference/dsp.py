@@ -25,10 +25,11 @@ def vowel(n_samples: int, sample_rate_hz: float, seed: int = 0) -> np.ndarray:
 
 
 def relative_error(actual: npt.ArrayLike, expected: npt.ArrayLike) -> float:
-    """Largest error, relative to the largest magnitude."""
+    """Largest error, relative to the largest magnitude; 0 where nothing is off, zeros included."""
     actual, expected = np.asarray(actual), np.asarray(expected)
     assert actual.shape == expected.shape, (actual.shape, expected.shape)
-    return float(np.abs(actual - expected).max() / np.abs(expected).max())
+    error = np.abs(actual - expected).max()
+    return float(error / np.abs(expected).max()) if error else 0.0
 
 
 def frame(x: np.ndarray, frame_length: int, hop_length: int) -> np.ndarray:
