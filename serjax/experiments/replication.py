@@ -1,4 +1,4 @@
-"""Rows of published results, each repeated twice: as it was published, and on speakers that training has not.
+"""Rows of published results, each repeated twice: as it was published, and on speakers not heard in training.
 
 A row is a command line of `serjax.experiments` under either protocol, so that whatever a page says can be given by
 hand. Commands run as processes of their own, some at a time; what was done is not done again.
@@ -9,7 +9,8 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -37,24 +38,25 @@ class Losses:
 
 @dataclass(frozen=True)
 class Split:
-    """A protocol, its number of seeds, and flags that only this side of a row has."""
+    """A protocol, its number of seeds, flags that only this side of a row has, and what leaks beside speakers."""
 
     protocol: Protocol
     seeds: int
     flags: str = ""
+    leak: str | None = None
 
 
 @dataclass(frozen=True)
 class Row:
     """A published result and how it is repeated.
 
-    `members` are the rows that vote, where `experiment` is "vote"; `remark` says what the report leaves open, what is
-    done otherwise, and what was tried.
+    `reported` is None where the report names what was done and gives no number. `members` are the rows that vote, where
+    `experiment` is "vote"; `remark` says what the report leaves open, what is done otherwise, and what was tried.
     """
 
     id: str
     about: str
-    reported: float | Losses
+    reported: float | Losses | None
     corpus: str
     experiment: str
     flags: str = ""
@@ -101,6 +103,7 @@ class Task:
 class Outcome:
     """What one side of a row reached; `sd` over seeds and the interval over speakers (`ci95`) are those of the WAR.
 
+    `minutes` are those of its own command: of a vote not those of its members.
     `losses`: for training clips, test clips and all clips the losses of the happy model, `[happy, sad]`.
     """
 
@@ -152,8 +155,7 @@ def run_tasks(tasks: Sequence[Task], jobs: int, report: Callable[[Task, bool], N
       Interrupted: SIGINT or SIGTERM came; it was passed on to the tasks, which have saved what they did.
     """
     waiting, failed = collections.deque(tasks), []
-    running: dict[subprocess.Popen, Task] = {}
-    with stop_requests() as requests:
+    with stop_requests() as requests, _stopped_at_the_end() as running:
         while waiting or running:
             busy = {task.folder for task in (*waiting, *running.values())}
             while waiting and len(running) < jobs and busy.isdisjoint(waiting[0].members):
@@ -165,13 +167,12 @@ def run_tasks(tasks: Sequence[Task], jobs: int, report: Callable[[Task, bool], N
                 failed += [] if well else [task]
                 report(task, well)
             if requests:
-                _stop(running)
                 raise Interrupted(requests[0], f"{len(running)} command(s) saved what they did, {len(waiting)} left")
             time.sleep(POLL_S)
     return tuple(failed)
 
 
-def said(task: Task, n_lines: int = 3) -> str:
+def said(task: Task, n_lines: int = 6) -> str:
     """Return the last lines that a task printed."""
     return "\n".join(_log(task).read_text(encoding="utf-8", errors="replace").strip().splitlines()[-n_lines:])
 
@@ -215,7 +216,7 @@ def outcome_of(content: Mapping[str, object]) -> Outcome:
     try:
         outcome = Outcome(**{**content, **bounds})  # type: ignore[arg-type]
     except TypeError as error:
-        raise ConfigError(f"This is no outcome of a row ({error}): remove its file, or choose another.") from None
+        raise ConfigError(f"this is no outcome of a row: {error}") from None
     return outcome
 
 
@@ -226,6 +227,7 @@ def as_json(row: Row, outcomes: Mapping[Side, Outcome]) -> dict[str, object]:
         "about": row.about,
         "reported": reported,
         **{side: asdict(outcomes[side]) if side in outcomes else None for side in SIDES},
+        "leak": row.same.leak,
         "minutes": round(sum(outcome.minutes for outcome in outcomes.values()), 1),
         "command": {side: outcome.command for side, outcome in outcomes.items()},
         "deviations": row.remark,
@@ -240,11 +242,17 @@ def _start(task: Task) -> subprocess.Popen:
         return subprocess.Popen(words, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
 
 
-def _stop(running: Mapping[subprocess.Popen, Task]) -> None:
-    for process in running:
-        process.terminate()
-    for process in running:
-        process.wait()
+@contextmanager
+def _stopped_at_the_end() -> Iterator[dict[subprocess.Popen, Task]]:
+    """Give a place for what is running; whatever ends the caller, nothing of it is left behind."""
+    running: dict[subprocess.Popen, Task] = {}
+    try:
+        yield running
+    finally:
+        for process in running:
+            process.terminate()
+        for process in running:
+            process.wait()
 
 
 def _log(task: Task) -> Path:

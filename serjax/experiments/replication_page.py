@@ -15,7 +15,7 @@ Outcomes = Mapping[str, Mapping[Side, Outcome]]
 HEADER = (
     "row",
     "reported",
-    "same protocol: WAR",
+    "same protocol, speakers shared: WAR",
     "within 2 sd",
     "UAR",
     "new speakers: WAR [95 %]",
@@ -78,11 +78,11 @@ def cells(row: Row, outcomes: Mapping[Side, Outcome]) -> tuple[Cell, ...]:
     same, new = outcomes.get("same"), outcomes.get("independent")
     price = same.war - new.war if same and new else None
     minutes = sum(outcome.minutes for outcome in outcomes.values())
-    assert isinstance(row.reported, float)
+    assert not isinstance(row.reported, Losses)
     return (
         f"{row.id} {row.about}",
         row.reported,
-        _with_sd(same),
+        _with_sd(same, row.same.leak),
         within(row.reported, same),
         same.uar if same else None,
         _with_interval(new),
@@ -92,9 +92,9 @@ def cells(row: Row, outcomes: Mapping[Side, Outcome]) -> tuple[Cell, ...]:
     )
 
 
-def within(reported: float, same: Outcome | None) -> str | None:
+def within(reported: float | None, same: Outcome | None) -> str | None:
     """Say whether a reported number lies within two standard deviations (over seeds) of the mean."""
-    if same is None or same.sd is None:
+    if reported is None or same is None or same.sd is None:
         return None
     away = (reported - same.war) / same.sd if same.sd else float("inf")
     if abs(away) <= 2:
@@ -118,20 +118,22 @@ def loss_lines(row: Row, outcomes: Mapping[Side, Outcome]) -> list[tuple[Cell, .
 
 
 def draw(report: str, heading: str, rows: Sequence[Row], outcomes: Outcomes) -> Figure:
-    """Draw for each row what was reported (ring), the same protocol ± 2 sd, and new speakers with their interval."""
-    rows = [row for row in rows if not isinstance(row.reported, Losses)]
-    name_in = 0.075 * max(len(row.id + row.about) for row in rows)
-    figure = plots.canvas(name_in + 4.6, 0.42 * len(rows) + 1.6, f"{report}{plots.SEPARATOR}{heading}")
+    """Draw for each row that was run what was reported (ring), the same protocol ± 2 sd, and new speakers."""
+    rows = _drawn(report, rows, outcomes)
+    name_in, title = 0.08 * max(len(row.id + row.about) for row in rows), f"{report}{plots.SEPARATOR}{heading}"
+    width_in = max(name_in + 4.6, 0.6 * plots.TITLE_PT / 72 * len(title) + 0.1)
+    figure = plots.canvas(width_in, 0.42 * len(rows) + 1.6, title)
     axes = figure.add_subplot()
     for n, row in enumerate(rows):
-        found = outcomes.get(row.id, {})
-        assert isinstance(row.reported, float)
+        found = outcomes[row.id]
+        assert not isinstance(row.reported, Losses)
         if (same := found.get("same")) is not None:
             spread = 2 * (same.sd or 0.0)
             _point(axes, n - 0.14, same.war, (same.war - spread, same.war + spread), 0, "same protocol ± 2 sd")
         if (new := found.get("independent")) is not None:
             _point(axes, n + 0.14, new.war, new.ci95 or (new.war, new.war), 1, "new speakers, 95 % interval")
-        axes.plot([row.reported], [n], "o", mfc="none", color="black", ms=7, label="reported" if n == 0 else "")
+        if row.reported is not None:
+            axes.plot([row.reported], [n], "o", mfc="none", color="black", ms=7, label="reported")
     axes.set_yticks(range(len(rows)), [f"{row.id} {row.about}" for row in rows], fontsize=plots.TICK_PT)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlim(0, 1)
@@ -148,9 +150,14 @@ def draw(report: str, heading: str, rows: Sequence[Row], outcomes: Outcomes) -> 
 def write_pictures(folder: Path, rows: Sequence[Row], outcomes: Outcomes, headings: Mapping[str, str]) -> None:
     """Write the picture of each report that has a result."""
     for report, heading in headings.items():
-        own = [row for row in rows if row.report == report and not isinstance(row.reported, Losses)]
-        if any(row.id in outcomes for row in own):
-            plots.save(draw(report, heading, own, outcomes), folder / picture_name(report))
+        if _drawn(report, rows, outcomes):
+            plots.save(draw(report, heading, rows, outcomes), folder / picture_name(report))
+
+
+def _drawn(report: str, rows: Sequence[Row], outcomes: Outcomes) -> list[Row]:
+    """Return the rows of a report's picture: those whose accuracy is known."""
+    own = [row for row in rows if row.report == report and not isinstance(row.reported, Losses)]
+    return [row for row in own if row.id in outcomes]
 
 
 def _point(axes: Axes, y: float, value: float, bounds: tuple[float, float], shade: int, name: str) -> None:
@@ -158,10 +165,10 @@ def _point(axes: Axes, y: float, value: float, bounds: tuple[float, float], shad
     axes.plot([value], [y], "o", color=plots.COLOURS[shade], ms=5, label=name)
 
 
-def _with_sd(outcome: Outcome | None) -> str | None:
+def _with_sd(outcome: Outcome | None, leak: str | None) -> str | None:
     if outcome is None:
         return None
-    seeds = f"{outcome.protocol}, {outcome.seeds} seed{'s' * (outcome.seeds > 1)}"
+    seeds = f"{outcome.protocol}, {outcome.seeds} seed{'s' * (outcome.seeds > 1)}{f', LEAK: {leak}' if leak else ''}"
     return f"{outcome.war:.3f}{'' if outcome.sd is None else f' ± {outcome.sd:.3f}'} ({seeds})"
 
 

@@ -104,10 +104,10 @@ def inner_folds(rows: TrainingRows, n_folds: int, seed: int, flag: str = "--inne
     n_speakers, n_rarest = len(np.unique(rows.speaker_N)), int(np.unique(rows.label_N, return_counts=True)[1].min())
     there = n_speakers if rows.by_speaker else n_rarest
     if not 2 <= n_folds <= min(there, n_rarest):
-        what = f"{n_speakers} training speakers" if rows.by_speaker else "training clips"
+        there_are = f"there are {n_speakers} training speakers, and" if rows.by_speaker else "training has"
         raise ConfigError(
-            f"{flag} {n_folds}: there are {what}, and {n_rarest} clips of the rarest class; expected "
-            f"2 to {min(there, n_rarest)}."
+            f"{flag} {n_folds}: {there_are} {n_rarest} clips of its rarest class; expected "
+            f"2 to {min(there, n_rarest)} folds, or more clips."
         )
     kind = selection.StratifiedGroupKFold if rows.by_speaker else selection.StratifiedKFold
     dealt = kind(n_folds, shuffle=True, random_state=seed)

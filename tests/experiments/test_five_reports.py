@@ -7,6 +7,7 @@ import os
 import shlex
 import signal
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ from serjax.experiments.replication import (
     run_tasks,
     said,
 )
-from serjax.experiments.replication_page import loss_lines, markdown, within
+from serjax.experiments.replication_page import cells, draw, loss_lines, markdown, within
 from serjax.train.loop import Interrupted
 
 PLACES = Places({"ravdess": "--corpus synthetic"}, "runs")
@@ -97,6 +98,20 @@ def test_an_interruption_stops_the_commands(tmp_path: Path) -> None:
         run_tasks([long], 1, lambda t, well: None)
 
 
+def test_nothing_is_left_running_when_the_report_of_a_task_fails(tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    long = task(tmp_path / "long", f"import os, time; open(r'{pid}', 'w').write(str(os.getpid())); time.sleep(60)")
+    short = task(tmp_path / "short", f"import os, time\nwhile not os.path.exists(r'{pid}'): time.sleep(0.05)")
+
+    def fail(task: Task, well: bool) -> None:
+        raise OSError("the disk is full")
+
+    with pytest.raises(OSError, match="the disk is full"):
+        run_tasks([long, short], 2, fail)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid.read_text()), 0)
+
+
 def test_an_outcome_comes_back_from_json() -> None:
     content = json.loads(json.dumps(as_json(ROW, {"independent": HONEST})))
     assert outcome_of(content["independent"]) == HONEST
@@ -119,6 +134,35 @@ def test_the_page_has_both_sides_and_their_difference() -> None:
     assert "0.400 ± 0.100 (random-80-20, 2 seeds)" in page
     assert "0.200 [0.100, 0.300]" in page
     assert "| 0.200 | 3.0 |" in page  # same − new, minutes
+    assert "LEAK" not in page
+
+
+def test_a_leak_stands_beside_its_number() -> None:
+    rows = [row for row in ROWS if "--copies-before-split" in row.same.flags]
+    assert [row.id for row in rows] == [row.id for row in ROWS if row.same.leak] != []
+    page = markdown("Title", "About.", rows[:1], {rows[0].id: {"same": OUTCOME}}, HEADINGS)
+    assert "(random-80-20, 2 seeds, LEAK: copies of a recording on both sides)" in page
+    assert as_json(rows[0], {})["leak"] == rows[0].same.leak
+
+
+def test_a_row_without_a_reported_number_is_drawn_without_a_ring() -> None:
+    rows = [dataclasses.replace(ROW, id="S2.1", reported=reported) for reported in (None, 0.5)]
+    unrun = dataclasses.replace(ROW, id="S2.2")
+    outcomes: dict[str, dict[Side, Outcome]] = {"S2.1": {"same": OUTCOME, "independent": HONEST}}
+    rings = []
+    for row in rows:
+        axes = draw("S2", HEADINGS["S2"], [row, unrun], outcomes).axes[0]
+        assert [text.get_text() for text in axes.get_yticklabels()] == ["S2.1 test"]  # the row that was run
+        rings.append(sum(line.get_markerfacecolor() == "none" for line in axes.lines))
+    assert rings == [0, 1]
+    assert cells(rows[0], outcomes["S2.1"])[1:4:2] == (None, None)
+
+
+def test_the_title_fits_the_picture() -> None:
+    outcomes: dict[str, dict[Side, Outcome]] = {"S1.1": {"same": OUTCOME}}
+    figure = draw("S1", HEADINGS["S1"], ROWS, outcomes)
+    figure.draw_without_rendering()
+    assert figure._suptitle.get_window_extent().width < figure.bbox.width
 
 
 def test_losses_are_shown_beside_what_was_reported() -> None:
@@ -134,15 +178,64 @@ def test_unknown_rows_and_missing_corpora_are_told() -> None:
         five_reports.chosen(("S7",))
     with pytest.raises(ConfigError, match=r"give --crema-d FOLDER"):
         five_reports.where(five_reports.Config(), five_reports.chosen(("S3",)))
+    with pytest.raises(ConfigError, match=r"--ravdess nowhere: there is no such folder"):
+        five_reports.where(five_reports.Config(ravdess=Path("nowhere")), five_reports.chosen(("S2",)))
 
 
-def test_a_vote_brings_members_that_are_not_there(tmp_path: Path) -> None:
-    rows = five_reports.with_members(five_reports.chosen(("S4.8",)), tmp_path)
-    assert [row.id for row in rows] == ["S4.3", "S4.5", "S4.8"]
+def test_a_folder_may_have_any_name(tmp_path: Path) -> None:
+    corpus = tmp_path / "it's here"
+    corpus.mkdir()
+    row = five_reports.chosen(("S2.4",))[0]
+    corpora = five_reports.where(five_reports.Config(ravdess=corpus), (row,))
+    assert str(corpus) in command(row, "same", Places(corpora, "runs"))
+
+
+@pytest.mark.parametrize(
+    "damaged", ["{", "[]", "{}", '{"rows": {"S2.4": {}}}', '{"rows": {"S2.4": {"same": {"war": 1}}}}']
+)
+def test_a_damaged_file_of_results_is_told(tmp_path: Path, damaged: str) -> None:
+    (tmp_path / "five_reports.json").write_text(damaged)
+    with pytest.raises(ConfigError, match=r"five_reports\.json is damaged .* made again from the run folders"):
+        five_reports.read_outcomes(tmp_path / "five_reports.md")
+
+
+def test_made_up_clips_have_a_folder_and_a_page_of_their_own(tmp_path: Path) -> None:
+    assert five_reports.Config(synthetic=96).folder != five_reports.Config().folder
+    row = five_reports.chosen(("S2.4",))[0]
+    five_reports.write(tmp_path / "page.md", {row.id: {"same": OUTCOME}}, made_up=True)
+    assert "made-up clips" in (tmp_path / "page.md").read_text()
+    assert "RAVDESS is complete" not in (tmp_path / "page.md").read_text()
+
+
+def known(rows: Sequence[Row], shown: Places) -> dict[str, dict[Side, Outcome]]:
+    """Return an outcome of both sides of each row, under its present command."""
+    texts = {row.id: {side: five_reports.text(row, side, shown) for side in SIDES} for row in rows}
+    return {name: {side: dataclasses.replace(OUTCOME, command=texts[name][side]) for side in SIDES} for name in texts}
+
+
+def test_a_vote_brings_members_that_cannot_vote_yet(tmp_path: Path) -> None:
+    vote, shown, places = five_reports.chosen(("S4.8",)), Places(five_reports.SHOWN, "runs"), tmp_path / "runs"
+
+    def lacking(rows: Sequence[Row], outcomes: dict[str, dict[Side, Outcome]]) -> set[str]:
+        return {t.name for t in five_reports.missing(rows, outcomes, shown, Places(five_reports.SHOWN, str(places)))}
+
+    several = ("S4.3 same", "S4.3 independent", "S4.5 same", "S4.5 independent")
+    assert lacking(vote, {}) == {*several, "S4.8 same", "S4.8 independent"}
+    members = known(five_reports.chosen(("S4.3", "S4.5")), shown)
+    assert lacking(vote, members) == {*several, "S4.8 same", "S4.8 independent"}  # known, but their folders are gone
     for name in ("S4.3-same", "S4.3-independent"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "metrics.json").touch()
-    assert [row.id for row in five_reports.with_members(rows[2:], tmp_path)] == ["S4.5", "S4.8"]
+        (places / name).mkdir(parents=True)
+        (places / name / "metrics.json").touch()
+    assert lacking(vote, members) == {*several[2:], "S4.8 same", "S4.8 independent"}
+
+
+def test_what_is_known_of_a_vote_needs_no_folder_of_its_members(tmp_path: Path) -> None:
+    rows, shown = five_reports.chosen(("S4.3", "S4.5", "S4.8")), Places(five_reports.SHOWN, "runs")
+    outcomes = known(rows, shown)
+    assert five_reports.missing(rows, outcomes, shown, Places(five_reports.SHOWN, str(tmp_path))) == []
+    del outcomes["S4.8"]["same"]
+    lacking = five_reports.missing(rows, outcomes, shown, Places(five_reports.SHOWN, str(tmp_path)))
+    assert [t.name for t in lacking] == ["S4.3 same", "S4.5 same", "S4.8 same"]
 
 
 def test_a_row_runs_once_and_is_kept(
@@ -150,17 +243,18 @@ def test_a_row_runs_once_and_is_kept(
 ) -> None:
     (row,) = five_reports.chosen(("S2.4",))
     monkeypatch.setattr(five_reports, "ROWS", (dataclasses.replace(row, same=Split("random-80-20", 2)),))
-    config = five_reports.Config(rows=("S2.4",), synthetic=96, jobs=2, runs=tmp_path / "runs", quiet=True)
+    runs = tmp_path / "runs"
+    config = five_reports.Config(rows=("S2.4",), synthetic=96, jobs=2, runs=runs, quiet=True)
     five_reports.run(config)
-    page = (config.runs / "five_reports.md").read_text()
-    kept = json.loads((config.runs / "five_reports.json").read_text())["rows"]["S2.4"]
+    page = (runs / "five_reports.md").read_text()
+    kept = json.loads((runs / "five_reports.json").read_text())["rows"]["S2.4"]
     assert 0 <= kept["same"]["war"] <= 1
     assert kept["independent"]["ci95"][0] <= kept["independent"]["war"] <= kept["independent"]["ci95"][1]
     assert kept["command"]["same"] in page
-    assert (config.runs / "five_reports_s2.png").exists()
-    marks = {path: path.stat().st_mtime_ns for path in config.runs.rglob("metrics.json")}
+    assert (runs / "five_reports_s2.png").exists()
+    marks = {path: path.stat().st_mtime_ns for path in runs.rglob("metrics.json")}
     five_reports.run(config)
-    assert {path: path.stat().st_mtime_ns for path in config.runs.rglob("metrics.json")} == marks
+    assert {path: path.stat().st_mtime_ns for path in runs.rglob("metrics.json")} == marks
     assert "S2.4" in capsys.readouterr().out
 
 
