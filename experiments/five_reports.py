@@ -52,7 +52,8 @@ of the accuracy, WAR, over the seeds of random splits), where the speakers that 
 speakers that training has not heard (95 % bootstrap interval over speakers). *same − new* is the price of hearing the \
 test speakers, and in S5 the test recordings, in training. *Within 2 sd* says whether the reported number is one that \
 the repeated protocol gives; where not, the row says what the report leaves open. A deviation over 3 seeds is itself \
-rough. *Minutes* are those of both commands on 2 CPU cores that other work shared; of a vote without its members.
+rough. *Minutes* are those of both commands on 2 CPU cores that other work shared; of a vote without its members, \
+whose run folders its command takes: they are made with `--out runs/five_reports/ROW-SIDE`.
 
 Nothing is fitted, tuned or selected on test rows. Classical models are fitted to all rows that are not tested: 80 % \
 of the clips, or 20 of the 24 actors of RAVDESS. Networks keep some of these back and take the epoch with the lowest \

@@ -170,7 +170,7 @@ class Optimisation:
     noise: float = 0.0
     """Augmentation: noise on what the model sees, in standard deviations of the features."""
     refit: bool = False
-    """Train each fold again on train + validation speakers, for the number of epochs that validation chose."""
+    """Train each fold again on train + validation rows, for the number of epochs that validation chose."""
     max_rejected: int = 20
     """Stop when a run gives so many non-finite losses or gradients in a row."""
 
@@ -180,7 +180,7 @@ class Training(Optimisation):
     """How the models of single emotions are trained."""
 
     epochs: int = 50
-    """Passes over an emotion's training clips; the best one on validation speakers is kept."""
+    """Passes over an emotion's training clips; the best one on validation rows is kept."""
     pretrain_epochs: int = 20
     """Passes over all emotions' training clips by one model a fold, from which each emotion's starts; 0: none."""
 
@@ -190,7 +190,7 @@ class SupervisedTraining(Optimisation):
     """How classifiers are trained."""
 
     epochs: int = 60
-    """Passes over the training clips; the best one on validation speakers is kept."""
+    """Passes over the training clips; the best one on validation rows is kept."""
     class_weights: bool = False
     """Weigh clips by the inverse frequency of their class in training."""
     balanced_sampling: bool = False

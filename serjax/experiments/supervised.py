@@ -1,6 +1,6 @@
 """One supervised study from flags to run folder: a classifier a fold and seed, all trained as stacks of runs.
 
-Stages: `train` (best epoch on validation speakers) → and with `--refit` again on train + validation for the number of
+Stages: `train` (best epoch on validation rows) → and with `--refit` again on train + validation for the number of
 epochs chosen.
 """
 
