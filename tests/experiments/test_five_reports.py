@@ -160,7 +160,7 @@ def test_a_row_without_a_reported_number_is_drawn_without_a_ring() -> None:
 
 def test_the_title_fits_the_picture() -> None:
     outcomes: dict[str, dict[Side, Outcome]] = {"S1.1": {"same": OUTCOME}}
-    figure = draw("S1", HEADINGS["S1"], ROWS, outcomes)
+    figure = draw("S1", "a report whose heading is long, and " * 4, ROWS, outcomes)
     figure.draw_without_rendering()
     assert figure._suptitle.get_window_extent().width < figure.bbox.width
 
