@@ -16,7 +16,8 @@ from jaxtyping import Array, Float, Int
 from serjax.evaluate.likelihood import PosteriorSamples, bounds, reconstruct, residual, sample_posterior, utterance_ids
 from serjax.experiments.config import Model, Training
 from serjax.experiments.problem import Problem, emotion_runs, pooled_runs
-from serjax.experiments.trainer import Trainer, pad_rows, take
+from serjax.experiments.stages import Stages
+from serjax.experiments.trainer import Request, Trainer, pad_rows, take
 from serjax.models.autoencoder import Autoencoder
 from serjax.models.vae import VAE
 from serjax.train.loop import Trained
@@ -37,7 +38,7 @@ class Models:
 
 def train_models(
     problem: Problem, trainer: Trainer, training: Training, beta: float, chosen: Models | None = None
-) -> Models:
+) -> Stages[Models]:
     """Train one model a cell and emotion; given `chosen`, refit: on validation rows too, for its best epochs."""
     refit = chosen is not None
     suffix = "refit-" if refit else ""
@@ -45,13 +46,13 @@ def train_models(
     runs = emotion_runs(problem, refit, training.learning_rate, beta, epochs)
     if not training.pretrain_epochs:
         params_R = init_params(runs, trainer.objective.init)
-        return Models(runs, trainer.train(suffix + "train", runs, params_R, problem, training.epochs))
+        return Models(runs, (yield Request(trainer, suffix + "train", runs, params_R, problem, training.epochs)))
     epochs = chosen.pretrained.epoch_R if chosen is not None and chosen.pretrained else training.pretrain_epochs
     pooled = pooled_runs(problem, refit, training.learning_rate, beta, epochs)
     params_R = init_params(pooled, trainer.objective.init)
-    shared = trainer.train(suffix + "pretrain", pooled, params_R, problem, training.pretrain_epochs)
+    shared = yield Request(trainer, suffix + "pretrain", pooled, params_R, problem, training.pretrain_epochs)
     params_R = take(shared.params, np.repeat(np.arange(len(pooled)), len(problem.labels)))
-    return Models(runs, trainer.train(suffix + "train", runs, params_R, problem, training.epochs), shared)
+    return Models(runs, (yield Request(trainer, suffix + "train", runs, params_R, problem, training.epochs)), shared)
 
 
 def make_objective(

@@ -27,6 +27,27 @@ class RunFolderError(SerjaxError):
     """The run folder cannot be used for this command."""
 
 
+class Clock:
+    """How long a folder was worked on: it runs from the start, and stands still while others are worked on."""
+
+    def __init__(self, earlier_s: float = 0.0) -> None:
+        self._counted_s = earlier_s
+        self._since_s: float | None = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """What is counted so far."""
+        return self._counted_s + (0.0 if self._since_s is None else time.monotonic() - self._since_s)
+
+    def stop(self, work_s: float = 0.0) -> None:
+        """Stand still, and count `work_s` that was done elsewhere."""
+        self._counted_s, self._since_s = self.seconds + work_s, None
+
+    def go(self) -> None:
+        """Run again."""
+        self._counted_s, self._since_s = self.seconds, time.monotonic()
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """An open run folder; `open_run_folder` makes one."""
@@ -34,8 +55,7 @@ class RunFolder:
     path: Path
     experiment: str
     fingerprint: str
-    started_s: float
-    earlier_s: float
+    clock: Clock
 
     @property
     def history(self) -> History:
@@ -44,8 +64,8 @@ class RunFolder:
 
     @property
     def seconds(self) -> float:
-        """Seconds that this command has run, interrupted runs of it included."""
-        return round(self.earlier_s + time.monotonic() - self.started_s, 1)
+        """Seconds that this command has worked on the folder, interrupted runs of it included."""
+        return round(self.clock.seconds, 1)
 
     def claim(self, sections: tuple[object, ...], **numbers: float) -> None:
         """Write sections and single flags to `config.json`, unless it is there: the folder is this configuration's."""
@@ -88,7 +108,7 @@ def open_run_folder(path: Path, experiment: str, fingerprint: str) -> Iterator[R
         _check(path, fingerprint)
         clock = path / CLOCK
         earlier_s = float(json.loads(clock.read_text())["seconds"]) if clock.exists() else 0.0
-        folder = RunFolder(path, experiment, fingerprint, time.monotonic(), earlier_s)
+        folder = RunFolder(path, experiment, fingerprint, Clock(earlier_s))
         try:
             yield folder
         finally:

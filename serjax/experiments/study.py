@@ -1,6 +1,6 @@
 """One generative study from flags to run folder: what `vae_mfcc` and `ae_mfcc` have in common."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,17 +14,18 @@ from serjax.experiments import figures
 from serjax.experiments.classification import class_column
 from serjax.experiments.config import Classification, Data, Machine, Model, Training, check_positive, check_training
 from serjax.experiments.config import fingerprint as make_fingerprint
-from serjax.experiments.display import Progresses, interval, print_table, progresses
+from serjax.experiments.display import Progresses, interval, print_table
 from serjax.experiments.generative import Explained, Models, explain, make_objective, train_models
 from serjax.experiments.problem import FeatureFlags, Problem, load_problem
-from serjax.experiments.run_folder import RunFolder, open_run_folder, provenance
-from serjax.experiments.trainer import Trainer, stacking
+from serjax.experiments.run_folder import RunFolder, provenance
+from serjax.experiments.stages import METRICS, Stages, complete
+from serjax.experiments.trainer import Trainer
 from serjax.experiments.verdict import Matrices, Verdict, judge, merge, reconstruction_matrices
 from serjax.models.autoencoder import Autoencoder
 from serjax.models.vae import VAE
-from serjax.train.parallel import Layout, request_devices
+from serjax.train.parallel import Layout
 
-METRICS, RECONSTRUCTION = "metrics.json", "reconstruction.json"
+RECONSTRUCTION = "reconstruction.json"
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,24 @@ class Study:
         """Return the run folder."""
         return self.machine.out or Path("runs") / f"{self.experiment}-{self.data.corpus_name}-{self.fingerprint[:8]}"
 
+    @property
+    def problem_flags(self) -> Hashable:
+        """Return the flags that decide clips, features and folds."""
+        return (self.data, self.features, self.machine.cache)
+
+    def check(self) -> None:
+        """Raise ConfigError for a number that makes no sense."""
+        check_flags(self)
+
+    def load(self, shown: Progresses) -> Problem:
+        """Read clips, features and folds."""
+        cache = self.machine.cache or default_cache_dir()
+        return load_problem(self.data, self.features, cache, shown.counter("features"))
+
+    def compute(self, problem: Problem, folder: RunFolder, layout: Layout, shown: Progresses) -> Stages[None]:
+        """Train, classify and write the run folder."""
+        return _compute(self, problem, folder, layout, shown)
+
 
 def run_study(study: Study) -> None:
     """Train, classify, write the run folder and print the tables; go on where an earlier call was stopped."""
@@ -60,13 +79,7 @@ def run_study(study: Study) -> None:
 
 def complete_study(study: Study) -> RunFolder:
     """Train, classify and write the run folder, or what is missing of it; return it finished."""
-    check_flags(study)
-    devices = request_devices(study.machine.devices)
-    with open_run_folder(study.out, study.experiment, study.fingerprint) as folder:
-        if folder.read_json(METRICS) is None:
-            with progresses(study.machine.quiet) as shown:
-                _compute(study, folder, Layout(tuple(devices), study.machine.shard, stacking(study.machine)), shown)
-    return folder
+    return complete([study])[0]
 
 
 def check_flags(study: Study) -> None:
@@ -82,10 +95,7 @@ def check_flags(study: Study) -> None:
         check_positive(flag, value)
 
 
-def _compute(study: Study, folder: RunFolder, layout: Layout, shown: Progresses) -> None:
-    problem = load_problem(
-        study.data, study.features, study.machine.cache or default_cache_dir(), shown.counter("features")
-    )
+def _compute(study: Study, problem: Problem, folder: RunFolder, layout: Layout, shown: Progresses) -> Stages[None]:
     sections = (study.data, study.features, study.model, study.training, study.classification, study.machine)
     folder.claim(sections, beta=study.beta)
     trainer = Trainer(
@@ -99,8 +109,10 @@ def _compute(study: Study, folder: RunFolder, layout: Layout, shown: Progresses)
         fingerprint=study.fingerprint,
         report=shown.training,
     )
-    selected = train_models(problem, trainer, study.training, study.beta)
-    refitted = train_models(problem, trainer, study.training, study.beta, selected) if study.training.refit else None
+    selected = yield from train_models(problem, trainer, study.training, study.beta)
+    refitted = None
+    if study.training.refit:
+        refitted = yield from train_models(problem, trainer, study.training, study.beta, selected)
     selecting, final = _explain(study, problem, selected, refitted, trainer)
     shown.update("scores", 1, 1)
     verdict = judge(problem, refitted or selected, final, selecting, study.classification.class_prior)

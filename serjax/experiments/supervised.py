@@ -5,8 +5,8 @@ epochs chosen.
 """
 
 import functools
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -31,16 +31,17 @@ from serjax.experiments.classification import (
 from serjax.experiments.config import Data, Machine, SupervisedTraining, check_positive, check_training
 from serjax.experiments.config import fingerprint as make_fingerprint
 from serjax.experiments.copies import load_copies
-from serjax.experiments.display import Progresses, progresses
+from serjax.experiments.display import Progresses
 from serjax.experiments.figures import draw_training
 from serjax.experiments.problem import FeatureFlags, Problem, load_problem, pooled_runs, with_waveforms
-from serjax.experiments.run_folder import RunFolder, open_run_folder
-from serjax.experiments.trainer import Trainer, stacking
+from serjax.experiments.run_folder import RunFolder
+from serjax.experiments.stages import Stages, complete
+from serjax.experiments.trainer import Request, Trainer
 from serjax.experiments.verdict import predict
 from serjax.models.classifiers import Classifier
 from serjax.train.loop import Trained
 from serjax.train.objectives import ClassifierObjective, PictureAugmentation
-from serjax.train.parallel import Layout, request_devices
+from serjax.train.parallel import Layout
 from serjax.train.runs import Run, fit_projections, init_params
 from serjax.train.state import Dataset, RunInputs
 from serjax.train.waveforms import AugmentedFeatures
@@ -86,38 +87,76 @@ def run_supervised(experiment: str, config: SupervisedConfig) -> None:
 
 def complete_supervised(experiment: str, config: SupervisedConfig) -> RunFolder:
     """Train, classify and write the run folder, or what is missing of it; return it finished."""
-    check_training(config.training)
-    check_positive("--stack-size", config.machine.stack_size)
-    check_augmentation(config.augmentation, config.data.protocol)
-    machine, fingerprint = config.machine, make_fingerprint(experiment, _determining(config))
-    out = machine.out or Path("runs") / f"{experiment}-{config.data.corpus_name}-{fingerprint[:8]}"
-    layout = Layout(tuple(request_devices(machine.devices)), machine.shard, stacking(machine))
-    with open_run_folder(out, experiment, fingerprint) as folder:
-        if folder.read_json(METRICS) is None:
-            with progresses(machine.quiet) as shown:
-                _compute(config, folder, layout, shown)
-    return folder
+    return complete([SupervisedStudy(experiment, config)])[0]
 
 
-def _compute(config: SupervisedConfig, folder: RunFolder, layout: Layout, shown: Progresses) -> None:
+@dataclass(frozen=True)
+class SupervisedStudy:
+    """A supervised study: its name, and everything its flags say."""
+
+    experiment: str
+    config: SupervisedConfig
+
+    @property
+    def machine(self) -> Machine:
+        """Return where and how loudly it runs."""
+        return self.config.machine
+
+    @property
+    def fingerprint(self) -> str:
+        """Return the hash of all that the result depends on."""
+        return make_fingerprint(self.experiment, _determining(self.config))
+
+    @property
+    def out(self) -> Path:
+        """Return the run folder."""
+        name = f"{self.experiment}-{self.config.data.corpus_name}-{self.fingerprint[:8]}"
+        return self.machine.out or Path("runs") / name
+
+    @property
+    def problem_flags(self) -> Hashable:
+        """Return the flags that decide clips, features and folds."""
+        augmentation = self.config.augmentation
+        changed = augmentation if augmentation.copies_before_split else augmentation.in_train_step
+        return (self.config.data, self.config.features, self.machine.cache, changed)
+
+    def check(self) -> None:
+        """Raise ConfigError for flags that make no sense."""
+        check_training(self.config.training)
+        check_positive("--stack-size", self.machine.stack_size)
+        check_augmentation(self.config.augmentation, self.config.data.protocol)
+
+    def load(self, shown: Progresses) -> Problem:
+        """Read clips, features and folds."""
+        return make_supervised_problem(self.config, shown)
+
+    def compute(self, problem: Problem, folder: RunFolder, layout: Layout, shown: Progresses) -> Stages[None]:
+        """Train, classify and write the run folder."""
+        return _compute(self.config, problem, folder, layout, shown)
+
+
+def _compute(
+    config: SupervisedConfig, problem: Problem, folder: RunFolder, layout: Layout, shown: Progresses
+) -> Stages[None]:
     training = config.training
-    problem = make_supervised_problem(config, shown)
     folder.claim((*_determining(config), config.machine))
 
-    def train(name: str, runs: list[Run]) -> tuple[Trainer, Trained]:
+    def request(name: str, runs: list[Run]) -> Request:
         trainer = make_trainer(config, folder, layout, shown, problem, runs)
-        return trainer, trainer.train(name, runs, init_params(runs, trainer.objective.init), problem, training.epochs)
+        return Request(trainer, name, runs, init_params(runs, trainer.objective.init), problem, training.epochs)
 
     runs = make_runs(problem, training, training.epochs, refit=False)
-    trainer, trained = train("train", runs)
+    asked = request("train", runs)
+    trained = yield asked
     chosen = trained.epoch_R
     if training.refit:
         runs = make_runs(problem, training, chosen, refit=True)
-        trainer, trained = train("refit-train", runs)
+        asked = request("refit-train", runs)
+        trained = yield asked
     title = f"{folder.experiment} · {problem.title}"
     (folder.path / "figures").mkdir(exist_ok=True)
     draw_training(folder.history.read(), ("all",), "cross-entropy / nats a clip", title, folder.path / "figures")
-    predictions, train_war = classify(problem, trainer, runs, trained)
+    predictions, train_war = classify(problem, asked.trainer, runs, trained)
     more = {
         "train_war": train_war,
         "refit": training.refit,

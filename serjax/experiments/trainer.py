@@ -1,6 +1,6 @@
 """Training and evaluating many runs as few compiled stacks: what every study does, whatever it trains."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,11 +11,12 @@ from jaxtyping import Int
 
 from serjax.experiments.config import Machine, Optimisation
 from serjax.experiments.problem import Problem
-from serjax.train.loop import Schedule, Stage, Trained, train_stack
+from serjax.train.loop import Schedule, Share, Stage, Trained, train_shares
 from serjax.train.objectives import AutoencoderObjective, ClassifierObjective, VaeObjective
 from serjax.train.parallel import Layout, Stacking
 from serjax.train.record import History
 from serjax.train.runs import Run, stack_inputs
+from serjax.train.state import Dataset
 from serjax.train.waveforms import AugmentedFeatures
 
 EPOCHS_PER_CALL = 4
@@ -41,30 +42,6 @@ class Trainer:
     report: Report
     augmented: AugmentedFeatures | None = None
 
-    def train(self, name: str, runs: list[Run], params_R: chex.ArrayTree, problem: Problem, epochs: int) -> Trained:
-        """Train `runs`, at most `stack_size` at a time, and return what all of them remember as best."""
-        parts = []
-        schedule = self._schedule(runs, epochs)
-        dataset = problem.dataset if self.augmented is None else problem.sounding_dataset
-        for number, rows in enumerate(stacks(len(runs), self.stack_size)):
-            stage = Stage(
-                name=f"{name}-{number}",
-                folder=self.checkpoints / f"{name}-{number}",
-                history=self.history,
-                fingerprint=f"{self.fingerprint}-{problem.digest()}",
-                save_every_s=self.save_every_s,
-                report=self._report_stack(name, rows, len(runs), epochs),
-            )
-            stack, start_R = [runs[r] for r in rows], take(params_R, rows)
-            parts.append(
-                train_stack(stack, start_R, self.objective, dataset, schedule, self.layout, stage, self.augmented)
-            )
-        return Trained(
-            jax.tree.map(lambda *a: np.concatenate(a), *[part.params for part in parts]),
-            np.concatenate([part.epoch_R for part in parts]),
-            np.concatenate([part.loss_R for part in parts]),
-        )
-
     def evaluate(
         self,
         compiled: Callable,
@@ -81,23 +58,90 @@ class Trainer:
             parts.append(layout.get_runs(compiled(layout.put_runs(stacked), shared), len(rows)))
         return jax.tree.map(lambda *a: np.concatenate(a), *parts)
 
-    def _report_stack(self, name: str, rows: range, n_runs: int, epochs: int) -> Callable[[int, float], None]:
-        """Count the epochs of one stack as a part of the epochs of all runs."""
-        return lambda epoch, loss: self.report(name, rows.start * epochs + epoch * len(rows), n_runs * epochs, loss)
 
-    def _schedule(self, runs: list[Run], epochs: int) -> Schedule:
-        longest = max(len(run.train) for run in runs)
+@dataclass(frozen=True, eq=False)
+class Request:
+    """What a study asks to be trained: a stage of it, all its runs, from which parameters, for how many epochs."""
+
+    trainer: Trainer
+    name: str
+    runs: list[Run]
+    params: chex.ArrayTree
+    problem: Problem
+    epochs: int
+
+    @property
+    def schedule(self) -> Schedule:
+        """How its runs are trained, learning rate and β aside: these are numbers of a run."""
+        training, longest = self.trainer.training, max(len(run.train) for run in self.runs)
         return Schedule(
-            batch_size=self.training.batch_size,
-            steps=-(-longest // self.training.batch_size),
-            epochs=epochs,
-            warmup_steps=self.training.warmup_steps,
-            clip_norm=self.training.clip_norm,
-            epochs_per_call=min(EPOCHS_PER_CALL, epochs),
-            max_rejected=self.training.max_rejected,
-            optimizer=self.training.optimizer,
-            momentum=self.training.momentum,
+            batch_size=training.batch_size,
+            steps=-(-longest // training.batch_size),
+            epochs=self.epochs,
+            warmup_steps=training.warmup_steps,
+            clip_norm=training.clip_norm,
+            epochs_per_call=min(EPOCHS_PER_CALL, self.epochs),
+            max_rejected=training.max_rejected,
+            optimizer=training.optimizer,
+            momentum=training.momentum,
         )
+
+    @property
+    def program(self) -> tuple[object, ...]:
+        """What requests that share stacks have in common: the compiled program, clips, number of runs, machine."""
+        own, (first, *_) = self.trainer, self.runs
+        form = (first.train_class_n is None, None if first.projection_CP is None else first.projection_CP.shape)
+        machine = (own.layout, own.stack_size, own.save_every_s)
+        return (own.objective, own.augmented, self.schedule, id(self.problem), len(self.runs), form, machine)
+
+    @property
+    def dataset(self) -> Dataset:
+        """The clips as the device holds them."""
+        return self.problem.dataset if self.trainer.augmented is None else self.problem.sounding_dataset
+
+    def share(self, number: int, rows: range) -> Share:
+        """Return some of its runs as a share of a stack."""
+        own, name = self.trainer, f"{self.name}-{number}"
+        stage = Stage(
+            name=name,
+            folder=own.checkpoints / name,
+            history=own.history,
+            fingerprint=f"{own.fingerprint}-{self.problem.digest()}",
+            save_every_s=own.save_every_s,
+            report=self._report(rows),
+        )
+        return Share([self.runs[r] for r in rows], take(self.params, rows), stage)
+
+    def _report(self, rows: range) -> Callable[[int, float], None]:
+        """Count the epochs of one stack as a part of the epochs of all runs."""
+        report, total = self.trainer.report, len(self.runs) * self.epochs
+        return lambda epoch, loss: report(self.name, rows.start * self.epochs + epoch * len(rows), total, loss)
+
+
+def train_requests(requests: Sequence[Request]) -> list[Trained]:
+    """Train requests of the same `program`, at most `stack_size` runs at a time; return what each remembers as best.
+
+    A request too large for one stack is cut as it would be alone; the pieces of smaller ones fill a stack together.
+    """
+    first = requests[0]
+    own, dataset = first.trainer, first.dataset
+    parts: list[list[Trained]] = [[] for _ in requests]
+    for number, rows in enumerate(stacks(len(first.runs), own.stack_size)):
+        for several in stacks(len(requests), own.stack_size // len(rows)):
+            shares = [requests[n].share(number, rows) for n in several]
+            trained = train_shares(shares, own.objective, dataset, first.schedule, own.layout, own.augmented)
+            for n, part in zip(several, trained, strict=True):
+                parts[n].append(part)
+    return [_join(pieces) for pieces in parts]
+
+
+def _join(pieces: list[Trained]) -> Trained:
+    """Return the pieces of one request as one."""
+    return Trained(
+        jax.tree.map(lambda *a: np.concatenate(a), *[piece.params for piece in pieces]),
+        np.concatenate([piece.epoch_R for piece in pieces]),
+        np.concatenate([piece.loss_R for piece in pieces]),
+    )
 
 
 def stacking(machine: Machine) -> Stacking:

@@ -2,16 +2,15 @@
 
 import contextlib
 import functools
+import itertools
+import operator
 import shutil
-import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 import chex
-import grain
 import jax
 import numpy as np
 import optax
@@ -23,6 +22,7 @@ from serjax.train.checkpoint import Checkpoints
 from serjax.train.parallel import Layout
 from serjax.train.record import History
 from serjax.train.runs import Run, stack_inputs, stack_states
+from serjax.train.signals import Interrupted, stop_requests
 from serjax.train.state import Best, Dataset, TrainState
 from serjax.train.step import Objective, OptimizerName, make_optimizer, make_train_epochs, make_train_step
 from serjax.train.waveforms import AugmentedFeatures
@@ -32,14 +32,6 @@ class DivergedError(SerjaxError):
     """A run met non-finite losses again and again."""
 
     exit_code = 1
-
-
-class Interrupted(Exception):  # noqa: N818 - a request, not an error
-    """A signal asked the training to stop; what was done is saved."""
-
-    def __init__(self, signum: int, where: str) -> None:
-        super().__init__(f"{signal.Signals(signum).name}: {where}")
-        self.signum = signum
 
 
 @dataclass(frozen=True)
@@ -86,6 +78,15 @@ class Trained:
         return cls(jax.tree.map(np.asarray, best.params), np.asarray(best.epoch), np.asarray(best.loss))
 
 
+@dataclass(frozen=True)
+class Share:
+    """The runs that one study has in a stack, the parameters they start from, and where their training writes."""
+
+    runs: list[Run]
+    params: chex.ArrayTree
+    stage: Stage
+
+
 def train_stack(
     runs: list[Run],
     params_R: chex.ArrayTree,
@@ -106,18 +107,60 @@ def train_stack(
       DivergedError: a run refused `max_rejected` non-finite steps in a row.
       CheckpointError: the checkpoints of the stage are of another training, or cannot be written.
     """
-    blocks = index_blocks(runs, schedule)
+    return train_shares([Share(runs, params_R, stage)], objective, dataset, schedule, layout, augmented)[0]
+
+
+def train_shares(
+    shares: Sequence[Share],
+    objective: Objective,
+    dataset: Dataset,
+    schedule: Schedule,
+    layout: Layout,
+    augmented: AugmentedFeatures | None = None,
+) -> list[Trained]:
+    """Train the runs of all shares as one stack; each share writes what it would write alone, checkpoints too.
+
+    So a share may go on alone, or in another stack, from where this one was stopped. Shares that a kill between two
+    of their checkpoints left at different epochs are trained apart. Raises as `train_stack` does.
+    """
     optimizer, train = compile_training(objective, schedule, layout, augmented)
-    state = stack_states(runs, params_R, optimizer)
-    fingerprint = f"{stage.fingerprint}-{blocks.fingerprint()}"
-    finished = Checkpoints(stage.folder / "best", fingerprint)
-    if (found := finished.load(state.best)) is not None:
-        return Trained.of(found[1])
-    running = Checkpoints(stage.folder / "state", fingerprint)
-    state = _train_blocks(state, train, runs, dataset, blocks, schedule, layout, stage, running)
-    finished.save(schedule.epochs, state.best, {})
-    shutil.rmtree(running.folder, ignore_errors=True)
-    return Trained.of(state.best)
+    begun = [_begin(share, schedule, optimizer) for share in shares]
+    outcomes = {n: start for n, start in enumerate(begun) if isinstance(start, Trained)}
+    left = {n: start for n, start in enumerate(begun) if isinstance(start, Start)}
+    for epoch in sorted({start.epoch for start in left.values()}):
+        members = [n for n, start in left.items() if start.epoch == epoch]
+        stack = [left[n] for n in members]
+        for n, start, state in zip(members, stack, _train(stack, train, dataset, schedule, layout), strict=True):
+            start.finished.save(schedule.epochs, state.best, {})
+            shutil.rmtree(start.running.folder, ignore_errors=True)
+            outcomes[n] = Trained.of(state.best)
+    return [outcomes[n] for n in range(len(shares))]
+
+
+@dataclass(frozen=True)
+class Start:
+    """A share about to be trained from `epoch` on; `iterator` is where its index stream stands, None at its start."""
+
+    share: Share
+    epoch: int
+    state: TrainState
+    iterator: object
+    running: Checkpoints
+    finished: Checkpoints
+
+
+def _begin(share: Share, schedule: Schedule, optimizer: optax.GradientTransformation) -> Trained | Start:
+    """Return what a share has been trained to, else its newest saved state, its history cut to it; else its first."""
+    stage = share.stage
+    fingerprint = f"{stage.fingerprint}-{index_blocks(share.runs, schedule).fingerprint()}"
+    running, finished = (Checkpoints(stage.folder / name, fingerprint) for name in ("state", "best"))
+    state = stack_states(share.runs, share.params, optimizer)
+    if (best := finished.load(state.best)) is not None:
+        return Trained.of(best[1])
+    found = running.load(state)
+    epoch, state, iterator = (0, state, None) if found is None else (*found[:2], found[2]["iterator"])
+    stage.history.cut(stage.name, epoch)
+    return Start(share, epoch, state, iterator, running, finished)
 
 
 @functools.cache
@@ -147,75 +190,63 @@ def index_blocks(runs: list[Run], schedule: Schedule) -> IndexBlocks:
     )
 
 
-def _train_blocks(
-    state: TrainState,
-    train: Callable,
-    runs: list[Run],
-    dataset: Dataset,
-    blocks: IndexBlocks,
-    schedule: Schedule,
-    layout: Layout,
-    stage: Stage,
-    checkpoints: Checkpoints,
-) -> TrainState:
-    """Run the compiled `train` over all index blocks that are left; return the last state, on the host."""
+def _train(
+    stack: list[Start], train: Callable, dataset: Dataset, schedule: Schedule, layout: Layout
+) -> list[TrainState]:
+    """Run the compiled `train` over all index blocks that are left; return the last state of each share, on the host.
+
+    All shares of the stack stand at the same epoch.
+    """
+    runs = [run for start in stack for run in start.share.runs]
+    blocks = index_blocks(runs, schedule)
     iterator = blocks.iterator()
-    state = _restore(state, checkpoints, iterator, stage)
-    shared, inputs, state = layout.put_shared(dataset), layout.put_runs(stack_inputs(runs)), layout.put_runs(state)
-    saved_at, pause_s = time.monotonic(), stage.save_every_s
+    if stack[0].iterator is not None:
+        iterator.set_state(stack[0].iterator)
+    first_state = jax.tree.map(lambda *a: np.concatenate(a), *[start.state for start in stack])
+    shared, inputs, state = (
+        layout.put_shared(dataset),
+        layout.put_runs(stack_inputs(runs)),
+        layout.put_runs(first_state),
+    )
+    save_every_s = stack[0].share.stage.save_every_s
+    saved_at, pause_s = time.monotonic(), save_every_s
     with contextlib.closing(iterator), stop_requests() as requests:
         for rows in iterator:
             # Waiting for each call keeps devices that share cores from drifting apart until a collective times out.
             state, metrics = jax.block_until_ready(train(state, inputs, layout.put_rows(rows), shared))
-            metrics_RE = layout.get_runs(metrics, len(runs))
             done = iterator.get_state()["next_index"]
             epoch = min(done * blocks.epochs, schedule.epochs)
-            stage.history.append(_history_rows(stage.name, runs, metrics_RE, (done - 1) * blocks.epochs))
-            _stop_if_diverged(layout.get_runs(state.rejected, len(runs)), runs, schedule)
-            stage.report(epoch, _last_mean(metrics_RE["loss"]))
+            _record(stack, layout.get_runs(metrics, len(runs)), (done - 1) * blocks.epochs)
+            _stop_if_diverged(layout.get_runs(state.rejected, len(runs)), stack, schedule)
+            for start, loss_RE in zip(stack, _cut(layout.get_runs(metrics["loss"], len(runs)), stack), strict=True):
+                start.share.stage.report(epoch, _last_mean(loss_RE))
             stop = bool(requests)  # asked once: a signal during what follows is answered after the next call
             if stop or time.monotonic() - saved_at > pause_s:
                 started = time.monotonic()
                 progress = {"epoch": epoch, "iterator": iterator.get_state()}
-                checkpoints.save(epoch, layout.get_runs(state, len(runs)), progress)
+                for start, own_state in zip(stack, _cut(layout.get_runs(state, len(runs)), stack), strict=True):
+                    start.running.save(epoch, own_state, progress)
                 saved_at = time.monotonic()
                 if pause_s:  # a large stack is saved less often: saving takes a twentieth of the time at most
-                    pause_s = max(stage.save_every_s, 20 * (saved_at - started))
+                    pause_s = max(save_every_s, 20 * (saved_at - started))
             if stop:
-                raise Interrupted(requests[0], f"saved after epoch {epoch} of {schedule.epochs} ({stage.name})")
-    return layout.get_runs(state, len(runs))
+                where = ", ".join(dict.fromkeys(start.share.stage.name for start in stack))
+                raise Interrupted(requests[0], f"saved after epoch {epoch} of {schedule.epochs} ({where})")
+    return _cut(layout.get_runs(state, len(runs)), stack)
 
 
-def _restore(state: TrainState, checkpoints: Checkpoints, iterator: grain.DatasetIterator, stage: Stage) -> TrainState:
-    """Return the newest saved state, the iterator and the history set to it; else the state as it is."""
-    found = checkpoints.load(state)
-    if found is None:
-        stage.history.cut(stage.name, 0)
-        return state
-    epoch, state, progress = found
-    iterator.set_state(progress["iterator"])
-    stage.history.cut(stage.name, epoch)
-    return state
+def _record(stack: list[Start], metrics_RE: dict[str, Float[np.ndarray, "R E"]], first_epoch: int) -> None:
+    """Write the epochs of one call to the history of each share."""
+    for start, own_RE in zip(stack, _cut(metrics_RE, stack), strict=True):
+        stage = start.share.stage
+        stage.history.append(_history_rows(stage.name, start.share.runs, own_RE, first_epoch))
 
 
-@contextlib.contextmanager
-def stop_requests() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM instead of dying of them; a second SIGINT interrupts at once."""
-    requests: list[int] = []
-
-    def note(signum: int, frame: FrameType | None) -> None:
-        if signum in requests and signum == signal.SIGINT:
-            raise KeyboardInterrupt
-        requests.append(signum)
-
-    previous = {}
-    with contextlib.suppress(ValueError):  # only the main thread may set handlers
-        previous = {signum: signal.signal(signum, note) for signum in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield requests
-    finally:
-        for signum, handler in previous.items():
-            signal.signal(signum, handler)
+def _cut(tree_R: chex.ArrayTree, stack: list[Start]) -> list:
+    """Cut a stack into its shares."""
+    ends = np.cumsum([len(start.share.runs) for start in stack]).tolist()
+    parts = [slice(first, last) for first, last in itertools.pairwise([0, *ends])]
+    return [jax.tree.map(operator.itemgetter(part), tree_R) for part in parts]
 
 
 def _history_rows(
@@ -229,12 +260,14 @@ def _history_rows(
                 yield {"stage": stage, **run.name, "epoch": first_epoch + e + 1, **values}
 
 
-def _stop_if_diverged(rejected_R: Int[np.ndarray, " R"], runs: list[Run], schedule: Schedule) -> None:
+def _stop_if_diverged(rejected_R: Int[np.ndarray, " R"], stack: list[Start], schedule: Schedule) -> None:
     worst = int(np.argmax(rejected_R))
     if rejected_R[worst] >= schedule.max_rejected:
+        run, stage = [(run, start.share.stage) for start in stack for run in start.share.runs][worst]
         raise DivergedError(
-            f"The run {runs[worst].name} gave {rejected_R[worst]} non-finite losses or gradients in a row. "
-            f"Its parameters are those before the first of them; lower --learning-rate or --clip-norm."
+            f"The run {run.name} gave {rejected_R[worst]} non-finite losses or gradients in a row, at learning rate "
+            f"{run.learning_rate:g} ({stage.folder}). Its parameters are those before the first of them; lower "
+            f"--learning-rate or --clip-norm."
         )
 
 

@@ -106,11 +106,11 @@ class AboutToTrainError(Exception):
 def test_optimiser_and_sampling_reach_the_training(tmp_path, monkeypatch):
     handed = []
 
-    def stop(runs, params_R, objective, dataset, schedule, *_):
-        handed.extend([schedule, runs[0]])
+    def stop(shares, objective, dataset, schedule, *_):
+        handed.extend([schedule, shares[0].runs[0]])
         raise AboutToTrainError
 
-    monkeypatch.setattr(trainer, "train_stack", stop)
+    monkeypatch.setattr(trainer, "train_shares", stop)
     flags = {"class_weights": False, "balanced_sampling": True, "optimizer": "sgd", "momentum": 0.5}
     with pytest.raises(AboutToTrainError):
         run_supervised("logreg", replace(config(tmp_path), training=replace(TRAINING, **flags)))

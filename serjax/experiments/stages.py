@@ -1,0 +1,146 @@
+"""Studies that train side by side: stages of equal programs share stacks, each study writes its own run folder.
+
+A study is a generator: it yields a `Request` for each stage, is sent what was trained, and ends with its folder
+written. So it reads the same whether it trains alone or beside a hundred others.
+"""
+
+import contextlib
+import time
+from collections.abc import Generator, Hashable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeVar, runtime_checkable
+
+from serjax.experiments.config import ConfigError, Machine
+from serjax.experiments.display import Progresses, progresses
+from serjax.experiments.problem import Problem
+from serjax.experiments.run_folder import RunFolder, open_run_folder
+from serjax.experiments.trainer import Request, stacking, train_requests
+from serjax.train.loop import Trained
+from serjax.train.parallel import Layout, request_devices
+
+METRICS = "metrics.json"
+Result = TypeVar("Result")
+Stages = Generator[Request, Trained, Result]
+
+
+@runtime_checkable
+class Trainable(Protocol):
+    """A study as it is declared: everything that its flags say."""
+
+    @property
+    def experiment(self) -> str: ...  # noqa: D102
+    @property
+    def fingerprint(self) -> str: ...  # noqa: D102
+    @property
+    def machine(self) -> Machine: ...  # noqa: D102
+    @property
+    def out(self) -> Path: ...  # noqa: D102
+    @property
+    def problem_flags(self) -> Hashable:
+        """The flags that decide clips, features and folds: studies with equal ones share them in memory."""
+
+    def check(self) -> None:
+        """Raise ConfigError for flags that make no sense."""
+
+    def load(self, shown: Progresses) -> Problem:
+        """Read clips, features and folds."""
+        ...
+
+    def compute(self, problem: Problem, folder: RunFolder, layout: Layout, shown: Progresses) -> Stages[None]:
+        """Train stage after stage, then write the run folder."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """An unfinished study under way."""
+
+    folder: RunFolder
+    stages: Stages[None]
+
+
+def complete(studies: Sequence[Trainable]) -> list[RunFolder]:
+    """Train and write each study, or what is missing of it; return their folders, finished.
+
+    Studies that differ in nothing but numbers of a run (learning rate, β) are entries of the same stacks. Each folder
+    ends with what it has when its study is trained alone, and a study that was stopped goes on alone or with others.
+    The seconds of a folder are those spent on it alone and its share of those spent on stacks.
+
+    Raises:
+      ConfigError: flags of a study make no sense, or two studies would write the same folder.
+    """
+    for study in studies:
+        study.check()
+    _check_folders(studies)
+    machine = studies[0].machine
+    layout = Layout(tuple(request_devices(machine.devices)), machine.shard, stacking(machine))
+    with contextlib.ExitStack() as opened:
+        folders = []
+        for study in studies:
+            folders.append(opened.enter_context(open_run_folder(study.out, study.experiment, study.fingerprint)))
+            folders[-1].clock.stop()
+        left = [pair for pair in zip(studies, folders, strict=True) if pair[1].read_json(METRICS) is None]
+        if left:
+            with progresses(machine.quiet) as shown:
+                advance(_begin(left, layout, shown))
+    return folders
+
+
+def _check_folders(studies: Sequence[Trainable]) -> None:
+    """Raise ConfigError where two studies have the same folder."""
+    if not studies:
+        raise ConfigError("There is nothing to train: expected one study at least.")
+    places = [study.out.resolve() for study in studies]
+    twice = next((place for n, place in enumerate(places) if place in places[:n]), None)
+    if twice is not None:
+        raise ConfigError(f"Two studies would write {twice}: give each another folder, or leave one out.")
+
+
+def _begin(left: Sequence[tuple[Trainable, RunFolder]], layout: Layout, shown: Progresses) -> list[Work]:
+    """Load what the studies work on, once for all that have it in common."""
+    problems: dict[Hashable, Problem] = {}
+    begun = []
+    for study, folder in left:
+        folder.clock.go()
+        if study.problem_flags not in problems:
+            problems[study.problem_flags] = study.load(shown)
+        begun.append(Work(folder, study.compute(problems[study.problem_flags], folder, layout, shown)))
+        folder.clock.stop()
+    return begun
+
+
+def advance(begun: Sequence[Work]) -> None:
+    """Bring all studies to their end, stage by stage, training together what has the same program.
+
+    Those that were trained last go on first, so that folders are finished, and memory is free, as early as can be.
+    """
+    waiting = [(work, request) for work in begun if (request := _go_on(work, None)) is not None]
+    while waiting:
+        program = waiting[0][1].program
+        alike = [pair for pair in waiting if pair[1].program == program]
+        waiting = [pair for pair in waiting if pair[1].program != program]
+        trained = _train([work for work, _ in alike], [request for _, request in alike])
+        asked = [(work, _go_on(work, outcome)) for (work, _), outcome in zip(alike, trained, strict=True)]
+        waiting = [(work, request) for work, request in asked if request is not None] + waiting
+
+
+def _go_on(work: Work, trained: Trained | None) -> Request | None:
+    """Let a study go on with what was trained for it; return what it asks for next, None at its end."""
+    work.folder.clock.go()
+    try:
+        return next(work.stages) if trained is None else work.stages.send(trained)
+    except StopIteration:
+        return None
+    finally:
+        work.folder.clock.stop()
+
+
+def _train(studies: Sequence[Work], requests: Sequence[Request]) -> list[Trained]:
+    """Train requests of one program, and count the time for all folders alike, also if it is interrupted."""
+    started_s = time.monotonic()
+    try:
+        return train_requests(requests)
+    finally:
+        for work in studies:
+            work.folder.clock.stop((time.monotonic() - started_s) / len(studies))

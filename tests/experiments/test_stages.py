@@ -1,0 +1,147 @@
+"""Studies trained as one stack leave what each leaves alone, bit for bit on a CPU that maps over runs."""
+
+import json
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from serjax.evaluate.predictions import read_predictions
+from serjax.experiments import logreg, problem, trainer
+from serjax.experiments.config import Classification, ConfigError, Data, Machine, Model, SupervisedTraining, Training
+from serjax.experiments.config import Features as FeatureFlags
+from serjax.experiments.stages import Trainable, complete
+from serjax.experiments.study import Study
+from serjax.experiments.supervised import SupervisedStudy
+from serjax.models.vae import VAE
+from serjax.train.loop import Interrupted
+from serjax.train.objectives import ClassifierObjective
+from tests.experiments.test_features_models import noise
+
+DATA = Data(synthetic_clips=96, emotions=("happy", "sad"), protocol="speaker-6fold")
+FEATURES = FeatureFlags(sample_rate=8_000, n_mfcc=5, frames=6, n_fft=256, hop_length=128, n_mels=12)
+TRAINING = SupervisedTraining(epochs=2, batch_size=16)
+PRETRAINED = Training(epochs=2, pretrain_epochs=1, batch_size=8)
+VOLATILE = ("seconds", "command", "device", "git")
+RATES = (0.01, 0.1)
+
+
+@pytest.fixture(autouse=True)
+def no_sound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(problem, "load_features", noise)
+
+
+def linear(out: Path, rate: float, data: Data = DATA, **machine: object) -> SupervisedStudy:
+    training = replace(TRAINING, learning_rate=rate, refit=True)
+    flags = Machine(out=out, quiet=True, devices=1, **machine)
+    return SupervisedStudy("logreg", logreg.Config(data, FEATURES, logreg.Model(), training, flags))
+
+
+def vae(out: Path, beta: float) -> Study:
+    sections = (Model(latent_dim=2, hidden=(4,)), PRETRAINED, Classification(importance_samples=2))
+    return Study("vae_mfcc", VAE, beta, DATA, FEATURES, *sections, Machine(out=out, quiet=True, devices=1))
+
+
+def assert_same(ours: Path, theirs: Path) -> None:
+    """Two run folders hold the same, time and place aside."""
+    files = [
+        {p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file() and "arrays" not in p.parts}
+        for out in (ours, theirs)
+    ]
+    assert files[0] == files[1]
+    for name in ("predictions.csv", "history.jsonl"):
+        assert (ours / name).read_text() == (theirs / name).read_text()
+    for name in ("metrics.json", "config.json"):
+        found, expected = (json.loads((out / name).read_text()) for out in (ours, theirs))
+        for content in (found, expected):
+            content.get("config", {}).get("machine", {}).pop("out", None)
+        assert {k: v for k, v in found.items() if k not in VOLATILE} == {
+            k: v for k, v in expected.items() if k not in VOLATILE
+        }
+
+
+@pytest.fixture
+def stacks(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
+    """Note how many runs each share of each stack has."""
+    noted: list[list[int]] = []
+    train_shares = trainer.train_shares
+
+    def spy(shares: list, *rest: object) -> list:
+        noted.append([len(share.runs) for share in shares])
+        return train_shares(shares, *rest)
+
+    monkeypatch.setattr(trainer, "train_shares", spy)
+    return noted
+
+
+def test_classifiers_of_several_learning_rates_are_one_stack_a_stage(tmp_path: Path, stacks: list[list[int]]) -> None:
+    complete([linear(tmp_path / f"together-{rate}", rate) for rate in RATES])
+    assert stacks == [[6, 6], [6, 6]]  # train, refit-train
+    complete([linear(tmp_path / "alone", 0.1)])
+    assert_same(tmp_path / "together-0.1", tmp_path / "alone")
+    scores = [read_predictions(tmp_path / f"together-{rate}" / "predictions.csv").scores_NK for rate in RATES]
+    assert np.abs(scores[0] - scores[1]).max() > 1e-3
+    seconds = [json.loads((tmp_path / f"together-{rate}" / "metrics.json").read_text())["seconds"] for rate in RATES]
+    assert max(seconds) < 2 * min(seconds) + 5
+
+
+def test_vaes_of_several_betas_are_one_stack_a_stage(tmp_path: Path, stacks: list[list[int]]) -> None:
+    complete([vae(tmp_path / f"together-{beta}", beta) for beta in (0.1, 10.0)])
+    assert stacks == [[6, 6], [12, 12]]  # pretrain, train
+    complete([vae(tmp_path / "alone", 10.0)])
+    assert_same(tmp_path / "together-10.0", tmp_path / "alone")
+
+
+def test_a_stack_that_was_stopped_goes_on_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trainer, "EPOCHS_PER_CALL", 1)
+    complete([linear(tmp_path / "whole", 0.1)])
+    studies = [linear(tmp_path / f"stopped-{rate}", rate) for rate in RATES]
+    with monkeypatch.context() as patch:
+        stop_after_first_epoch(patch)
+        with pytest.raises(Interrupted, match="epoch 1 of 2"):
+            complete(studies)
+    assert all(list(study.out.glob("checkpoints/train-0/state/000001")) for study in studies)
+    complete(studies[1:2])
+    assert_same(tmp_path / "stopped-0.1", tmp_path / "whole")
+    complete(studies)  # what is finished stays, what is not goes on
+    assert all((study.out / "metrics.json").exists() for study in studies)
+
+
+def stop_after_first_epoch(patch: pytest.MonkeyPatch) -> None:
+    def report(self: object, stage: str, *_: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    patch.setattr("serjax.experiments.display.Progresses.training", report)
+
+
+def test_other_rates_seeds_and_folds_compile_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    traces = []
+    loss = ClassifierObjective.loss
+
+    def counting(self: ClassifierObjective, *args: object) -> object:
+        traces.append(self)
+        return loss(self, *args)
+
+    monkeypatch.setattr(ClassifierObjective, "loss", counting)
+    complete([linear(tmp_path / f"a-{rate}", rate) for rate in RATES])
+    n_traces = len(traces)
+    two_seeds = replace(DATA, seeds=2)
+    complete([linear(tmp_path / "seeds", 0.1, two_seeds)])  # as many runs as two rates have
+    complete([linear(tmp_path / f"b-{rate}", rate) for rate in (0.2, 0.3)])
+    assert len(traces) == n_traces
+
+
+def test_a_small_stack_size_cuts_the_studies_not_the_results(tmp_path: Path, stacks: list[list[int]]) -> None:
+    complete([linear(tmp_path / f"s-{rate}", rate, stack_size=6) for rate in RATES])
+    assert stacks == [[6]] * 4
+
+
+def test_two_studies_need_two_folders(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="Two studies would write"):
+        complete([linear(tmp_path, 0.1), linear(tmp_path, 0.2)])
+    nothing: list[Trainable] = []
+    with pytest.raises(ConfigError, match="nothing to train"):
+        complete(nothing)
