@@ -25,10 +25,15 @@ class Config:
     machine: Machine = field(default_factory=Machine)
 
 
+def declare(config: Config) -> Study:
+    """Return the study that the flags say."""
+    sections = (config.data, config.features, config.model, config.training, config.classification, config.machine)
+    return Study("vae_mfcc", VAE, config.beta, *sections)
+
+
 def run(config: Config) -> None:
     """Run the experiment."""
-    sections = (config.data, config.features, config.model, config.training, config.classification, config.machine)
-    run_study(Study("vae_mfcc", VAE, config.beta, *sections))
+    run_study(declare(config))
 
 
 if __name__ == "__main__":

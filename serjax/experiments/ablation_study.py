@@ -1,0 +1,58 @@
+"""A study of one classifier whose flags are changed: trained together, compared with the first, written as a page."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from serjax.evaluate import plots
+from serjax.evaluate.comparison import Metric
+from serjax.experiments.ablations import Overrides, apply
+from serjax.experiments.candidates import CandidateConfig, declare
+from serjax.experiments.compare import make_table
+from serjax.experiments.comparison_table import Table, draw, print_comparison, write_table
+from serjax.experiments.config import ConfigError, Data, Machine, fingerprint
+from serjax.experiments.finished import FinishedRun, read_run
+from serjax.experiments.stages import complete
+
+
+@dataclass(frozen=True)
+class Page:
+    """Where a study goes: below `out`, one run folder a row, and its page to `results` too."""
+
+    out: Path
+    results: Path | None = None
+
+    @classmethod
+    def of(cls, script: str, data: Data, machine: Machine, results: Path | None, rows: object) -> "Page":
+        """Return the place that `--out` names, or one of the script, the corpus and all flags that `rows` depend on."""
+        if results is not None and results.suffix != ".md":
+            raise ConfigError(f"--results {results}: expected the name of a Markdown file, NAME.md.")
+        mark = fingerprint(script, (rows,))[:8]
+        return cls(machine.out or Path("runs") / f"{script}-{data.corpus_name}-{mark}", results)
+
+
+def ablate(base: CandidateConfig, overrides: Overrides, out: Path) -> dict[str, FinishedRun]:
+    """Train the base with each override, each in its folder below `out`, and read them back by name."""
+    return train(apply(base, overrides), out)
+
+
+def train(configs: Mapping[str, CandidateConfig], out: Path) -> dict[str, FinishedRun]:
+    """Train configurations side by side, each in the folder of its name below `out`, and read them back."""
+    placed = {n: replace(c, machine=replace(c.machine, out=out / n)) for n, c in configs.items()}
+    folders = complete([declare(config) for config in placed.values()])
+    return {name: read_run(folder.path) for name, folder in zip(placed, folders, strict=True)}
+
+
+def publish(
+    runs: Mapping[str, FinishedRun], page: Page, notes: tuple[str, ...], metric: Metric = "uar", anyway: bool = False
+) -> Table:
+    """Compare all runs with the first, print the table and write it as Markdown, JSON and a forest plot."""
+    table = make_table(list(runs.values()), metric, anyway)
+    table = replace(table, notes=(*notes, *table.notes))
+    for path in filter(None, (page.out / "results.md", page.results)):
+        write_table(table, path)
+        write_table(table, path.with_suffix(".json"))
+        plots.save(draw(table), path.with_suffix(".png"))
+    print_comparison(table)
+    print(f"Written to {page.out}.")
+    return table

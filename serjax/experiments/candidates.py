@@ -1,0 +1,48 @@
+"""The classifiers that a study may be about, by name, each with the flags its experiment has unless told otherwise."""
+
+from dataclasses import replace
+from typing import Literal
+
+from serjax.experiments import cnn_mfcc, logreg, lstm_mfcc, vae_mfcc
+from serjax.experiments.ablations import Override, apply_one
+from serjax.experiments.config import Data, Features, Machine
+from serjax.experiments.stages import Trainable
+from serjax.experiments.supervised import SupervisedStudy
+
+Candidate = Literal["logreg", "cnn_mfcc", "lstm_mfcc", "vae_mfcc"]
+SupervisedCandidate = Literal["logreg", "cnn_mfcc", "lstm_mfcc"]
+SupervisedCandidateConfig = logreg.Config | cnn_mfcc.Config | lstm_mfcc.Config
+CandidateConfig = SupervisedCandidateConfig | vae_mfcc.Config
+
+
+def configure(
+    name: Candidate, data: Data, features: Features, machine: Machine, epochs: int | None = None
+) -> CandidateConfig:
+    """Return the flags of a classifier on these clips and pictures, `epochs` instead of its own if given."""
+    config = replace(_default(name), data=data, features=features, machine=machine)
+    return config if epochs is None else apply_one(config, Override((("epochs", epochs),)))
+
+
+def declare(config: CandidateConfig) -> Trainable:
+    """Return the study that the flags say, of the name that its experiment has on the command line."""
+    match config:
+        case vae_mfcc.Config():
+            return vae_mfcc.declare(config)
+        case logreg.Config():
+            return SupervisedStudy("logreg", config)
+        case cnn_mfcc.Config():
+            return SupervisedStudy("cnn_mfcc", config)
+        case lstm_mfcc.Config():
+            return SupervisedStudy("lstm_mfcc", config)
+
+
+def _default(name: Candidate) -> CandidateConfig:
+    match name:
+        case "logreg":
+            return logreg.Config()
+        case "cnn_mfcc":
+            return cnn_mfcc.Config()
+        case "lstm_mfcc":
+            return lstm_mfcc.Config()
+        case "vae_mfcc":
+            return vae_mfcc.Config()
