@@ -44,6 +44,8 @@ class Data:
     """Number of seeds: each trains every fold with its own initialisation, batches and augmentation."""
     clips: int | None = None
     """Only so many clips of the corpus, drawn at random, the same in every run; default: all."""
+    train_speakers: int | None = None
+    """Train each fold on only so many of its training speakers, drawn by seed; a smaller draw is part of a larger."""
     synthetic_clips: int | None = None
     """Shorten the synthetic corpus to so many clips, 8 to 1440 (96 or more fill six folds); default: all."""
     offset: float = 0.5
@@ -253,8 +255,14 @@ def check_training(training: Training | SupervisedTraining) -> None:
 
 
 def fingerprint(experiment: str, sections: tuple[object, ...]) -> str:
-    """Return 16 hex digits that differ whenever a field of a section differs; paths count as absolute."""
+    """Return 16 hex digits that differ whenever a field of a section differs; paths count as absolute.
+
+    `train_speakers` counts only where it is given: there were runs before it.
+    """
     content = {type(s).__name__: dataclasses.asdict(s) for s in sections}  # type: ignore[call-overload]
+    for section in content.values():
+        if section.get("train_speakers", 0) is None:
+            del section["train_speakers"]
     text = json.dumps([experiment, content], sort_keys=True, default=_absolute)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 from serjax.data.corpora import Corpus, load_corpus
 from serjax.data.corpora.corpus import Waveforms, Window
 from serjax.data.features import Features, load_features
+from serjax.data.fewer_speakers import with_train_speakers
 from serjax.data.labels import label_by, merge_emotions, parse_merges
 from serjax.data.splits import Fold, Protocol, Split, default_protocol, split_corpus
 from serjax.dsp import Frontend
@@ -144,7 +145,10 @@ def labelled_corpus(data: Data) -> Corpus:
 def split_for_seeds(corpus: Corpus, data: Data, selecting: bool) -> tuple[Split, ...]:
     """Split a corpus once for each seed."""
     protocol = data.protocol or default_protocol(corpus)
-    return tuple(split_corpus(corpus, protocol, seed, selecting) for seed in range(data.seeds))
+    splits = (split_corpus(corpus, protocol, seed, selecting) for seed in range(data.seeds))
+    if data.train_speakers is None:
+        return tuple(splits)
+    return tuple(with_train_speakers(corpus, split, data.train_speakers, seed) for seed, split in enumerate(splits))
 
 
 def read_features(

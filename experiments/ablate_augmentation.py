@@ -1,0 +1,63 @@
+"""Augmentation, one kind at a time: what is each worth to a classifier?
+
+    python experiments/ablate_augmentation.py --corpus ravdess --root RAVDESS --model cnn_mfcc --seeds 5 \
+        --out runs/ablate_augmentation --results experiments/results/ablate_augmentation.md
+
+The first row has none. Then pictures rolled in time, noise on pictures, and waveforms changed before their features are
+computed (noise, pitch, tempo, shift, any two of them at random), all in the train step, on training clips alone. All
+else is the same; changed waveforms cost a front end a step, so these rows take longest. Nothing but the epoch is
+chosen, on each fold's validation speakers. Without arguments it runs on synthetic speech; finished rows are kept.
+"""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from serjax.experiments.ablation_study import Page, ablate, publish
+from serjax.experiments.ablations import Overrides, chain, product, vary
+from serjax.experiments.candidates import SupervisedCandidate, configure
+from serjax.experiments.command import run_command
+from serjax.experiments.config import Data, Features, Machine
+
+
+@dataclass(frozen=True)
+class Config:
+    """Every field of every section is a flag."""
+
+    model: SupervisedCandidate = "logreg"
+    """The classifier."""
+    epochs: int | None = None
+    """Passes over the training clips; default: as the experiment has them."""
+    waveforms: bool = True
+    """Also rows in which waveforms are changed; they take longest."""
+    results: Path | None = None
+    """Write the page here too: NAME.md, with NAME.json and NAME.png beside it."""
+    data: Data = field(default_factory=Data)
+    features: Features = field(default_factory=Features)
+    machine: Machine = field(default_factory=Machine)
+
+
+def run(config: Config) -> None:
+    """Train what is not finished, then print and write the page."""
+    rows = replace(config, results=None, machine=Machine())
+    page = Page.of("ablate_augmentation", config.data, config.machine, config.results, rows)
+    base = configure(config.model, config.data, config.features, config.machine, config.epochs)
+    publish(ablate(base, changes(config.waveforms), page.out), page, ())
+
+
+def changes(waveforms: bool) -> Overrides:
+    """Return no augmentation, then one kind at a time, and waveforms by any two."""
+    still = vary("roll_frames", 0)
+    pictures = chain(still, vary("roll_frames", 8, 16), product(still, vary("training.noise", 0.1, 0.3)))
+    if not waveforms:
+        return pictures
+    kinds = {"noise_share": 0.035, "pitch_semitones": 2.0, "stretch_rate": 0.9, "shift_samples": 2_000}
+    off = {name: type(value)(0) for name, value in kinds.items()}
+    one_a_row = [
+        product(still, vary("picks", 1), *(vary(n, kinds[n] if n == kind else off[n]) for n in kinds)) for kind in kinds
+    ]
+    any_two = product(still, vary("picks", 2), *(vary(n, value) for n, value in kinds.items()))
+    return chain(pictures, *one_a_row, any_two)
+
+
+if __name__ == "__main__":
+    run_command(Config, run, __doc__)

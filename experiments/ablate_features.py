@@ -1,0 +1,66 @@
+"""The MFCC picture, one flag changed at a time: which of its sizes does a classifier's result rest on?
+
+    python experiments/ablate_features.py --corpus ravdess --root RAVDESS --model logreg --seeds 5 \
+        --out runs/ablate_features --results experiments/results/ablate_features.md
+
+Which kinds of features (MFCC, mel, chroma, descriptors, all side by side) go with which model is the question of
+experiments/features_models.py; this study stays with MFCC. The first row is the picture as the flags say; each other
+one changes coefficients, mel bands, window, hop (with as many frames more, so that a clip is as long), rate or start.
+Classifier, folds, normaliser rule and training are the same. Nothing but the epoch is chosen, on each fold's validation
+speakers. Without arguments it runs on synthetic speech; finished rows are kept.
+"""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from serjax.experiments.ablation_study import Page, ablate, publish
+from serjax.experiments.ablations import BASE, Overrides, chain, vary, zipped
+from serjax.experiments.candidates import Candidate, configure
+from serjax.experiments.command import run_command
+from serjax.experiments.config import Data, Features, Machine
+
+
+@dataclass(frozen=True)
+class Config:
+    """Every field of every section is a flag."""
+
+    model: Candidate = "logreg"
+    """The classifier."""
+    epochs: int | None = None
+    """Passes over the training clips; default: as the experiment has them."""
+    results: Path | None = None
+    """Write the page here too: NAME.md, with NAME.json and NAME.png beside it."""
+    data: Data = field(default_factory=Data)
+    features: Features = field(default_factory=Features)
+    machine: Machine = field(default_factory=Machine)
+
+
+def run(config: Config) -> None:
+    """Train what is not finished, then print and write the page."""
+    rows = replace(config, results=None, machine=Machine())
+    page = Page.of("ablate_features", config.data, config.machine, config.results, rows)
+    base = configure(config.model, config.data, config.features, config.machine, config.epochs)
+    publish(ablate(base, changes(config.features), page.out), page, ())
+
+
+def changes(features: Features) -> Overrides:
+    """Return the picture as it is, then one change at a time."""
+    halved = zipped(vary("hop_length", features.hop_length // 2), vary("frames", 2 * features.frames))
+    lower = zipped(
+        vary("sample_rate", features.sample_rate // 2),
+        vary("n_fft", features.n_fft // 2),
+        vary("hop_length", features.hop_length // 2),
+    )
+    return chain(
+        BASE,
+        vary("n_mfcc", 13, 20, 40),
+        vary("n_mels", 40, 64, 128),
+        vary("n_fft", features.n_fft // 2),
+        halved,
+        lower,
+        vary("offset", 0.0, 0.5),
+    )
+
+
+if __name__ == "__main__":
+    run_command(Config, run, __doc__)

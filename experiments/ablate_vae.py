@@ -1,0 +1,77 @@
+"""The generative classifier, taken apart: latent size × β × hidden width, under every score.
+
+    python experiments/ablate_vae.py --corpus ravdess --root RAVDESS --out runs/ablate_vae \
+        --results experiments/results/ablate_vae.md
+
+One VAE an emotion for each combination, with the recipe of `serjax.experiments.vae_mfcc` for all else. The first row is
+that recipe. Every run is scored by reconstruction error, ELBO and importance-weighted bound; the table compares
+`--score`, and a second one shows the UAR by each. β changes no shape: its values are trained as one stack, each latent
+size and width is a program of its own. Nothing but the epoch is chosen (and, by `auto`, the score of a fold) on
+validation speakers: to pick a row by this table has seen the test speakers. Without arguments it runs on synthetic
+speech; finished rows are kept.
+"""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from serjax.experiments import vae_mfcc
+from serjax.experiments.ablation_study import Page, ablate, publish
+from serjax.experiments.ablations import BASE, Overrides, chain, product, vary
+from serjax.experiments.command import run_command
+from serjax.experiments.config import Machine
+from serjax.experiments.display import print_table
+from serjax.experiments.finished import FinishedRun
+from serjax.experiments.results_page import markdown_table, read_result
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What is combined, each value with each of the others."""
+
+    latent_dims: tuple[int, ...] = (2, 4, 8, 16, 32, 64, 128, 256)
+    """Numbers in the code of a clip."""
+    betas: tuple[float, ...] = (0.01, 0.1, 1.0)
+    """Weights of the KL term in training."""
+    widths: tuple[int, ...] = (64, 256)
+    """Hidden units of encoder and decoder."""
+
+    @property
+    def overrides(self) -> Overrides:
+        """The recipe, then every combination."""
+        widths = vary("hidden", *((width,) for width in self.widths))
+        return chain(BASE, product(widths, vary("latent_dim", *self.latent_dims), vary("beta", *self.betas)))
+
+
+@dataclass(frozen=True)
+class Config:
+    """Every field of every section is a flag; those of the recipe are the first row."""
+
+    results: Path | None = None
+    """Write the page here too: NAME.md, with NAME.json and NAME.png beside it."""
+    grid: Grid = field(default_factory=Grid)
+    recipe: vae_mfcc.Config = field(default_factory=vae_mfcc.Config)
+
+
+def run(config: Config) -> None:
+    """Train what is not finished, then print and write the page."""
+    recipe = config.recipe
+    rows = replace(config, results=None, recipe=replace(recipe, machine=Machine()))
+    page = Page.of("ablate_vae", recipe.data, recipe.machine, config.results, rows)
+    runs = ablate(recipe, config.grid.overrides, page.out)
+    publish(runs, page, (f"Compared by the score {recipe.classification.score}.",))
+    header, lines = by_score(runs)
+    print_table("UAR by score", header, lines)
+    for path in filter(None, (page.out / "results.md", page.results)):
+        with path.open("a", encoding="utf-8") as file:
+            file.write(f"\n## UAR by score\n\n{markdown_table(header, lines)}\n")
+
+
+def by_score(runs: dict[str, FinishedRun]) -> tuple[tuple[str, ...], list[tuple[str | float, ...]]]:
+    """Return the UAR of every run by every score, and on validation speakers where it was selected."""
+    found = {name: read_result(run.path / "metrics.json")["scores"] for name, run in runs.items()}
+    names = tuple(next(iter(found.values())))
+    return ("run", *names), [(name, *(scores[score]["uar"] for score in names)) for name, scores in found.items()]
+
+
+if __name__ == "__main__":
+    run_command(Config, run, __doc__)

@@ -1,0 +1,61 @@
+"""Accuracy against the number of training speakers: would more speakers help?
+
+    python experiments/learning_curve.py --corpus ravdess --root RAVDESS --model logreg --seeds 5 \
+        --speakers 1 2 4 8 12 --out runs/learning_curve --results experiments/results/learning_curve.md
+
+Test and validation speakers of each fold stay; of its training speakers so many are kept, women and men in turn, drawn
+anew by each seed, those of a smaller number among those of a larger one. Fewer speakers have more passes, so that all
+rows take about as many steps as the largest number does, which has `--epochs` (default: the experiment's own). The
+first row has all training speakers and as many passes; it is the reference. Nothing but the epoch is chosen, on each
+fold's validation speakers. Without arguments it runs on synthetic speech; finished rows are kept.
+"""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from serjax.experiments.ablation_study import Page, ablate, publish
+from serjax.experiments.ablations import BASE, Overrides, chain, vary, zipped
+from serjax.experiments.candidates import Candidate, configure
+from serjax.experiments.command import run_command
+from serjax.experiments.config import ConfigError, Data, Features, Machine
+
+NOTE = "train_speakers: training speakers kept in each fold, drawn by seed; base: all of them. Steps are about equal."
+
+
+@dataclass(frozen=True)
+class Config:
+    """Every field of every section is a flag."""
+
+    model: Candidate = "logreg"
+    """The classifier."""
+    speakers: tuple[int, ...] = (2, 4, 8)
+    """Numbers of training speakers."""
+    epochs: int | None = None
+    """Passes over the training clips of the largest number; default: as the experiment has them."""
+    results: Path | None = None
+    """Write the page here too: NAME.md, with NAME.json and NAME.png beside it."""
+    data: Data = field(default_factory=Data)
+    features: Features = field(default_factory=Features)
+    machine: Machine = field(default_factory=Machine)
+
+
+def run(config: Config) -> None:
+    """Train what is not finished, then print and write the page."""
+    rows = replace(config, results=None, machine=Machine())
+    page = Page.of("learning_curve", config.data, config.machine, config.results, rows)
+    base = configure(config.model, config.data, config.features, config.machine, config.epochs)
+    runs = ablate(base, curve(config.speakers, base.training.epochs), page.out)
+    publish(runs, page, (NOTE,))
+
+
+def curve(speakers: tuple[int, ...], epochs: int) -> Overrides:
+    """Return all speakers, then each number, the largest first, with as many passes as make its steps about equal."""
+    if not speakers or min(speakers) < 1:
+        raise ConfigError(f"--speakers {' '.join(map(str, speakers))}: expected numbers from 1.")
+    falling = sorted(set(speakers), reverse=True)
+    passes = [-(-epochs * falling[0] // n) for n in falling]
+    return chain(BASE, zipped(vary("train_speakers", *falling), vary("epochs", *passes)))
+
+
+if __name__ == "__main__":
+    run_command(Config, run, __doc__)

@@ -1,0 +1,61 @@
+"""The price of each leak: how much of a figure comes from speakers or sentences that training has met?
+
+    python experiments/protocols.py --corpus ravdess --root RAVDESS --model logreg --seeds 5 --out runs/protocols \
+        --results experiments/results/protocols.md
+
+One classifier, the same clips, four ways to cut them: at random (test clips have speaker and sentence in common with
+training), by speaker, by sentence (speakers shared), by both. Each tests every clip once a seed, so clips are paired;
+what differs is what training has met, and how much of it there is: speaker-text has the fewest training clips, and
+part of its price is that. The first row, by speaker, is the reference. Nothing but the epoch is chosen, on each fold's
+validation rows. Without arguments it runs on synthetic speech; finished protocols are kept.
+"""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from serjax.data.splits import Protocol, default_protocol
+from serjax.experiments.ablation_study import Page, ablate, publish
+from serjax.experiments.ablations import vary
+from serjax.experiments.candidates import Candidate, configure
+from serjax.experiments.command import run_command
+from serjax.experiments.config import ConfigError, Data, Features, Machine
+from serjax.experiments.problem import labelled_corpus
+
+LEAKS: tuple[Protocol, ...] = ("random-5fold", "text", "speaker-text")
+NOTE = (
+    "Rows differ in what training has in common with test clips: random-5fold speakers and sentences, text speakers, "
+    "speaker-* sentences, speaker-text neither. They also differ in the number of training clips."
+)
+
+
+@dataclass(frozen=True)
+class Config:
+    """Every field of every section is a flag."""
+
+    model: Candidate = "logreg"
+    """The classifier."""
+    protocols: tuple[Protocol, ...] = LEAKS
+    """What is compared with the corpus's protocol by speaker."""
+    epochs: int | None = None
+    """Passes over the training clips; default: as the experiment has them."""
+    results: Path | None = None
+    """Write the page here too: NAME.md, with NAME.json and NAME.png beside it."""
+    data: Data = field(default_factory=Data)
+    features: Features = field(default_factory=Features)
+    machine: Machine = field(default_factory=Machine)
+
+
+def run(config: Config) -> None:
+    """Train what is not finished, then print and write the page."""
+    if config.data.protocol is not None:
+        raise ConfigError("--protocol is what this study compares: choose by --protocols.")
+    rows = replace(config, results=None, machine=Machine())
+    page = Page.of("protocols", config.data, config.machine, config.results, rows)
+    base = configure(config.model, config.data, config.features, config.machine, config.epochs)
+    reference = default_protocol(labelled_corpus(config.data))
+    runs = ablate(base, vary("protocol", reference, *config.protocols), page.out)
+    publish(runs, page, (NOTE,), anyway=True)
+
+
+if __name__ == "__main__":
+    run_command(Config, run, __doc__)
