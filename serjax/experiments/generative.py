@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import chex
 import numpy as np
 from jaxtyping import Array, Float, Int
 
@@ -17,13 +18,13 @@ from serjax.evaluate.likelihood import PosteriorSamples, bounds, reconstruct, re
 from serjax.experiments.config import Model, Training
 from serjax.experiments.problem import Problem, emotion_runs, pooled_runs
 from serjax.experiments.stages import Stages
-from serjax.experiments.trainer import Request, Trainer, pad_rows, take
+from serjax.experiments.trainer import Request, Trainer, fresh, pad_rows, take
 from serjax.models.autoencoder import Autoencoder
 from serjax.models.vae import VAE
 from serjax.train.loop import Trained
 from serjax.train.objectives import AutoencoderObjective, PictureAugmentation, VaeObjective
 from serjax.train.parallel import Layout
-from serjax.train.runs import Run, init_params
+from serjax.train.runs import Run
 from serjax.train.state import Dataset, RunInputs
 
 
@@ -45,14 +46,17 @@ def train_models(
     epochs = chosen.trained.epoch_R if chosen is not None else training.epochs
     runs = emotion_runs(problem, refit, training.learning_rate, beta, epochs)
     if not training.pretrain_epochs:
-        params_R = init_params(runs, trainer.objective.init)
-        return Models(runs, (yield Request(trainer, suffix + "train", runs, params_R, problem, training.epochs)))
+        start = fresh(runs, trainer.objective)
+        return Models(runs, (yield Request(trainer, suffix + "train", runs, start, problem, training.epochs)))
     epochs = chosen.pretrained.epoch_R if chosen is not None and chosen.pretrained else training.pretrain_epochs
     pooled = pooled_runs(problem, refit, training.learning_rate, beta, epochs)
-    params_R = init_params(pooled, trainer.objective.init)
-    shared = yield Request(trainer, suffix + "pretrain", pooled, params_R, problem, training.pretrain_epochs)
-    params_R = take(shared.params, np.repeat(np.arange(len(pooled)), len(problem.labels)))
-    return Models(runs, (yield Request(trainer, suffix + "train", runs, params_R, problem, training.epochs)), shared)
+    start = fresh(pooled, trainer.objective)
+    shared = yield Request(trainer, suffix + "pretrain", pooled, start, problem, training.pretrain_epochs)
+
+    def continued(rows: range) -> chex.ArrayTree:
+        return take(shared.params, np.array(rows) // len(problem.labels))
+
+    return Models(runs, (yield Request(trainer, suffix + "train", runs, continued, problem, training.epochs)), shared)
 
 
 def make_objective(

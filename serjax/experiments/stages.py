@@ -15,7 +15,7 @@ from serjax.experiments.config import ConfigError, Machine
 from serjax.experiments.display import Progresses, progresses
 from serjax.experiments.problem import Problem
 from serjax.experiments.run_folder import RunFolder, open_run_folder
-from serjax.experiments.trainer import Request, stacking, train_requests
+from serjax.experiments.trainer import Request, stacking, stacks, train_requests
 from serjax.train.loop import Trained
 from serjax.train.parallel import Layout, request_devices
 
@@ -83,7 +83,7 @@ def complete(studies: Sequence[Trainable]) -> list[RunFolder]:
         left = [pair for pair in zip(studies, folders, strict=True) if pair[1].read_json(METRICS) is None]
         if left:
             with progresses(machine.quiet) as shown:
-                advance(_begin(left, layout, shown))
+                advance(_begin(left, layout, shown), shown)
     return folders
 
 
@@ -110,19 +110,24 @@ def _begin(left: Sequence[tuple[Trainable, RunFolder]], layout: Layout, shown: P
     return begun
 
 
-def advance(begun: Sequence[Work]) -> None:
-    """Bring all studies to their end, stage by stage, training together what has the same program.
+def advance(begun: Sequence[Work], shown: Progresses) -> None:
+    """Bring all studies to their end, stage by stage, training together what has the same program and fits a stack.
 
     Those that were trained last go on first, so that folders are finished, and memory is free, as early as can be.
     """
     waiting = [(work, request) for work in begun if (request := _go_on(work, None)) is not None]
     while waiting:
-        program = waiting[0][1].program
+        first = waiting[0][1]
+        program = first.program
         alike = [pair for pair in waiting if pair[1].program == program]
-        waiting = [pair for pair in waiting if pair[1].program != program]
+        fitting = stacks(len(alike), first.capacity)[0]
+        waiting = alike[fitting.stop :] + [pair for pair in waiting if pair[1].program != program]
+        alike = alike[: fitting.stop]
         trained = _train([work for work, _ in alike], [request for _, request in alike])
         asked = [(work, _go_on(work, outcome)) for (work, _), outcome in zip(alike, trained, strict=True)]
         waiting = [(work, request) for work, request in asked if request is not None] + waiting
+        if len(begun) > 1:
+            shown.update("studies", len(begun) - len(waiting), len(begun))
 
 
 def _go_on(work: Work, trained: Trained | None) -> Request | None:

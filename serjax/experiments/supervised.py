@@ -36,13 +36,13 @@ from serjax.experiments.figures import draw_training
 from serjax.experiments.problem import FeatureFlags, Problem, load_problem, pooled_runs, with_waveforms
 from serjax.experiments.run_folder import RunFolder
 from serjax.experiments.stages import Stages, complete
-from serjax.experiments.trainer import Request, Trainer
+from serjax.experiments.trainer import Request, Trainer, fresh
 from serjax.experiments.verdict import predict
 from serjax.models.classifiers import Classifier
 from serjax.train.loop import Trained
 from serjax.train.objectives import ClassifierObjective, PictureAugmentation
 from serjax.train.parallel import Layout
-from serjax.train.runs import Run, fit_projections, init_params
+from serjax.train.runs import Run, fit_projections
 from serjax.train.state import Dataset, RunInputs
 from serjax.train.waveforms import AugmentedFeatures
 
@@ -143,7 +143,7 @@ def _compute(
 
     def request(name: str, runs: list[Run]) -> Request:
         trainer = make_trainer(config, folder, layout, shown, problem, runs)
-        return Request(trainer, name, runs, init_params(runs, trainer.objective.init), problem, training.epochs)
+        return Request(trainer, name, runs, fresh(runs, trainer.objective), problem, training.epochs)
 
     runs = make_runs(problem, training, training.epochs, refit=False)
     asked = request("train", runs)

@@ -15,7 +15,7 @@ from serjax.train.loop import Schedule, Share, Stage, Trained, train_shares
 from serjax.train.objectives import AutoencoderObjective, ClassifierObjective, VaeObjective
 from serjax.train.parallel import Layout, Stacking
 from serjax.train.record import History
-from serjax.train.runs import Run, stack_inputs
+from serjax.train.runs import Run, init_params, stack_inputs
 from serjax.train.state import Dataset
 from serjax.train.waveforms import AugmentedFeatures
 
@@ -61,12 +61,16 @@ class Trainer:
 
 @dataclass(frozen=True, eq=False)
 class Request:
-    """What a study asks to be trained: a stage of it, all its runs, from which parameters, for how many epochs."""
+    """What a study asks to be trained: a stage of it, all its runs, from which parameters, for how many epochs.
+
+    `start(rows)` gives the parameters of some of the runs, stacked: made when their turn comes, so that studies which
+    wait take no memory.
+    """
 
     trainer: Trainer
     name: str
     runs: list[Run]
-    params: chex.ArrayTree
+    start: Callable[[range], chex.ArrayTree]
     problem: Problem
     epochs: int
 
@@ -99,8 +103,13 @@ class Request:
         """The clips as the device holds them."""
         return self.problem.dataset if self.trainer.augmented is None else self.problem.sounding_dataset
 
-    def share(self, number: int, rows: range) -> Share:
-        """Return some of its runs as a share of a stack."""
+    @property
+    def capacity(self) -> int:
+        """How many such requests fill a stack."""
+        return max(1, self.trainer.stack_size // len(self.runs))
+
+    def share(self, number: int, rows: range, reports: bool) -> Share:
+        """Return some of its runs as a share of a stack, which tells how far it is if it `reports`."""
         own, name = self.trainer, f"{self.name}-{number}"
         stage = Stage(
             name=name,
@@ -108,14 +117,23 @@ class Request:
             history=own.history,
             fingerprint=f"{own.fingerprint}-{self.problem.digest()}",
             save_every_s=own.save_every_s,
-            report=self._report(rows),
+            report=self._report(rows) if reports else _say_nothing,
         )
-        return Share([self.runs[r] for r in rows], take(self.params, rows), stage)
+        return Share([self.runs[r] for r in rows], self.start(rows), stage)
 
     def _report(self, rows: range) -> Callable[[int, float], None]:
         """Count the epochs of one stack as a part of the epochs of all runs."""
         report, total = self.trainer.report, len(self.runs) * self.epochs
         return lambda epoch, loss: report(self.name, rows.start * self.epochs + epoch * len(rows), total, loss)
+
+
+def _say_nothing(epoch: int, loss: float) -> None:
+    """Leave it to another share of the stack to tell how far it is."""
+
+
+def fresh(runs: list[Run], objective: TrainableObjective) -> Callable[[range], chex.ArrayTree]:
+    """Return what gives fresh parameters of some of the runs."""
+    return lambda rows: init_params([runs[r] for r in rows], objective.init)
 
 
 def train_requests(requests: Sequence[Request]) -> list[Trained]:
@@ -128,7 +146,7 @@ def train_requests(requests: Sequence[Request]) -> list[Trained]:
     parts: list[list[Trained]] = [[] for _ in requests]
     for number, rows in enumerate(stacks(len(first.runs), own.stack_size)):
         for several in stacks(len(requests), own.stack_size // len(rows)):
-            shares = [requests[n].share(number, rows) for n in several]
+            shares = [requests[n].share(number, rows, reports=n == several.start) for n in several]
             trained = train_shares(shares, own.objective, dataset, first.schedule, own.layout, own.augmented)
             for n, part in zip(several, trained, strict=True):
                 parts[n].append(part)

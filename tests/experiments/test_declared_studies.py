@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tyro
 
 from experiments import ablate_augmentation, ablate_features, ablate_vae, learning_curve, protocols, seeds
 from serjax.data import load_corpus
@@ -129,6 +130,18 @@ def test_augmentation_starts_from_none() -> None:
     assert [one.augmentation.picks for one in found] == [0] * 5 + [1] * 4 + [2]
     assert [len(one.augmentation.changes()) for one in found[5:]] == [2] * 4 + [5]  # none is a change too
     assert list(apply(cnn_mfcc.Config(), ablate_augmentation.changes(False)).values()) == found[:5]
+
+
+@pytest.mark.parametrize("script", [seeds, protocols, learning_curve, ablate_vae, ablate_features, ablate_augmentation])
+def test_every_field_is_a_flag_and_explained(script, capsys: pytest.CaptureFixture) -> None:
+    flags = ["--synthetic-clips", "96", "--seeds", "2", "--devices", "1", "--results", "page.md"]
+    form = (tyro.conf.OmitArgPrefixes,)
+    assert tyro.cli(script.Config, args=flags, config=form).results == Path("page.md")
+    with pytest.raises(SystemExit):
+        tyro.cli(script.Config, args=["--help"], description=script.__doc__, config=form)
+    printed = capsys.readouterr().out
+    assert "--train-speakers" in printed
+    assert f"python experiments/{script.__name__.split('.')[-1]}.py" in printed
 
 
 @pytest.fixture(scope="module")

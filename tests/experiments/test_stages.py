@@ -117,7 +117,10 @@ def stop_after_first_epoch(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("serjax.experiments.display.Progresses.training", report)
 
 
-def test_other_rates_seeds_and_folds_compile_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_rates_seeds_and_folds_compile_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stacks: list[list[int]]
+) -> None:
+    """Two rates with one seed and one rate with two seeds are as many runs; of other folds, they are other stacks."""
     traces = []
     loss = ClassifierObjective.loss
 
@@ -128,9 +131,10 @@ def test_other_rates_seeds_and_folds_compile_nothing(tmp_path: Path, monkeypatch
     monkeypatch.setattr(ClassifierObjective, "loss", counting)
     complete([linear(tmp_path / f"a-{rate}", rate) for rate in RATES])
     n_traces = len(traces)
-    two_seeds = replace(DATA, seeds=2)
-    complete([linear(tmp_path / "seeds", 0.1, two_seeds)])  # as many runs as two rates have
-    complete([linear(tmp_path / f"b-{rate}", rate) for rate in (0.2, 0.3)])
+    stacks.clear()
+    two_seeds = linear(tmp_path / "seeds", 0.1, replace(DATA, seeds=2))
+    complete([two_seeds, *(linear(tmp_path / f"b-{rate}", rate) for rate in (0.2, 0.3))])
+    assert stacks == [[12], [12], [6, 6], [6, 6]]
     assert len(traces) == n_traces
 
 
