@@ -197,6 +197,8 @@ class SupervisedTraining(Optimisation):
     """Weigh clips by the inverse frequency of their class in training."""
     balanced_sampling: bool = False
     """Draw training clips so that classes come equally often; an epoch has as many steps as without."""
+    weights: Path | None = None
+    """Start from the weights of a .npz or .safetensors file, torchvision's VGGs included; default: fresh ones."""
     pca_variance: float | None = None
     """Project frames onto the principal axes of training rows that hold this share of the variance, e.g. 0.95."""
 
@@ -247,7 +249,14 @@ def check_training(training: Training | SupervisedTraining) -> None:
         check_positive(f"--{flag.replace('_', '-')}", getattr(training, flag))
     if not 0 <= training.momentum < 1:
         raise ConfigError(f"--momentum {training.momentum}: expected a number from 0 to below 1, such as 0.9.")
-    if isinstance(training, SupervisedTraining) and training.class_weights and training.balanced_sampling:
+    if isinstance(training, SupervisedTraining):
+        _check_classifier_training(training)
+
+
+def _check_classifier_training(training: SupervisedTraining) -> None:
+    if training.weights is not None and not training.weights.is_file():
+        raise ConfigError(f"--weights {training.weights}: there is no such file.")
+    if training.class_weights and training.balanced_sampling:
         raise ConfigError(
             "--class-weights and --balanced-sampling each make up for rare classes; together they would do so twice. "
             "Choose one."
@@ -257,14 +266,15 @@ def check_training(training: Training | SupervisedTraining) -> None:
 def fingerprint(experiment: str, sections: tuple[object, ...]) -> str:
     """Return 16 hex digits that differ whenever a field of a section differs; paths count as absolute.
 
-    `train_speakers` counts only where it is given: there were runs before it.
+    What is None, a flag not given, does not count: a run of before such a flag was thought of stays what it was.
     """
-    content = {type(s).__name__: dataclasses.asdict(s) for s in sections}  # type: ignore[call-overload]
-    for section in content.values():
-        if section.get("train_speakers", 0) is None:
-            del section["train_speakers"]
+    content = {type(s).__name__: _given(dataclasses.asdict(s)) for s in sections}  # type: ignore[call-overload]
     text = json.dumps([experiment, content], sort_keys=True, default=_absolute)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _given(section: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in section.items() if value is not None}
 
 
 def _absolute(value: object) -> str:

@@ -36,7 +36,7 @@ from serjax.experiments.figures import draw_training
 from serjax.experiments.problem import FeatureFlags, Problem, load_problem, pooled_runs, with_waveforms
 from serjax.experiments.run_folder import RunFolder
 from serjax.experiments.stages import Stages, complete
-from serjax.experiments.trainer import Request, Trainer, fresh
+from serjax.experiments.trainer import Request, Trainer, fresh, from_file
 from serjax.experiments.verdict import predict
 from serjax.models.classifiers import Classifier
 from serjax.train.loop import Trained
@@ -143,7 +143,9 @@ def _compute(
 
     def request(name: str, runs: list[Run]) -> Request:
         trainer = make_trainer(config, folder, layout, shown, problem, runs)
-        return Request(trainer, name, runs, fresh(runs, trainer.objective), problem, training.epochs)
+        start = fresh(runs, trainer.objective)
+        start = start if training.weights is None else from_file(start, training.weights)
+        return Request(trainer, name, runs, start, problem, training.epochs)
 
     runs = make_runs(problem, training, training.epochs, refit=False)
     asked = request("train", runs)

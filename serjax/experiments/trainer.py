@@ -11,6 +11,7 @@ from jaxtyping import Int
 
 from serjax.experiments.config import Machine, Optimisation
 from serjax.experiments.problem import Problem
+from serjax.models.weights import load_weights
 from serjax.train.loop import Schedule, Share, Stage, Trained, train_shares
 from serjax.train.objectives import AutoencoderObjective, ClassifierObjective, VaeObjective
 from serjax.train.parallel import Layout, Stacking
@@ -134,6 +135,21 @@ def _say_nothing(epoch: int, loss: float) -> None:
 def fresh(runs: list[Run], objective: TrainableObjective) -> Callable[[range], chex.ArrayTree]:
     """Return what gives fresh parameters of some of the runs."""
     return lambda rows: init_params([runs[r] for r in rows], objective.init)
+
+
+def from_file(start: Callable[[range], chex.ArrayTree], path: Path) -> Callable[[range], chex.ArrayTree]:
+    """Return what gives the parameters of `start` with all weights of a file in place of its own.
+
+    Raises (when called):
+      WeightsError: the file cannot be read, or its weights do not belong to the model.
+    """
+
+    def loaded(rows: range) -> chex.ArrayTree:
+        params_R = start(rows)
+        filled = [load_weights(path, pick(params_R, row)) for row in range(len(rows))]
+        return jax.tree.map(lambda *leaves: np.stack(leaves), *filled)
+
+    return loaded
 
 
 def train_requests(requests: Sequence[Request]) -> list[Trained]:

@@ -1,5 +1,7 @@
 """What an experiment works on: the flags that choose labels, and what tells problems apart."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -57,3 +59,10 @@ def test_the_title_says_what_is_told_apart(flags: dict, classes: str, monkeypatc
 )
 def test_a_path_becomes_a_name(corpus: str, name: str) -> None:
     assert Data(corpus=corpus).corpus_name == name
+
+
+def test_a_flag_that_is_not_given_does_not_count() -> None:
+    before = dataclasses.make_dataclass("Data", [("seeds", int, 1)])
+    after = dataclasses.make_dataclass("Data", [("seeds", int, 1), ("clips", int | None, None)])
+    assert fingerprint("x", (before(),)) == fingerprint("x", (after(),))
+    assert fingerprint("x", (after(),)) != fingerprint("x", (after(clips=3),))

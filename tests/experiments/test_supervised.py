@@ -31,6 +31,7 @@ from serjax.experiments.config import (
     check_training,
 )
 from serjax.experiments.supervised import log_softmax, make_runs, run_supervised
+from serjax.models.weights import save_weights
 from serjax.train.runs import fit_projections, stack_inputs
 from serjax.train.state import gather
 from tests.experiments.tiny_table import tiny_table
@@ -84,6 +85,23 @@ def test_refit_and_components_run_through(tmp_path):
         "train-0",
         "refit-train-0",
     }
+
+
+def test_runs_start_from_the_weights_of_a_file(tmp_path):
+    def fresh(rows):
+        return {"params": {"logits": {"bias": np.zeros((len(rows), 3), np.float32), "kernel": np.ones((len(rows), 2))}}}
+
+    save_weights(tmp_path / "w.npz", {"params": {"logits": {"bias": np.arange(3, dtype=np.float32)}}})
+    found = trainer.from_file(fresh, tmp_path / "w.npz")(range(4, 6))["params"]["logits"]
+    np.testing.assert_array_equal(found["bias"], [[0, 1, 2], [0, 1, 2]])
+    np.testing.assert_array_equal(found["kernel"], np.ones((2, 2)))  # what the file lacks stays as it is
+
+
+def test_a_file_of_weights_that_is_not_there_is_told_at_once(tmp_path):
+    bad = replace(config(tmp_path / "run"), training=replace(TRAINING, weights=tmp_path / "none.npz"))
+    with pytest.raises(ConfigError, match=r"--weights .*none.npz: there is no such file"):
+        run_supervised("logreg", bad)
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("flags", [{"epochs": 0}, {"batch_size": -1}, {"learning_rate": 0.0}, {"momentum": 1.0}])
