@@ -28,7 +28,7 @@ assert jax.config.jax_compilation_cache_dir == str(COMPILED)  # nothing has impo
 assert len(jax.devices()) == 8  # starts the backend, so that no test changes how many there are
 
 # A few examples of each drawn test, the same in every run; `--hypothesis-profile=thorough` draws new ones, many.
-settings.register_profile("quick", max_examples=5, deadline=None, derandomize=True)
+settings.register_profile("quick", max_examples=4, deadline=None, derandomize=True)
 settings.register_profile("thorough", max_examples=120, deadline=None)
 settings.load_profile("quick")
 

@@ -100,8 +100,13 @@ def stack_projections(projections: Sequence[Float[np.ndarray, "C P"] | None]) ->
 
 
 def init_params(runs: Sequence[Run], init: Callable[[Key[Array, ""]], chex.ArrayTree]) -> chex.ArrayTree:
-    """Return fresh parameters of every run, stacked on the host: a function of the run alone."""
-    return jax.device_get(_compile_init(init)(_entropy(runs)))
+    """Return fresh parameters of every run, stacked on the host: a function of the run alone.
+
+    One run after another: the batched QR decompositions of several orthogonal matrices at once never end on CPU.
+    """
+    one = _compile_init(init)
+    params = [jax.device_get(one(entropy_E)) for entropy_E in _entropy(runs)]
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *params)
 
 
 def stack_states(runs: Sequence[Run], params_R: chex.ArrayTree, optimizer: optax.GradientTransformation) -> TrainState:
@@ -120,7 +125,7 @@ def stack_states(runs: Sequence[Run], params_R: chex.ArrayTree, optimizer: optax
 
 @functools.cache
 def _compile_init(init: Callable[[Key[Array, ""]], chex.ArrayTree]) -> Callable:
-    return jax.jit(jax.vmap(lambda entropy_E: init(_key(entropy_E, 0))))
+    return jax.jit(lambda entropy_E: init(_key(entropy_E, 0)))
 
 
 def _entropy(runs: Sequence[Run]) -> UInt32[Array, "R E"]:

@@ -22,6 +22,7 @@ def test_every_row_but_the_default_changes_the_recipe(name):
     assert (asdict(changed) == asdict(default)) == (name == vae_recipe.DEFAULT)
 
 
+@pytest.mark.slow
 def test_the_recipe_page_tests_each_row_against_the_default(tmp_path: Path, monkeypatch, capsys):
     few = {name: vae_recipe.CHANGES[name] for name in (vae_recipe.DEFAULT, "beta-1")}
     monkeypatch.setattr(vae_recipe, "CHANGES", few)

@@ -114,6 +114,7 @@ def test_figures_do_not_depend_on_the_machine(finished, tmp_path, machine):
     np.testing.assert_allclose(ours.scores_NK, theirs.scores_NK, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_data_sharding_trains_the_same_models(finished, tmp_path):
     run(SMALL, tmp_path / "o", devices=4, shard="data")
     losses = []

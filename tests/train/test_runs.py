@@ -3,6 +3,8 @@
 import jax
 import numpy as np
 
+from serjax.models.time_distributed import TimeDistributed
+from serjax.train.objectives import ClassifierObjective, PictureAugmentation
 from serjax.train.runs import fit_normaliser, init_params, stack_inputs, stack_states
 from serjax.train.step import make_optimizer
 from tests.train import tiny
@@ -50,3 +52,15 @@ def test_parameters_and_keys_belong_to_the_run_not_to_its_place():
     assert len({kernel.tobytes() for kernel in states.params["params"]["to_code"]["kernel"]}) == 3
     np.testing.assert_array_equal(states.hyper.beta, [run.beta for run in runs])
     np.testing.assert_allclose(states.hyper.learning_rate, [run.learning_rate for run in runs], rtol=1e-7)
+
+
+def test_runs_of_recurrent_networks_start_from_matrices_of_their_own():
+    """Orthogonal matrices of several runs come one run after another: decomposed in a batch they never came."""
+    model = TimeDistributed(3, (), "lstm", (8, 4), (4,), 0.0)
+    objective = ClassifierObjective(model, PictureAugmentation(), frames=6, n_features=5)
+    runs = tiny.make_runs(3)
+    params_R = init_params(runs, objective.init)
+    alone = init_params(runs[2:], objective.init)
+    jax.tree.map(lambda several, one: np.testing.assert_array_equal(several[2], one[0]), params_R, alone)
+    kernels = [leaf for leaf in jax.tree.leaves(params_R) if leaf.ndim == 3]
+    assert all(np.abs(leaf[0] - leaf[1]).max() > 0 for leaf in kernels)
