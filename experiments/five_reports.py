@@ -228,6 +228,8 @@ def write(page: Path, outcomes: dict[str, dict[Side, Outcome]], made_up: bool) -
     write_pictures(page.parent, ROWS, outcomes, HEADINGS)
     done = [row for row in ROWS if row.id in outcomes]
     title, about = ("Five reports, tried on made-up clips", MADE_UP) if made_up else ("Five reports, repeated", ABOUT)
+    if lacking := [row.id for row in ROWS if row not in done]:
+        about = f"{about}\n\n**{len(done)} of {len(ROWS)} rows have been run**; not yet: {', '.join(lacking)}."
     page.write_text(markdown(title, about, done, outcomes, HEADINGS), encoding="utf-8")
 
 
