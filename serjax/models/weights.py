@@ -105,7 +105,7 @@ def _from_torchvision(path: Path, arrays: Arrays, params: chex.ArrayTree) -> Arr
     return named | biases
 
 
-def _fit(path: Path, name: str, array: np.ndarray, leaf: jax.Array) -> jax.Array:
+def _fit(path: Path, name: str, array: np.ndarray, leaf: jax.Array | np.ndarray) -> jax.Array:
     if array.ndim == 4 and leaf.ndim == 4 and array.shape[2] == 3 and leaf.shape[2] == 1:
         array = array.sum(axis=2, keepdims=True)
     if array.shape != leaf.shape:

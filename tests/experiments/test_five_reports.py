@@ -238,6 +238,7 @@ def test_what_is_known_of_a_vote_needs_no_folder_of_its_members(tmp_path: Path) 
     assert [t.name for t in lacking] == ["S4.3 same", "S4.5 same", "S4.8 same"]
 
 
+@pytest.mark.slow
 def test_a_row_runs_once_and_is_kept(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

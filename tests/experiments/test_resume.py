@@ -70,7 +70,8 @@ def test_sigkill_at_random_moments_changes_nothing(tmp_path, whole, kills):
     assert codes.count(-signal.SIGKILL) > kills // 2  # most came before the end, else the test shows nothing
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_in_training_saves_and_the_same_command_goes_on(tmp_path, whole, how):
     out = tmp_path / "stopped"
     process = start(out)

@@ -88,6 +88,7 @@ def test_classifiers_of_several_learning_rates_are_one_stack_a_stage(tmp_path: P
     assert max(seconds) < 2 * min(seconds) + 5
 
 
+@pytest.mark.slow
 def test_vaes_of_several_betas_are_one_stack_a_stage(tmp_path: Path, stacks: list[list[int]]) -> None:
     complete([vae(tmp_path / f"together-{beta}", beta) for beta in (0.1, 10.0)])
     assert stacks == [[6, 6], [12, 12]]  # pretrain, train
