@@ -1,7 +1,7 @@
 """The world every test runs in: eight virtual CPU devices, strict shapes, no silent broadcasting, no user's cache.
 
-Programs are compiled without XLA's dearer passes, of which most of the time would be spent, and kept for all tests and
-the processes that they start; thorough tests have all passes.
+Programs are compiled without XLA's dearer passes and by its older emitters, for compiling is most of a test's time, and
+kept for all tests and the processes that they start; thorough tests have what users have.
 """
 
 import os
@@ -25,14 +25,20 @@ jax.config.update("jax_num_cpu_devices", 8)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_debug_key_reuse", True)
 assert jax.config.jax_compilation_cache_dir == str(COMPILED)  # nothing has imported jax before
-assert len(jax.devices()) == 8  # starts the backend, so that no test changes how many there are
 
 # A few examples of each drawn test, the same in every run; `--hypothesis-profile=thorough` draws new ones, many.
 settings.register_profile("quick", max_examples=4, deadline=None, derandomize=True)
 settings.register_profile("thorough", max_examples=120, deadline=None)
 settings.load_profile("quick")
 
+OLDER_EMITTERS = " --xla_cpu_use_fusion_emitters=false"  # compile in half the time
+
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let thorough tests have all passes."""
-    jax.config.update("jax_disable_most_optimizations", config.getoption("--hypothesis-profile") != "thorough")
+    """Compile as this run's profile wants it; start the backend, so that no test changes how many devices there are."""
+    thorough = config.getoption("--hypothesis-profile") == "thorough"
+    jax.config.update("jax_disable_most_optimizations", not thorough)
+    flags = os.environ.get("XLA_FLAGS", "").replace(OLDER_EMITTERS, "")
+    has_older = jax.__version_info__ < (0, 11)  # later releases die of the flag
+    os.environ["XLA_FLAGS"] = flags if thorough or not has_older else flags + OLDER_EMITTERS
+    assert len(jax.devices()) == 8
