@@ -11,6 +11,7 @@ import tyro
 
 from serjax.errors import SerjaxError
 from serjax.train.loop import Interrupted
+from serjax.train.processes import leave
 
 Config = TypeVar("Config")
 
@@ -24,26 +25,26 @@ def run_command(
     marked `tyro.conf.OmitArgPrefixes`.
 
     0: done. 2: something given is wrong (a `SerjaxError`, or an unknown flag). 128 + n: stopped by signal n, what
-    was done is saved. 1: the training diverged, or the disk failed.
+    was done is saved. 1: the training diverged, the disk failed, or another process of the training died.
     """
     try:
         run(tyro.cli(config_type, description=description, config=() if prefixes else (tyro.conf.OmitArgPrefixes,)))
     except SerjaxError as error:
         _complain(str(error))
-        sys.exit(error.exit_code)
+        leave(error.exit_code, together=False)
     except Interrupted as stop:
         _complain(f"Stopped by {stop}. Give the same command again to go on.")
-        sys.exit(128 + stop.signum)
+        leave(128 + stop.signum, together=True)
     except KeyboardInterrupt:
         _complain("Stopped. Give the same command again to go on from the last checkpoint.")
-        sys.exit(130)
+        leave(130, together=False)
     except BrokenPipeError:  # `… | head` has read enough; what Python still holds back for it goes nowhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(128 + signal.SIGPIPE)
+        leave(128 + signal.SIGPIPE, together=False)
     except OSError as error:
         _complain(f"{type(error).__name__}: {error}. What was saved before stays whole.")
-        sys.exit(1)
-    sys.exit(0)
+        leave(1, together=False)
+    leave(0, together=True)
 
 
 def _complain(message: str) -> None:

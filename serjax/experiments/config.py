@@ -222,7 +222,13 @@ class Machine:
     out: Path | None = None
     """Run folder; default: runs/EXPERIMENT-CORPUS-HASH. The same command goes on where it was stopped."""
     devices: int | None = None
-    """Local devices to train on (CPU: virtual ones are made); default: all, on CPU one a core."""
+    """Local devices to train on (CPU: virtual ones are made), of each process; default: all, on CPU one a core."""
+    coordinator: str | None = None
+    """HOST:PORT of process 0 where several processes train together; under Slurm and on TPU pods it is found."""
+    num_processes: int | None = None
+    """How many processes train together; 1: alone, also where a cluster is found."""
+    process_id: int | None = None
+    """Which of them this is, from 0; process 0 writes the run folder, which all must see."""
     shard: Shard = "runs"
     """What is spread over the devices: the runs, or the batch of each run."""
     stacking: Stacking | Literal["auto"] = "auto"

@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from serjax.train.processes import is_first
+
 PLAIN_EVERY_S = 15.0
 PLAIN_WIDTH = 120
 Cell = str | float | int | None
@@ -51,8 +53,8 @@ class Progresses:
 
 @contextmanager
 def progresses(quiet: bool) -> Iterator[Progresses]:
-    """Show progress on standard error while the block runs."""
-    shown = Progresses(quiet)
+    """Show progress on standard error while the block runs; of several processes the first shows it."""
+    shown = Progresses(quiet or not is_first())
     if not shown.bars:
         yield shown
         return

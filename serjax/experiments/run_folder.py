@@ -17,6 +17,7 @@ from pathlib import Path
 import filelock
 
 from serjax.errors import SerjaxError
+from serjax.train.processes import exchange, is_first
 from serjax.train.record import History, write_json
 
 CONFIG, CLOCK, LOCK = "config.json", "clock.json", ".lock"
@@ -50,7 +51,7 @@ class Clock:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """An open run folder; `open_run_folder` makes one."""
+    """An open run folder; `open_run_folder` makes one. Of several processes only the first writes to it."""
 
     path: Path
     experiment: str
@@ -63,13 +64,18 @@ class RunFolder:
         return History(self.path / "history.jsonl")
 
     @property
+    def writes(self) -> bool:
+        """Whether this process writes: it is alone, or the first of several."""
+        return is_first()
+
+    @property
     def seconds(self) -> float:
         """Seconds that this command has worked on the folder, interrupted runs of it included."""
         return round(self.clock.seconds, 1)
 
     def claim(self, sections: tuple[object, ...], **numbers: float) -> None:
         """Write sections and single flags to `config.json`, unless it is there: the folder is this configuration's."""
-        if (self.path / CONFIG).exists():
+        if not self.writes or (self.path / CONFIG).exists():
             return
         content = {
             "experiment": self.experiment,
@@ -81,7 +87,8 @@ class RunFolder:
 
     def write_json(self, name: str, content: object) -> None:
         """Write a JSON file of the folder, whole or not at all."""
-        write_json(self.path / name, content)
+        if self.writes:
+            write_json(self.path / name, content)
 
     def read_json(self, name: str) -> dict | None:
         """Return a JSON file of the folder, None where it is absent."""
@@ -93,9 +100,33 @@ class RunFolder:
 def open_run_folder(path: Path, experiment: str, fingerprint: str) -> Iterator[RunFolder]:
     """Make and lock the folder, and check that it is free or this configuration's; `RunFolder.claim` makes it so.
 
+    Several processes open it together: the first does all this, and none goes on before the first has closed it.
+
     Raises:
       RunFolderError: the folder cannot be written, holds another configuration or foreign files, or is in use.
     """
+    if not is_first():
+        exchange()
+        yield RunFolder(path, experiment, fingerprint, Clock())
+        exchange()
+        return
+    with _locked(path):
+        _check(path, fingerprint)
+        clock = path / CLOCK
+        earlier_s = float(json.loads(clock.read_text())["seconds"]) if clock.exists() else 0.0
+        folder = RunFolder(path, experiment, fingerprint, Clock(earlier_s))
+        exchange()
+        try:
+            yield folder
+        finally:
+            if (path / CONFIG).exists():
+                write_json(clock, {"seconds": folder.seconds})
+    exchange()
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Make the folder, and keep other commands away from it."""
     try:
         path.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(path / LOCK)
@@ -105,15 +136,7 @@ def open_run_folder(path: Path, experiment: str, fingerprint: str) -> Iterator[R
     except OSError as error:
         raise RunFolderError(f"{path} cannot be written ({error.strerror}): choose another --out.") from error
     try:
-        _check(path, fingerprint)
-        clock = path / CLOCK
-        earlier_s = float(json.loads(clock.read_text())["seconds"]) if clock.exists() else 0.0
-        folder = RunFolder(path, experiment, fingerprint, Clock(earlier_s))
-        try:
-            yield folder
-        finally:
-            if (path / CONFIG).exists():
-                write_json(clock, {"seconds": folder.seconds})
+        yield
     finally:
         lock.release()
 

@@ -13,11 +13,13 @@ from typing import Protocol, TypeVar, runtime_checkable
 
 from serjax.experiments.config import ConfigError, Machine
 from serjax.experiments.display import Progresses, progresses
+from serjax.experiments.machine import lay_out
 from serjax.experiments.problem import Problem
 from serjax.experiments.run_folder import RunFolder, open_run_folder
-from serjax.experiments.trainer import Request, stacking, stacks, train_requests
+from serjax.experiments.trainer import Request, stacks, train_requests
 from serjax.train.loop import Trained
-from serjax.train.parallel import Layout, request_devices
+from serjax.train.parallel import Layout
+from serjax.train.processes import check_same, exchange, from_first
 
 METRICS = "metrics.json"
 Result = TypeVar("Result")
@@ -65,26 +67,34 @@ def complete(studies: Sequence[Trainable]) -> list[RunFolder]:
 
     Studies that differ in nothing but numbers of a run (learning rate, β) are entries of the same stacks. Each folder
     ends with what it has when its study is trained alone, and a study that was stopped goes on alone or with others.
-    The seconds of a folder are those spent on it alone and its share of those spent on stacks.
+    The seconds of a folder are those spent on it alone and its share of those spent on stacks. Several processes take
+    the same steps in the same order: the first decides what is left, and none goes on while it writes.
 
     Raises:
       ConfigError: flags of a study make no sense, or two studies would write the same folder.
+      ProcessesError: other processes cannot be joined, or have other studies.
     """
     for study in studies:
         study.check()
     _check_folders(studies)
     machine = studies[0].machine
-    layout = Layout(tuple(request_devices(machine.devices)), machine.shard, stacking(machine))
+    layout = lay_out(machine)
+    check_same("configuration", " ".join([layout.shard, layout.stacking, *(study.fingerprint for study in studies)]))
     with contextlib.ExitStack() as opened:
         folders = []
         for study in studies:
             folders.append(opened.enter_context(open_run_folder(study.out, study.experiment, study.fingerprint)))
             folders[-1].clock.stop()
-        left = [pair for pair in zip(studies, folders, strict=True) if pair[1].read_json(METRICS) is None]
+        left = [pair for pair in zip(studies, folders, strict=True) if not _is_finished(pair[1])]
         if left:
             with progresses(machine.quiet) as shown:
                 advance(_begin(left, layout, shown), shown)
     return folders
+
+
+def _is_finished(folder: RunFolder) -> bool:
+    """Return whether the first process sees the file that is written last."""
+    return bool(from_first(int(folder.read_json(METRICS) is not None)))
 
 
 def _check_folders(studies: Sequence[Trainable]) -> None:
@@ -131,11 +141,15 @@ def advance(begun: Sequence[Work], shown: Progresses) -> None:
 
 
 def _go_on(work: Work, trained: Trained | None) -> Request | None:
-    """Let a study go on with what was trained for it; return what it asks for next, None at its end."""
+    """Let a study go on with what was trained for it; return what it asks for next, None at its end.
+
+    The first process writes the folder at that end: the others wait, or a collective of theirs might wait too long.
+    """
     work.folder.clock.go()
     try:
         return next(work.stages) if trained is None else work.stages.send(trained)
     except StopIteration:
+        exchange()
         return None
     finally:
         work.folder.clock.stop()

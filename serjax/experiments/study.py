@@ -115,6 +115,8 @@ def _compute(study: Study, problem: Problem, folder: RunFolder, layout: Layout, 
         refitted = yield from train_models(problem, trainer, study.training, study.beta, selected)
     selecting, final = _explain(study, problem, selected, refitted, trainer)
     shown.update("scores", 1, 1)
+    if not folder.writes:
+        return
     verdict = judge(problem, refitted or selected, final, selecting, study.classification.class_prior)
     matrices = {
         scaling: reconstruction_matrices(problem, selected, selecting, scaling == "minmax")

@@ -155,10 +155,12 @@ def _compute(
         runs = make_runs(problem, training, chosen, refit=True)
         asked = request("refit-train", runs)
         trained = yield asked
+    predictions, train_war = classify(problem, asked.trainer, runs, trained)
+    if not folder.writes:
+        return
     title = f"{folder.experiment} · {problem.title}"
     (folder.path / "figures").mkdir(exist_ok=True)
     draw_training(folder.history.read(), ("all",), "cross-entropy / nats a clip", title, folder.path / "figures")
-    predictions, train_war = classify(problem, asked.trainer, runs, trained)
     more = {
         "train_war": train_war,
         "refit": training.refit,

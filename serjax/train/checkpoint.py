@@ -1,4 +1,7 @@
-"""Checkpoints by orbax with a sha256 manifest: whole or absent, verified on load, an older one taken when damaged."""
+"""Checkpoints by orbax with a sha256 manifest: whole or absent, verified on load, an older one taken when damaged.
+
+Of several processes the first writes and chooses; all read, from a file system that they share.
+"""
 
 import hashlib
 import itertools
@@ -16,6 +19,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from serjax.errors import SerjaxError
+from serjax.train.processes import exchange, from_first, is_first
 
 ARRAYS, PROGRESS, MANIFEST = "arrays", "progress.json", "manifest.json"
 KEEP = 2
@@ -46,9 +50,16 @@ class Checkpoints:
     def save(self, number: int, tree: chex.ArrayTree, progress: Json) -> None:
         """Write `tree` and `progress` as checkpoint `number`, then drop all but the newest two.
 
+        Of several processes the first writes, and the others wait for it.
+
         Raises:
           CheckpointError: the folder cannot be written or the disk is full; older checkpoints stay whole.
         """
+        if is_first():
+            self._write(number, tree, progress)
+        exchange()
+
+    def _write(self, number: int, tree: chex.ArrayTree, progress: Json) -> None:
         target = self.folder / f"{number:06d}"
         unfinished = self.folder / f"{number:06d}.unfinished"
         try:
@@ -78,8 +89,25 @@ class Checkpoints:
         Raises:
           CheckpointError: the newest whole checkpoint was written by a run of another fingerprint or holds arrays of
             other names, shapes or types (orbax would return or cast them without a word); or a damaged one cannot
-            be renamed.
+            be renamed; or another process does not see the checkpoint that the first has read.
         """
+        found = self._load_newest(like) if is_first() else None
+        number = from_first(found[0] if found else -1)
+        return found if is_first() or number < 0 else self._load_chosen(number, like)
+
+    def _load_chosen(self, number: int, like: chex.ArrayTree) -> tuple[int, chex.ArrayTree, Json]:
+        """Return the checkpoint that process 0 has found whole."""
+        path = self.folder / f"{number:06d}"
+        try:
+            progress = _verify(path)
+        except DamagedCheckpointError as error:
+            raise CheckpointError(
+                f"Process 0 has read {path}, here it is not whole ({error}): --out must name a folder that all "
+                f"processes share."
+            ) from error
+        return number, _load_arrays(path / ARRAYS, like), progress
+
+    def _load_newest(self, like: chex.ArrayTree) -> tuple[int, chex.ArrayTree, Json] | None:
         for number in reversed(self._numbers()):
             path = self.folder / f"{number:06d}"
             try:
@@ -120,14 +148,26 @@ class Checkpoints:
 
 def _save_arrays(path: Path, tree: chex.ArrayTree) -> None:
     logging.getLogger("absl").setLevel(logging.ERROR)  # orbax warns of a merge that one process does not need
-    with ocp.StandardCheckpointer() as checkpointer:
+    with _checkpointer() as checkpointer:
         checkpointer.save(path.absolute(), tree)
 
 
 def _load_arrays(path: Path, like: chex.ArrayTree) -> chex.ArrayTree:
     template = jax.tree.map(lambda a: np.empty(a.shape, a.dtype), like)
-    with ocp.StandardCheckpointer() as checkpointer:
+    with _checkpointer() as checkpointer:
         return checkpointer.restore(path.absolute(), template)
+
+
+def _checkpointer() -> ocp.StandardCheckpointer:
+    """Return orbax's checkpointer for this process alone: it would wait for the others to save and load with it."""
+    if jax.process_count() == 1:
+        return ocp.StandardCheckpointer()
+    rank = jax.process_index()
+    return ocp.StandardCheckpointer(
+        multiprocessing_options=ocp.options.MultiprocessingOptions(
+            primary_host=rank, active_processes={rank}, barrier_sync_key_prefix=f"process-{rank}"
+        )
+    )
 
 
 def _describe(tree: chex.ArrayTree) -> dict[str, str]:

@@ -20,6 +20,7 @@ from serjax.data.batches import IndexBlocks
 from serjax.errors import SerjaxError
 from serjax.train.checkpoint import Checkpoints
 from serjax.train.parallel import Layout
+from serjax.train.processes import check_same, exchange, is_first
 from serjax.train.record import History
 from serjax.train.runs import Run, stack_inputs, stack_states
 from serjax.train.signals import Interrupted, stop_requests
@@ -100,9 +101,11 @@ def train_stack(
     """Train `runs` as one stack from the parameters `params_R`, or from the newest checkpoint of `stage`.
 
     With `augmented`, the waveforms of the data set are changed at random and their features computed in each step.
-    The result depends on configuration and device count, never on when the training was saved, killed or resumed.
+    The result depends on configuration and device count, never on when the training was saved, killed or resumed, nor
+    on how many processes the devices belong to; each of them gets all of it, process 0 writes.
 
     Raises:
+      ProcessesError: the processes do not train the same.
       Interrupted: SIGINT or SIGTERM came; the state is saved and the same call goes on from it.
       DivergedError: a run refused `max_rejected` non-finite steps in a row.
       CheckpointError: the checkpoints of the stage are of another training, or cannot be written.
@@ -123,8 +126,10 @@ def train_shares(
     So a share may go on alone, or in another stack, from where this one was stopped. Shares that a kill between two
     of their checkpoints left at different epochs are trained apart. Raises as `train_stack` does.
     """
+    fingerprints = [f"{s.stage.fingerprint}-{index_blocks(s.runs, schedule).fingerprint()}" for s in shares]
+    check_same("configuration or corpus", " ".join(fingerprints))
     optimizer, train = compile_training(objective, schedule, layout, augmented)
-    begun = [_begin(share, schedule, optimizer) for share in shares]
+    begun = [_begin(share, fingerprint, optimizer) for share, fingerprint in zip(shares, fingerprints, strict=True)]
     outcomes = {n: start for n, start in enumerate(begun) if isinstance(start, Trained)}
     left = {n: start for n, start in enumerate(begun) if isinstance(start, Start)}
     for epoch in sorted({start.epoch for start in left.values()}):
@@ -132,7 +137,8 @@ def train_shares(
         stack = [left[n] for n in members]
         for n, start, state in zip(members, stack, _train(stack, train, dataset, schedule, layout), strict=True):
             start.finished.save(schedule.epochs, state.best, {})
-            shutil.rmtree(start.running.folder, ignore_errors=True)
+            if is_first():
+                shutil.rmtree(start.running.folder, ignore_errors=True)
             outcomes[n] = Trained.of(state.best)
     return [outcomes[n] for n in range(len(shares))]
 
@@ -149,17 +155,20 @@ class Start:
     finished: Checkpoints
 
 
-def _begin(share: Share, schedule: Schedule, optimizer: optax.GradientTransformation) -> Trained | Start:
-    """Return what a share has been trained to, else its newest saved state, its history cut to it; else its first."""
+def _begin(share: Share, fingerprint: str, optimizer: optax.GradientTransformation) -> Trained | Start:
+    """Return what a share has been trained to, else its newest saved state, its history cut to it; else its first.
+
+    All processes return the same: what process 0 finds on the disk.
+    """
     stage = share.stage
-    fingerprint = f"{stage.fingerprint}-{index_blocks(share.runs, schedule).fingerprint()}"
     running, finished = (Checkpoints(stage.folder / name, fingerprint) for name in ("state", "best"))
     state = stack_states(share.runs, share.params, optimizer)
     if (best := finished.load(state.best)) is not None:
         return Trained.of(best[1])
     found = running.load(state)
     epoch, state, iterator = (0, state, None) if found is None else (*found[:2], found[2]["iterator"])
-    stage.history.cut(stage.name, epoch)
+    if is_first():
+        stage.history.cut(stage.name, epoch)
     return Start(share, epoch, state, iterator, running, finished)
 
 
@@ -216,23 +225,36 @@ def _train(
             state, metrics = jax.block_until_ready(train(state, inputs, layout.put_rows(rows), shared))
             done = iterator.get_state()["next_index"]
             epoch = min(done * blocks.epochs, schedule.epochs)
-            _record(stack, layout.get_runs(metrics, len(runs)), (done - 1) * blocks.epochs)
+            metrics_RE = layout.get_runs(metrics, len(runs))
+            if is_first():
+                _record(stack, metrics_RE, (done - 1) * blocks.epochs)
             _stop_if_diverged(layout.get_runs(state.rejected, len(runs)), stack, schedule)
-            for start, loss_RE in zip(stack, _cut(layout.get_runs(metrics["loss"], len(runs)), stack), strict=True):
+            for start, loss_RE in zip(stack, _cut(metrics_RE["loss"], stack), strict=True):
                 start.share.stage.report(epoch, _last_mean(loss_RE))
-            stop = bool(requests)  # asked once: a signal during what follows is answered after the next call
-            if stop or time.monotonic() - saved_at > pause_s:
+            # Asked once: a signal during what follows is answered after the next call.
+            signum, is_due = _agree(requests[0] if requests else 0, time.monotonic() - saved_at > pause_s)
+            if signum or is_due:
                 started = time.monotonic()
-                progress = {"epoch": epoch, "iterator": iterator.get_state()}
-                for start, own_state in zip(stack, _cut(layout.get_runs(state, len(runs)), stack), strict=True):
-                    start.running.save(epoch, own_state, progress)
+                _save(stack, layout.get_runs(state, len(runs)), epoch, iterator.get_state())
                 saved_at = time.monotonic()
                 if pause_s:  # a large stack is saved less often: saving takes a twentieth of the time at most
                     pause_s = max(save_every_s, 20 * (saved_at - started))
-            if stop:
+            if signum:
                 where = ", ".join(dict.fromkeys(start.share.stage.name for start in stack))
-                raise Interrupted(requests[0], f"saved after epoch {epoch} of {schedule.epochs} ({where})")
+                raise Interrupted(signum, f"saved after epoch {epoch} of {schedule.epochs} ({where})")
     return _cut(layout.get_runs(state, len(runs)), stack)
+
+
+def _agree(signum: int, is_due: bool) -> tuple[int, bool]:
+    """Return the signal that any process got (0: none), and whether process 0 finds it time to save."""
+    answers = exchange(signum, int(is_due))
+    return max(int(asked) for asked, _ in answers), bool(answers[0][1])
+
+
+def _save(stack: list[Start], state: TrainState, epoch: int, iterator: object) -> None:
+    """Write a checkpoint of each share."""
+    for start, own_state in zip(stack, _cut(state, stack), strict=True):
+        start.running.save(epoch, own_state, {"epoch": epoch, "iterator": iterator})
 
 
 def _record(stack: list[Start], metrics_RE: dict[str, Float[np.ndarray, "R E"]], first_epoch: int) -> None:

@@ -1,8 +1,13 @@
-"""The one file that knows devices: a stack of runs, or the batch of each run, laid over them by `jax.pmap`."""
+"""The one file that knows devices: a stack of runs, or the batch of each run, laid over them by `jax.pmap`.
+
+Several processes run one program over the devices of all. Each lays out and gets back its own devices' share, as pmap
+wants it; what is gathered is the same in all.
+"""
 
 import contextlib
+import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -10,9 +15,11 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from serjax.errors import SerjaxError
+from serjax.train.processes import await_loss
 from serjax.train.step import DATA_AXIS
 
 Shard = Literal["runs", "data"]
@@ -25,12 +32,12 @@ class DeviceError(SerjaxError):
 
 
 def request_devices(n_devices: int | None) -> list[jax.Device]:
-    """Return the first `n_devices` local devices; on CPU, make as many virtual ones (default: one a core).
+    """Return the first `n_devices` devices of each process; on CPU, make as many virtual ones (default: one a core).
 
     Virtual CPU devices can be made only before JAX first computes in a process.
 
     Raises:
-      DeviceError: fewer devices than asked for.
+      DeviceError: fewer devices than asked for, or other numbers of them in other processes.
     """
     if n_devices is not None and n_devices < 1:
         raise DeviceError(f"--devices {n_devices}: expected at least 1.")
@@ -42,7 +49,13 @@ def request_devices(n_devices: int | None) -> list[jax.Device]:
             f"--devices {n_devices}: this process has {len(devices)} {devices[0].platform} device(s); "
             f"ask for at most {len(devices)}, or leave --devices out."
         )
-    return devices[:n_devices]
+    everyone = [jax.local_devices(process_index=rank)[:n_devices] for rank in range(jax.process_count())]
+    if len({len(theirs) for theirs in everyone}) > 1:
+        raise DeviceError(
+            f"The processes have {', '.join(str(len(theirs)) for theirs in everyone)} devices: all need as many; "
+            f"give each --devices {min(len(theirs) for theirs in everyone)}."
+        )
+    return [device for theirs in everyone for device in theirs]
 
 
 def n_cores() -> int:
@@ -57,7 +70,8 @@ class Layout:
     `shard="runs"`: each device trains its share of the runs; a run never leaves its device, so nothing is reduced
     between devices. `shard="data"`: every device holds every run and trains it on its share of the batch.
     `stacking`: the runs of one device one after another (`map`: best where a run's state fits the cache) or as one
-    batched program (`vmap`: best on accelerators).
+    batched program (`vmap`: best on accelerators). `devices` are those of all processes, equally many of each, in the
+    order of processes.
     """
 
     devices: tuple[jax.Device, ...]
@@ -86,14 +100,19 @@ class Layout:
         n = len(self.devices)
         short = -rows_RESB.shape[-1] % n
         padded = np.pad(rows_RESB, [(0, 0)] * (rows_RESB.ndim - 1) + [(0, short)], constant_values=-1)
-        return jax.device_put(np.stack(np.split(padded, n, axis=-1)), self._sharding(DATA_AXIS))
+        shares = np.stack(np.split(padded, n, axis=-1))
+        return jax.device_put(shares[self._own], self._sharding(DATA_AXIS))
 
     def get_runs(self, tree: chex.ArrayTree, n_runs: int) -> chex.ArrayTree:
-        """Bring a stack back to the host as NumPy arrays `[R, …]`, without the padding."""
+        """Bring a stack back to the host as NumPy arrays `[R, …]`, without the padding; whole in every process."""
         host = jax.device_get(tree)
         if self.shard == "data":
             return host
-        return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[:n_runs], host)
+        if self._n_processes == 1:
+            return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[:n_runs], host)
+        with _noticing_losses():
+            gathered = multihost_utils.process_allgather(host)
+        return jax.tree.map(lambda a: np.asarray(a).reshape(-1, *a.shape[3:])[:n_runs], gathered)
 
     def train(self, train_epochs: Callable) -> Callable:
         """Compile `train_epochs(state, inputs, rows, dataset)` of one run for the whole stack; `state` is donated."""
@@ -143,7 +162,7 @@ class Layout:
         out_axes: int | None,
         donate: tuple[int, ...] = (),
     ) -> Callable:
-        return jax.pmap(
+        compiled = jax.pmap(
             function,
             axis_name=axis_name,
             in_axes=in_axes,
@@ -151,12 +170,47 @@ class Layout:
             devices=self.devices,
             donate_argnums=donate,
         )
+        return compiled if self._n_processes == 1 else _waiting(compiled)
 
     def _cut(self, array: jax.Array | np.ndarray) -> jax.Array:
         n = len(self.devices)
         rows = np.minimum(np.arange(array.shape[0] + -array.shape[0] % n), array.shape[0] - 1)
-        return jnp.asarray(array)[rows].reshape(n, -1, *array.shape[1:])
+        return jnp.asarray(array)[rows.reshape(n, -1)[self._own]]
+
+    @property
+    def _n_processes(self) -> int:
+        return len({device.process_index for device in self.devices})
+
+    @property
+    def _own(self) -> slice:
+        """The place of this process's devices among all."""
+        n_own = len(self.devices) // self._n_processes
+        first = (jax.process_index() if self._n_processes > 1 else 0) * n_own
+        return slice(first, first + n_own)
 
     def _sharding(self, axis: str | None = None) -> NamedSharding:
         name = axis or (RUNS_AXIS if self.shard == "runs" else DATA_AXIS)
-        return NamedSharding(Mesh(np.array(self.devices), (name,)), PartitionSpec(axis) if axis else PartitionSpec())
+        return NamedSharding(
+            Mesh(np.array(self.devices[self._own]), (name,)), PartitionSpec(axis) if axis else PartitionSpec()
+        )
+
+
+def _waiting(compiled: Callable) -> Callable:
+    """Return `compiled` so that it ends when its result is there: a process that dies meanwhile is noticed in it."""
+
+    @functools.wraps(compiled)
+    def call(*args: chex.ArrayTree) -> chex.ArrayTree:
+        with _noticing_losses():
+            return jax.block_until_ready(compiled(*args))
+
+    return call
+
+
+@contextlib.contextmanager
+def _noticing_losses() -> Iterator[None]:
+    """Give a collective's failure the time in which a dead process is noticed and named, as the likely cause."""
+    try:
+        yield
+    except (ValueError, RuntimeError):  # the two that JAX raises of it
+        await_loss()
+        raise

@@ -1,0 +1,191 @@
+"""Several processes, on one host or many, that train together: joining by `jax.distributed`, agreeing, leaving.
+
+Every process runs the same program on its share of the devices; process 0 alone writes and prints.
+"""
+
+import atexit
+import contextlib
+import importlib.util
+import json
+import os
+import socket
+import sys
+import textwrap
+import time
+from typing import NoReturn
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+from serjax.errors import SerjaxError
+from serjax.train.peers import Link, Meeting, Peers, Values, attend_meeting, host_meeting
+
+JOIN_S = 300  # within which all processes must have started
+ANSWER_S = 5.0  # within which a process that died has been noticed, once a collective failed of it
+SLURM = ("SLURM_JOB_ID", "SLURM_STEP_NODELIST", "SLURM_NTASKS", "SLURM_PROCID", "SLURM_LOCALID")
+ADDRESS_BYTES = 512
+
+
+class ProcessesError(SerjaxError):
+    """The processes cannot train together as they were started."""
+
+
+class _Membership:
+    """What this process belongs to: nothing, or a group of processes."""
+
+    joined: bool = False
+    host: str | None = None
+    peers: Peers | None = None
+
+
+_ours = _Membership()
+
+
+def join_processes(coordinator: str | None, num_processes: int | None, process_id: int | None) -> None:
+    """Join the other processes by `jax.distributed`, before JAX first computes; alone where nothing says otherwise.
+
+    Without arguments a Slurm step of several tasks and a TPU pod are found; `num_processes` 1 means alone, even there.
+    A second call does nothing.
+
+    Raises:
+      ProcessesError: the three do not fit together, or the others did not come.
+    """
+    if _ours.joined or num_processes == 1 or not _asked(coordinator, num_processes, process_id):
+        return
+    with contextlib.suppress(AttributeError):
+        jax.config.update("jax_enable_preemption_service", False)  # it would swallow SIGTERM
+    try:
+        jax.distributed.initialize(coordinator, num_processes, process_id, initialization_timeout=JOIN_S)
+    except (RuntimeError, ValueError) as error:
+        raise ProcessesError(
+            f"The other processes could not be joined ({error}). Start all of them within {JOIN_S} s, with one address "
+            f"of process 0 that all can reach; --num-processes 1 trains alone."
+        ) from error
+    _ours.joined, _ours.host = True, coordinator.rpartition(":")[0] if coordinator else None
+
+
+def watch_processes() -> None:
+    """Link the processes that have joined, once JAX has found its devices; from now on a dead one ends all."""
+    if _ours.peers is not None or not _ours.joined or jax.process_count() == 1:
+        return
+    rank = jax.process_index()
+    _ours.peers = Peers(rank, _meet(rank), _end_after_loss)
+    atexit.register(_at_exit)
+    if rank:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 (for the rest of the process)
+
+
+def is_first() -> bool:
+    """Whether this process writes and prints: it is alone, or process 0."""
+    return _ours.peers is None or _ours.peers.rank == 0
+
+
+def exchange(*values: int | str) -> list[Values]:
+    """Return what every process gave to the same call, in their order; waits for all, also as a barrier."""
+    return [list(values)] if _ours.peers is None else _ours.peers.exchange(list(values))
+
+
+def from_first(value: int) -> int:
+    """Return the number that process 0 gave."""
+    return int(exchange(value)[0][0])
+
+
+def check_same(what: str, value: str) -> None:
+    """Raise ProcessesError unless all processes give the same text."""
+    given = [str(values[0]) for values in exchange(value)]
+    if len(set(given)) > 1:
+        odd = next(rank for rank, text in enumerate(given) if text != given[0])
+        raise ProcessesError(
+            f"Process {odd} has another {what} than process 0: give all the same flags and the same corpus, "
+            f"and let them compute features on processors of one kind, or share one --cache."
+        )
+
+
+def await_loss() -> None:
+    """Wait as long as it takes to notice a dead process: called when a collective failed, perhaps because of it."""
+    if _ours.peers is not None:
+        time.sleep(ANSWER_S)
+
+
+def leave(code: int, together: bool) -> NoReturn:
+    """Exit; `together`: all processes do, so wait for them. Otherwise the others are told, and end too."""
+    if _ours.peers is None:
+        sys.exit(code)
+    if together:
+        _ours.peers.part()
+        _ours.peers = None
+        sys.exit(code)
+    _ours.peers.desert(_ours.peers.rank, "it stopped, see its own message")
+    _end(code)
+
+
+def _asked(coordinator: str | None, num_processes: int | None, process_id: int | None) -> bool:
+    """Return whether there is more than this process, as the flags or the cluster say."""
+    flags = {"--coordinator": coordinator, "--num-processes": num_processes, "--process-id": process_id}
+    missing = [name for name, value in flags.items() if value is None]
+    if len(missing) == len(flags):
+        return _in_slurm_step() or _on_tpu()
+    if coordinator is None or num_processes is None or process_id is None:
+        raise ProcessesError(f"{' and '.join(missing)} missing: give all of {', '.join(flags)}, or none of them.")
+    host, _, port = coordinator.rpartition(":")
+    if not host or not port.isdigit():
+        raise ProcessesError(f"--coordinator {coordinator}: expected HOST:PORT, such as node1:29500.")
+    if not 0 <= process_id < num_processes:
+        raise ProcessesError(f"--process-id {process_id}: expected 0 to {num_processes - 1}.")
+    return True
+
+
+def _in_slurm_step() -> bool:
+    """Return whether `srun` started several tasks, of which this is one."""
+    return all(name in os.environ for name in SLURM) and int(os.environ["SLURM_NTASKS"]) > 1
+
+
+def _on_tpu() -> bool:
+    """Return whether this is a TPU host; how many there are of it JAX asks its metadata."""
+    return importlib.util.find_spec("libtpu") is not None and os.environ.get("JAX_PLATFORMS", "tpu").startswith("tpu")
+
+
+def _meet(rank: int) -> list[Link]:
+    """Return the links of this process; where process 0 waits is told by a collective of JAX."""
+    if rank:
+        return [attend_meeting(Meeting(**_broadcast({})), rank, JOIN_S)]
+    with host_meeting(_ours.host or socket.gethostname()) as (meeting, receive):
+        _broadcast(vars(meeting))
+        return receive(jax.process_count() - 1, JOIN_S)
+
+
+def _broadcast(content: dict) -> dict:
+    """Return the content that process 0 gave."""
+    text = json.dumps(content).encode().ljust(ADDRESS_BYTES)
+    sent = multihost_utils.broadcast_one_to_all(np.frombuffer(text, np.uint8))
+    return dict(json.loads(np.asarray(sent, np.uint8).tobytes()))
+
+
+def _end_after_loss(rank: int, why: str) -> NoReturn:
+    """Say which process died and end at once: the main thread may wait for it in a collective for ever."""
+    assert _ours.peers is not None
+    message = (
+        f"Process {rank} of the training ended ({why}): process {_ours.peers.rank} ends too. What was saved is whole; "
+        f"start all processes again with the same commands to go on from the last checkpoint."
+    )
+    print(textwrap.fill(message, 100), file=sys.stderr, flush=True)
+    if _ours.peers.rank == 0:
+        _ours.peers.desert(rank, why)
+    _end(1)
+
+
+def _end(code: int) -> NoReturn:
+    """End without the exit handlers: those of JAX would wait for the other processes."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
+
+
+def _at_exit() -> None:
+    """Leave in order where nobody has called `leave`: after an error at once, else together."""
+    if _ours.peers is not None:
+        if getattr(sys, "last_value", None) is not None:
+            leave(1, together=False)
+        _ours.peers.part()

@@ -1,0 +1,226 @@
+"""Processes: two of one device equal one of two, a death ends the other and costs nothing, a signal stops both."""
+
+import contextlib
+import json
+import os
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from serjax.train import peers, processes
+from serjax.train.peers import Peers, attend_meeting, host_meeting
+from serjax.train.processes import ProcessesError, join_processes
+from tests.conftest import COMPILED
+
+LOGREG = [
+    "serjax.experiments.logreg",
+    *("--synthetic-clips", "96", "--emotions", "happy", "sad", "--protocol", "speaker-5fold"),
+    *("--frames", "20", "--epochs", "4", "--quiet"),
+]
+FIGURES = ("uar", "uar_ci95", "war", "macro_f1", "per_fold", "confusion", "chosen_epochs")
+
+
+def start(n: int, out: Path, devices: int, *more: str, program: tuple[str, ...] = ("tests.train.worker",)):
+    """Start `n` processes that train together on so many devices each."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    command = [sys.executable, "-m", *program, "--out", str(out), "--devices", str(devices), *more]
+    places = [["--coordinator", address, "--num-processes", str(n), "--process-id", str(i)] for i in range(n)]
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": Path(__file__).parents[2]}
+    environment = {**os.environ, "JAX_COMPILATION_CACHE_DIR": str(COMPILED)}
+    return [subprocess.Popen([*command, *place], env=environment, **options) for place in places]
+
+
+def finish(started) -> list[str]:
+    """Wait for all; return what each printed."""
+    printed = [process.communicate(timeout=300) for process in started]
+    assert [process.returncode for process in started] == [0] * len(started), printed
+    return [out for out, _ in printed]
+
+
+def results(out: Path, n: int) -> list[dict]:
+    return [json.loads((out / f"result-{rank}.json").read_text()) for rank in range(n)]
+
+
+def wait_for_checkpoint(out: Path, started) -> None:
+    while all(process.poll() is None for process in started) and not list(out.glob("checkpoints/state/00000[2-6]")):
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def one_process(tmp_path_factory):
+    """What one process with two devices gets."""
+    out = tmp_path_factory.mktemp("one")
+    finish(start(1, out, 2))
+    return results(out, 1)[0]
+
+
+def test_two_processes_equal_one_and_all_get_the_result(tmp_path, one_process):
+    """Bit for bit: parameters, losses, epochs and the history, which is written once."""
+    finish(start(2, tmp_path, 1))
+    assert results(tmp_path, 2) == [one_process, one_process]
+
+
+@pytest.mark.parametrize("killed", [1, pytest.param(0, marks=pytest.mark.slow)])
+def test_a_death_ends_the_other_and_the_same_command_resumes(tmp_path, one_process, killed):
+    started = start(2, tmp_path, 1, "--pause", "0.3")
+    wait_for_checkpoint(tmp_path, started)
+    started[killed].kill()
+    died = time.monotonic()
+    _, error = started[1 - killed].communicate(timeout=60)
+    assert time.monotonic() - died < 30  # measured 0.1 to 4 s
+    assert started[1 - killed].returncode == 1, error
+    assert f"Process {killed} of the training ended" in " ".join(error.split())
+    assert "same commands" in " ".join(error.split())
+    assert not list(tmp_path.glob("result-*"))
+    started[killed].communicate()
+    finish(start(2, tmp_path, 1))
+    assert results(tmp_path, 2) == [one_process, one_process]
+
+
+@pytest.mark.slow
+def test_a_signal_to_one_stops_both_and_one_process_goes_on(tmp_path, one_process):
+    started = start(2, tmp_path, 1, "--pause", "0.3")
+    wait_for_checkpoint(tmp_path, started)
+    started[1].terminate()
+    errors = [" ".join(process.communicate(timeout=60)[1].split()) for process in started]
+    assert [process.returncode for process in started] == [128 + signal.SIGTERM] * 2, errors
+    assert all("Stopped by SIGTERM: saved after epoch" in error for error in errors)
+    finish(start(1, tmp_path, 2))
+    assert results(tmp_path, 1) == [one_process]
+
+
+@pytest.mark.slow
+def test_two_processes_share_batches_too(tmp_path, one_process):
+    finish(start(1, tmp_path / "one", 2, "--shard", "data"))
+    finish(start(2, tmp_path / "two", 1, "--shard", "data"))
+    assert results(tmp_path / "two", 2) == results(tmp_path / "one", 1) * 2
+    assert results(tmp_path / "two", 1)[0]["epoch"] == one_process["epoch"]
+
+
+@pytest.mark.slow
+def test_an_experiment_on_two_processes_equals_it_on_one(tmp_path):
+    """One run folder, written and printed once, with the figures of one process of two devices."""
+    alone = finish(start(1, tmp_path / "one", 2, program=tuple(LOGREG)))
+    both = finish(start(2, tmp_path / "two", 1, program=tuple(LOGREG)))
+    one, two = (json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("one", "two"))
+    assert {name: two[name] for name in FIGURES} == {name: one[name] for name in FIGURES}
+    files = [sorted(p.name for p in (tmp_path / name).rglob("*.[pcj][nso]*")) for name in ("one", "two")]
+    assert files[0] == files[1]
+    for name in ("predictions.csv", "history.jsonl"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+    assert "UAR" in alone[0]
+    assert "UAR" in both[0]
+    assert both[1].replace("[Gloo]", "").count("UAR") == 0
+
+
+class Group:
+    """Three linked processes in one, each with a queue of what was lost."""
+
+    def __init__(self) -> None:
+        self.lost: list[queue.Queue] = [queue.Queue() for _ in range(3)]
+        with host_meeting("127.0.0.1") as (meeting, receive), socket.create_connection(("", meeting.port)) as stranger:
+            stranger.sendall(b'{"word": "guessed", "rank": 1}\n')
+            own = {rank: [attend_meeting(meeting, rank, 5.0)] for rank in (2, 1)} | {0: receive(2, 5.0)}
+        self.members = [Peers(rank, own[rank], self._note(rank)) for rank in range(3)]
+
+    def _note(self, rank: int):
+        return lambda *loss: self.lost[rank].put(loss)
+
+    def cut(self, rank: int) -> None:
+        for link in self.members[rank].links:
+            with contextlib.suppress(OSError):  # closed already
+                link.socket.shutdown(socket.SHUT_RDWR)
+            assert link.closed.wait(5)
+
+
+@pytest.fixture()
+def group():
+    linked = Group()
+    yield linked
+    for rank in range(3):
+        linked.cut(rank)
+
+
+def in_threads(*calls):
+    """Return what calls return that wait for each other."""
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return [future.result(timeout=10) for future in [pool.submit(call) for call in calls]]
+
+
+def test_an_exchange_gives_all_values_in_order_to_all(group):
+    for turn in range(3):
+        got = in_threads(*(lambda p=p, t=turn: p.exchange([p.rank, f"turn {t}"]) for p in group.members))
+        assert got == [[[rank, f"turn {turn}"] for rank in range(3)]] * 3
+
+
+def test_who_says_farewell_is_not_lost(group):
+    in_threads(*(member.part for member in group.members))
+    for rank in (1, 2, 0):
+        group.cut(rank)
+    assert all(lost.empty() for lost in group.lost)
+
+
+def test_a_closed_link_is_a_loss_that_all_are_told(group):
+    group.cut(2)
+    assert group.lost[0].get(timeout=5) == (2, "its connection closed")
+    started = time.monotonic()
+    group.members[0].desert(2, "its connection closed")
+    assert group.lost[1].get(timeout=5) == (2, "its connection closed")
+    assert time.monotonic() - started > peers.PARTING_S - 0.5  # process 1, still there, had its time
+    assert group.lost[0].empty()
+
+
+def test_silence_is_a_loss(monkeypatch):
+    monkeypatch.setattr(peers, "SILENCE_S", 0.3)
+    monkeypatch.setattr(peers, "BEAT_S", 5.0)
+    silent = Group()
+    assert "nothing was heard of it" in silent.lost[0].get(timeout=5)[1]
+    for rank in range(3):
+        silent.cut(rank)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("node:1", 2, None), "--process-id missing: give all of --coordinator, --num-processes, --process-id"),
+        ((None, None, 1), "--coordinator and --num-processes missing"),
+        (("node", 2, 0), "--coordinator node: expected HOST:PORT"),
+        (("node:x", 2, 0), "expected HOST:PORT"),
+        (("node:1", 2, 2), "--process-id 2: expected 0 to 1"),
+    ],
+)
+def test_flags_that_do_not_fit_together(flags, message):
+    with pytest.raises(ProcessesError, match=message):
+        join_processes(*flags)
+
+
+@pytest.mark.parametrize(
+    ("tasks", "flags", "joins"), [("2", (None,) * 3, 1), ("1", (None,) * 3, 0), ("2", (None, 1, None), 0)]
+)
+def test_a_slurm_step_of_several_tasks_is_found(monkeypatch, tasks, flags, joins):
+    calls = []
+    monkeypatch.setattr(processes, "_ours", processes._Membership())
+    monkeypatch.setattr(processes.jax.distributed, "initialize", lambda *a, **k: calls.append(a))
+    monkeypatch.setattr(processes.jax.config, "update", lambda *a: None)
+    for name in processes.SLURM:
+        monkeypatch.setenv(name, "0")
+    monkeypatch.setenv("SLURM_NTASKS", tasks)
+    join_processes(*flags)
+    join_processes(*flags)
+    assert calls == [(None, None, None)] * joins
+
+
+def test_who_is_alone_is_first_and_agrees_with_himself():
+    assert processes.is_first()
+    assert processes.exchange(3, "a") == [[3, "a"]]
+    assert processes.from_first(-1) == -1
+    with pytest.raises(SystemExit, match="2"):
+        processes.leave(2, together=False)
