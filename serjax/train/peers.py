@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-BEAT_S, SILENCE_S, PARTING_S = 1.0, 30.0, 3.0
+BEAT_S, SILENCE_S, PARTING_S, HELLO_S = 1.0, 30.0, 3.0, 10.0
 
 Values = list[int | str]
 
@@ -148,7 +148,7 @@ def _receive(server: socket.socket, meeting: Meeting, n: int, timeout_s: float) 
     links: list[Link] = []
     while len(links) < n:
         connection, _ = server.accept()
-        connection.settimeout(timeout_s)
+        connection.settimeout(HELLO_S)
         hello = _read_line(connection)
         if hello.get("word") == meeting.word:
             links.append(Link(int(str(hello["rank"])), connection))

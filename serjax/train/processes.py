@@ -58,6 +58,8 @@ def join_processes(coordinator: str | None, num_processes: int | None, process_i
     try:
         jax.distributed.initialize(coordinator, num_processes, process_id, initialization_timeout=JOIN_S)
     except (RuntimeError, ValueError) as error:
+        if coordinator is None and not _in_slurm_step():
+            return  # libtpu is installed, but this is no host of a pod
         raise ProcessesError(
             f"The other processes could not be joined ({error}). Start all of them within {JOIN_S} s, with one address "
             f"of process 0 that all can reach; --num-processes 1 trains alone."
@@ -142,7 +144,7 @@ def _in_slurm_step() -> bool:
 
 
 def _on_tpu() -> bool:
-    """Return whether this is a TPU host; how many there are of it JAX asks its metadata."""
+    """Return whether this may be a host of TPUs; JAX asks its metadata how many there are."""
     return importlib.util.find_spec("libtpu") is not None and os.environ.get("JAX_PLATFORMS", "tpu").startswith("tpu")
 
 
