@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 import textwrap
+import threading
 import time
 from typing import NoReturn
 
@@ -37,6 +38,7 @@ class _Membership:
     """What this process belongs to: nothing, or a group of processes."""
 
     joined: bool = False
+    waiting: threading.Timer | None = None
     host: str | None = None
     peers: Peers | None = None
 
@@ -51,31 +53,36 @@ def join_processes(coordinator: str | None, num_processes: int | None, process_i
     A second call does nothing.
 
     Raises:
-      ProcessesError: the three do not fit together, or the others did not come.
+      ProcessesError: the three do not fit together, or JAX refuses. If the others do not come, the process ends.
     """
     if _ours.joined or num_processes == 1 or not _asked(coordinator, num_processes, process_id):
         return
     with contextlib.suppress(AttributeError):
         jax.config.update("jax_enable_preemption_service", False)  # it would swallow SIGTERM
+    _ours.waiting = threading.Timer(JOIN_S, _end_unjoined)
+    _ours.waiting.daemon = True
+    _ours.waiting.start()
     try:
-        jax.distributed.initialize(coordinator, num_processes, process_id, initialization_timeout=JOIN_S)
+        jax.distributed.initialize(coordinator, num_processes, process_id, initialization_timeout=2 * JOIN_S)
     except (RuntimeError, ValueError) as error:
+        _ours.waiting.cancel()
         if coordinator is None and not _in_slurm_step():
             return  # libtpu is installed, but this is no host of a pod
-        raise ProcessesError(
-            f"The other processes could not be joined ({error}). Start all of them within {JOIN_S} s, with one address "
-            f"of process 0 that all can reach; --num-processes 1 trains alone."
-        ) from error
+        raise ProcessesError(_unjoined(str(error))) from error
     _ours.joined, _ours.host = True, coordinator.rpartition(":")[0] if coordinator else None
 
 
 def watch_processes() -> None:
     """Link the processes that have joined, once JAX has found its devices; from now on a dead one ends all."""
-    if _ours.peers is not None or not _ours.joined or jax.process_count() == 1:
+    if _ours.peers is not None or not _ours.joined:
         return
-    rank = jax.process_index()
+    rank, links = jax.process_index(), _meet(jax.process_index()) if jax.process_count() > 1 else []
+    if _ours.waiting is not None:
+        _ours.waiting.cancel()
+    if not links:
+        return
     _delay_aborts()
-    _ours.peers = Peers(rank, _meet(rank), _end_after_loss)
+    _ours.peers = Peers(rank, links, _end_after_loss)
     atexit.register(_at_exit)
     if rank:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 (for the rest of the process)
@@ -116,6 +123,8 @@ def await_loss() -> None:
 def leave(code: int, together: bool) -> NoReturn:
     """Exit; `together`: all processes do, so wait for them. Otherwise the others are told, and end too."""
     if _ours.peers is None:
+        if _ours.waiting is not None and _ours.waiting.is_alive():  # JAX would wait for those that have joined
+            _end(code)
         sys.exit(code)
     if together:
         _ours.peers.part()
@@ -176,6 +185,19 @@ def _delay_aborts() -> None:
     if os.name == "posix":
         libc = ctypes.CDLL(None)
         libc.signal(signal.SIGABRT, ctypes.cast(libc.sleep, ctypes.c_void_p))
+
+
+def _unjoined(why: str) -> str:
+    return (
+        f"The other processes could not be joined ({why}). Start all of them within {JOIN_S} s, with one address of "
+        f"process 0 that all can reach; --num-processes 1 trains alone."
+    )
+
+
+def _end_unjoined() -> NoReturn:
+    """Say so and end: JAX would abort."""
+    print(textwrap.fill(_unjoined("they did not come"), 100), file=sys.stderr, flush=True)
+    _end(1)
 
 
 def _end_after_loss(rank: int, why: str) -> NoReturn:
