@@ -21,10 +21,10 @@ from serjax.experiments.stages import Stages
 from serjax.experiments.trainer import Request, Trainer, fresh, pad_rows, take
 from serjax.models.autoencoder import Autoencoder
 from serjax.models.vae import VAE
-from serjax.train.loop import Trained
 from serjax.train.objectives import AutoencoderObjective, PictureAugmentation, VaeObjective
 from serjax.train.parallel import Layout
 from serjax.train.runs import Run
+from serjax.train.shares import Trained
 from serjax.train.state import Dataset, RunInputs
 
 

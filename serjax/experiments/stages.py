@@ -17,9 +17,9 @@ from serjax.experiments.machine import lay_out
 from serjax.experiments.problem import Problem
 from serjax.experiments.run_folder import RunFolder, open_run_folder
 from serjax.experiments.trainer import Request, stacks, train_requests
-from serjax.train.loop import Trained
 from serjax.train.parallel import Layout
 from serjax.train.processes import check_same, exchange, from_first
+from serjax.train.shares import Trained
 
 METRICS = "metrics.json"
 Result = TypeVar("Result")

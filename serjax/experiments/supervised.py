@@ -39,10 +39,10 @@ from serjax.experiments.stages import Stages, complete
 from serjax.experiments.trainer import Request, Trainer, fresh, from_file
 from serjax.experiments.verdict import predict
 from serjax.models.classifiers import Classifier
-from serjax.train.loop import Trained
 from serjax.train.objectives import ClassifierObjective, PictureAugmentation
 from serjax.train.parallel import Layout
 from serjax.train.runs import Run, fit_projections
+from serjax.train.shares import Trained
 from serjax.train.state import Dataset, RunInputs
 from serjax.train.waveforms import AugmentedFeatures
 

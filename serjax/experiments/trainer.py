@@ -12,11 +12,12 @@ from jaxtyping import Int
 from serjax.experiments.config import Machine, Optimisation
 from serjax.experiments.problem import Problem
 from serjax.models.weights import load_weights
-from serjax.train.loop import Schedule, Share, Stage, Trained, train_shares
+from serjax.train.loop import Schedule, train_shares
 from serjax.train.objectives import AutoencoderObjective, ClassifierObjective, VaeObjective
 from serjax.train.parallel import Layout, Stacking
 from serjax.train.record import History
 from serjax.train.runs import Run, init_params, stack_inputs
+from serjax.train.shares import Share, Stage, Trained
 from serjax.train.state import Dataset
 from serjax.train.waveforms import AugmentedFeatures
 

@@ -2,13 +2,9 @@
 
 import contextlib
 import functools
-import itertools
-import operator
-import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import chex
 import jax
@@ -18,13 +14,12 @@ from jaxtyping import Float, Int
 
 from serjax.data.batches import IndexBlocks
 from serjax.errors import SerjaxError
-from serjax.train.checkpoint import Checkpoints
 from serjax.train.parallel import Layout
-from serjax.train.processes import check_same, exchange, is_first
-from serjax.train.record import History
-from serjax.train.runs import Run, stack_inputs, stack_states
+from serjax.train.processes import check_same, exchange
+from serjax.train.runs import Run, stack_inputs
+from serjax.train.shares import Share, Stage, Start, Trained, begin, cut, finish, record, save
 from serjax.train.signals import Interrupted, stop_requests
-from serjax.train.state import Best, Dataset, TrainState
+from serjax.train.state import Dataset, TrainState
 from serjax.train.step import Objective, OptimizerName, make_optimizer, make_train_epochs, make_train_step
 from serjax.train.waveforms import AugmentedFeatures
 
@@ -48,44 +43,6 @@ class Schedule:
     max_rejected: int
     optimizer: OptimizerName = "adam"
     momentum: float = 0.9
-
-
-@dataclass(frozen=True)
-class Stage:
-    """Where one stack's training writes, and whom it tells; `report(epoch, loss)` follows every compiled call.
-
-    `fingerprint` names the configuration and corpus that the checkpoints belong to.
-    """
-
-    name: str
-    folder: Path
-    history: History
-    fingerprint: str
-    save_every_s: float
-    report: Callable[[int, float], None]
-
-
-@dataclass(frozen=True)
-class Trained:
-    """The best parameters of every run, stacked on the host, with their epochs and validation losses."""
-
-    params: chex.ArrayTree
-    epoch_R: Int[np.ndarray, " R"]
-    loss_R: Float[np.ndarray, " R"]
-
-    @classmethod
-    def of(cls, best: Best) -> "Trained":
-        """Return what a stack remembered as best, as host arrays."""
-        return cls(jax.tree.map(np.asarray, best.params), np.asarray(best.epoch), np.asarray(best.loss))
-
-
-@dataclass(frozen=True)
-class Share:
-    """The runs that one study has in a stack, the parameters they start from, and where their training writes."""
-
-    runs: list[Run]
-    params: chex.ArrayTree
-    stage: Stage
 
 
 def train_stack(
@@ -129,47 +86,15 @@ def train_shares(
     fingerprints = [f"{s.stage.fingerprint}-{index_blocks(s.runs, schedule).fingerprint()}" for s in shares]
     check_same("configuration or corpus", " ".join(fingerprints))
     optimizer, train = compile_training(objective, schedule, layout, augmented)
-    begun = [_begin(share, fingerprint, optimizer) for share, fingerprint in zip(shares, fingerprints, strict=True)]
+    begun = [begin(share, fingerprint, optimizer) for share, fingerprint in zip(shares, fingerprints, strict=True)]
     outcomes = {n: start for n, start in enumerate(begun) if isinstance(start, Trained)}
     left = {n: start for n, start in enumerate(begun) if isinstance(start, Start)}
     for epoch in sorted({start.epoch for start in left.values()}):
         members = [n for n, start in left.items() if start.epoch == epoch]
         stack = [left[n] for n in members]
         for n, start, state in zip(members, stack, _train(stack, train, dataset, schedule, layout), strict=True):
-            start.finished.save(schedule.epochs, state.best, {})
-            if is_first():
-                shutil.rmtree(start.running.folder, ignore_errors=True)
-            outcomes[n] = Trained.of(state.best)
+            outcomes[n] = finish(start, state.best, schedule.epochs)
     return [outcomes[n] for n in range(len(shares))]
-
-
-@dataclass(frozen=True)
-class Start:
-    """A share about to be trained from `epoch` on; `iterator` is where its index stream stands, None at its start."""
-
-    share: Share
-    epoch: int
-    state: TrainState
-    iterator: object
-    running: Checkpoints
-    finished: Checkpoints
-
-
-def _begin(share: Share, fingerprint: str, optimizer: optax.GradientTransformation) -> Trained | Start:
-    """Return what a share has been trained to, else its newest saved state, its history cut to it; else its first.
-
-    All processes return the same: what process 0 finds on the disk.
-    """
-    stage = share.stage
-    running, finished = (Checkpoints(stage.folder / name, fingerprint) for name in ("state", "best"))
-    state = stack_states(share.runs, share.params, optimizer)
-    if (best := finished.load(state.best)) is not None:
-        return Trained.of(best[1])
-    found = running.load(state)
-    epoch, state, iterator = (0, state, None) if found is None else (*found[:2], found[2]["iterator"])
-    if is_first():
-        stage.history.cut(stage.name, epoch)
-    return Start(share, epoch, state, iterator, running, finished)
 
 
 @functools.cache
@@ -226,60 +151,28 @@ def _train(
             done = iterator.get_state()["next_index"]
             epoch = min(done * blocks.epochs, schedule.epochs)
             metrics_RE = layout.get_runs(metrics, len(runs))
-            if is_first():
-                _record(stack, metrics_RE, (done - 1) * blocks.epochs)
+            record(stack, metrics_RE, (done - 1) * blocks.epochs)
             _stop_if_diverged(layout.get_runs(state.rejected, len(runs)), stack, schedule)
-            for start, loss_RE in zip(stack, _cut(metrics_RE["loss"], stack), strict=True):
+            for start, loss_RE in zip(stack, cut(metrics_RE["loss"], stack), strict=True):
                 start.share.stage.report(epoch, _last_mean(loss_RE))
             # Asked once: a signal during what follows is answered after the next call.
             signum, is_due = _agree(requests[0] if requests else 0, time.monotonic() - saved_at > pause_s)
             if signum or is_due:
                 started = time.monotonic()
-                _save(stack, layout.get_runs(state, len(runs)), epoch, iterator.get_state())
+                save(stack, layout.get_runs(state, len(runs)), epoch, iterator.get_state())
                 saved_at = time.monotonic()
                 if pause_s:  # a large stack is saved less often: saving takes a twentieth of the time at most
                     pause_s = max(save_every_s, 20 * (saved_at - started))
             if signum:
                 where = ", ".join(dict.fromkeys(start.share.stage.name for start in stack))
                 raise Interrupted(signum, f"saved after epoch {epoch} of {schedule.epochs} ({where})")
-    return _cut(layout.get_runs(state, len(runs)), stack)
+    return cut(layout.get_runs(state, len(runs)), stack)
 
 
 def _agree(signum: int, is_due: bool) -> tuple[int, bool]:
     """Return the signal that any process got (0: none), and whether process 0 finds it time to save."""
     answers = exchange(signum, int(is_due))
     return max(int(asked) for asked, _ in answers), bool(answers[0][1])
-
-
-def _save(stack: list[Start], state: TrainState, epoch: int, iterator: object) -> None:
-    """Write a checkpoint of each share."""
-    for start, own_state in zip(stack, _cut(state, stack), strict=True):
-        start.running.save(epoch, own_state, {"epoch": epoch, "iterator": iterator})
-
-
-def _record(stack: list[Start], metrics_RE: dict[str, Float[np.ndarray, "R E"]], first_epoch: int) -> None:
-    """Write the epochs of one call to the history of each share."""
-    for start, own_RE in zip(stack, _cut(metrics_RE, stack), strict=True):
-        stage = start.share.stage
-        stage.history.append(_history_rows(stage.name, start.share.runs, own_RE, first_epoch))
-
-
-def _cut(tree_R: chex.ArrayTree, stack: list[Start]) -> list:
-    """Cut a stack into its shares."""
-    ends = np.cumsum([len(start.share.runs) for start in stack]).tolist()
-    parts = [slice(first, last) for first, last in itertools.pairwise([0, *ends])]
-    return [jax.tree.map(operator.itemgetter(part), tree_R) for part in parts]
-
-
-def _history_rows(
-    stage: str, runs: list[Run], metrics_RE: dict[str, Float[np.ndarray, "R E"]], first_epoch: int
-) -> Iterator[dict[str, str | int | float]]:
-    n_epochs = metrics_RE["loss"].shape[1]
-    for e in range(n_epochs):
-        for r, run in enumerate(runs):
-            if first_epoch + e < run.epochs:
-                values = {name: float(f"{values_RE[r, e]:.6g}") for name, values_RE in metrics_RE.items()}
-                yield {"stage": stage, **run.name, "epoch": first_epoch + e + 1, **values}
 
 
 def _stop_if_diverged(rejected_R: Int[np.ndarray, " R"], stack: list[Start], schedule: Schedule) -> None:

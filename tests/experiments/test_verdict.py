@@ -12,7 +12,7 @@ from serjax.evaluate.metrics import roc_auc_ovr
 from serjax.experiments.generative import Explained, Models
 from serjax.experiments.problem import Cell, Problem, emotion_runs
 from serjax.experiments.verdict import judge, spread
-from serjax.train.loop import Trained
+from serjax.train.shares import Trained
 
 N, LABELS = 24, ("happy", "sad", "angry")
 

@@ -12,9 +12,10 @@ import pytest
 
 from serjax.train import loop
 from serjax.train.checkpoint import CheckpointError, Checkpoints
-from serjax.train.loop import DivergedError, Interrupted, Trained, index_blocks, stop_requests, train_stack
+from serjax.train.loop import DivergedError, Interrupted, index_blocks, stop_requests, train_stack
 from serjax.train.objectives import VaeObjective
 from serjax.train.parallel import Layout
+from serjax.train.shares import Trained
 from tests.train import tiny
 
 LAYOUT = Layout(tuple(jax.devices()[:2]))

@@ -8,11 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from serjax.models import VAE, Autoencoder
-from serjax.train.loop import Schedule, Stage
+from serjax.train.loop import Schedule
 from serjax.train.objectives import AutoencoderObjective, PictureAugmentation, VaeObjective
 from serjax.train.parallel import Layout
 from serjax.train.record import History
 from serjax.train.runs import Run, fit_normaliser, stack_inputs, stack_states
+from serjax.train.shares import Stage
 from serjax.train.state import Dataset, RunInputs, TrainState
 from serjax.train.step import make_optimizer
 from tests.reference.vae import Params, random_params

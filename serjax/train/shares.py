@@ -1,0 +1,131 @@
+"""What studies have in a stack: a share is its runs, where they start or go on from, and what is written of them.
+
+Of several processes the first writes, and decides by what it finds on the disk where a share goes on.
+"""
+
+import itertools
+import operator
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import chex
+import jax
+import numpy as np
+import optax
+from jaxtyping import Float, Int
+
+from serjax.train.checkpoint import Checkpoints
+from serjax.train.processes import is_first
+from serjax.train.record import History
+from serjax.train.runs import Run, stack_states
+from serjax.train.state import Best, TrainState
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where one stack's training writes, and whom it tells; `report(epoch, loss)` follows every compiled call.
+
+    `fingerprint` names the configuration and corpus that the checkpoints belong to.
+    """
+
+    name: str
+    folder: Path
+    history: History
+    fingerprint: str
+    save_every_s: float
+    report: Callable[[int, float], None]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The best parameters of every run, stacked on the host, with their epochs and validation losses."""
+
+    params: chex.ArrayTree
+    epoch_R: Int[np.ndarray, " R"]
+    loss_R: Float[np.ndarray, " R"]
+
+    @classmethod
+    def of(cls, best: Best) -> "Trained":
+        """Return what a stack remembered as best, as host arrays."""
+        return cls(jax.tree.map(np.asarray, best.params), np.asarray(best.epoch), np.asarray(best.loss))
+
+
+@dataclass(frozen=True)
+class Share:
+    """The runs that one study has in a stack, the parameters they start from, and where their training writes."""
+
+    runs: list[Run]
+    params: chex.ArrayTree
+    stage: Stage
+
+
+@dataclass(frozen=True)
+class Start:
+    """A share about to be trained from `epoch` on; `iterator` is where its index stream stands, None at its start."""
+
+    share: Share
+    epoch: int
+    state: TrainState
+    iterator: object
+    running: Checkpoints
+    finished: Checkpoints
+
+
+def begin(share: Share, fingerprint: str, optimizer: optax.GradientTransformation) -> Trained | Start:
+    """Return what a share has been trained to, else its newest saved state, its history cut to it; else its first.
+
+    The same in all processes: what the first finds. `fingerprint` is that of the stage and of the index stream.
+    """
+    stage = share.stage
+    running, finished = (Checkpoints(stage.folder / name, fingerprint) for name in ("state", "best"))
+    state = stack_states(share.runs, share.params, optimizer)
+    if (best := finished.load(state.best)) is not None:
+        return Trained.of(best[1])
+    found = running.load(state)
+    epoch, state, iterator = (0, state, None) if found is None else (*found[:2], found[2]["iterator"])
+    if is_first():
+        stage.history.cut(stage.name, epoch)
+    return Start(share, epoch, state, iterator, running, finished)
+
+
+def finish(start: Start, best: Best, epochs: int) -> Trained:
+    """Write what a share has been trained to in `epochs`, and drop the checkpoints on the way; return it."""
+    start.finished.save(epochs, best, {})
+    if is_first():
+        shutil.rmtree(start.running.folder, ignore_errors=True)
+    return Trained.of(best)
+
+
+def cut(tree_R: chex.ArrayTree, stack: list[Start]) -> list:
+    """Cut a stack into its shares."""
+    ends = np.cumsum([len(start.share.runs) for start in stack]).tolist()
+    parts = [slice(first, last) for first, last in itertools.pairwise([0, *ends])]
+    return [jax.tree.map(operator.itemgetter(part), tree_R) for part in parts]
+
+
+def save(stack: list[Start], state_R: TrainState, epoch: int, iterator: object) -> None:
+    """Write a checkpoint of each share; `iterator` says where the index stream of the stack stands."""
+    for start, state in zip(stack, cut(state_R, stack), strict=True):
+        start.running.save(epoch, state, {"epoch": epoch, "iterator": iterator})
+
+
+def record(stack: list[Start], metrics_RE: dict[str, Float[np.ndarray, "R E"]], first_epoch: int) -> None:
+    """Write the epochs of one call to the history of each share, if this process writes."""
+    if not is_first():
+        return
+    for start, own_RE in zip(stack, cut(metrics_RE, stack), strict=True):
+        stage = start.share.stage
+        stage.history.append(_history_rows(stage.name, start.share.runs, own_RE, first_epoch))
+
+
+def _history_rows(
+    stage: str, runs: list[Run], metrics_RE: dict[str, Float[np.ndarray, "R E"]], first_epoch: int
+) -> Iterator[dict[str, str | int | float]]:
+    n_epochs = metrics_RE["loss"].shape[1]
+    for e in range(n_epochs):
+        for r, run in enumerate(runs):
+            if first_epoch + e < run.epochs:
+                values = {name: float(f"{values_RE[r, e]:.6g}") for name, values_RE in metrics_RE.items()}
+                yield {"stage": stage, **run.name, "epoch": first_epoch + e + 1, **values}
