@@ -61,7 +61,7 @@ def run(config: Config) -> None:
     publish(runs, page, (f"Compared by the score {recipe.classification.score}.",))
     header, lines = by_score(runs)
     print_table("UAR by score", header, lines)
-    for path in filter(None, (page.out / "results.md", page.results)):
+    for path in page.files:
         with path.open("a", encoding="utf-8") as file:
             file.write(f"\n## UAR by score\n\n{markdown_table(header, lines)}\n")
 

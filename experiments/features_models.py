@@ -49,6 +49,7 @@ from serjax.experiments.study import Study, complete_study
 from serjax.experiments.supervised import ModelFlags, complete_supervised
 from serjax.models.pooling import Pooling
 from serjax.models.vae import VAE
+from serjax.train.processes import is_first
 
 ModelName = Literal["logreg", "mlp", "cnn", "lstm", "vae"]
 Place = tuple[str, ModelName]  # feature, model
@@ -160,8 +161,9 @@ def run(config: Config) -> None:
     check_flags(config)
     runs = dict(train(config))
     page = results_page(config, runs)
-    for path in filter(None, (config.out / "results.md", config.grid.results)):
-        write_page(page, path)
+    if is_first():
+        for path in filter(None, (config.out / "results.md", config.grid.results)):
+            write_page(page, path)
     print_page(page)
     print(f"Written to {config.out}.")
 

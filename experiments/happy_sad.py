@@ -24,6 +24,7 @@ from serjax.experiments.run_folder import provenance
 from serjax.experiments.study import Study, run_study
 from serjax.models.autoencoder import Autoencoder
 from serjax.models.vae import VAE
+from serjax.train.processes import is_first
 from serjax.train.record import write_json
 
 EMOTIONS = ("happy", "sad")
@@ -61,7 +62,7 @@ def run(config: Config) -> None:
     table += [measured(one) for one in studies]
     title = f"Reconstruction loss of models trained on happy clips: {config.data.corpus}, {config.data.seeds} seed(s)"
     print_table(title, HEADER, table)
-    if config.results is not None:
+    if config.results is not None and is_first():
         write_page(config.results, title, table, sum(float(metrics(one)["seconds"]) for one in studies))
 
 

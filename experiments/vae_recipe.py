@@ -35,6 +35,7 @@ from serjax.experiments.command import run_command
 from serjax.experiments.config import Classification
 from serjax.experiments.results_page import Page, Row, adjust, print_page, read_result, write_page
 from serjax.experiments.run_folder import provenance
+from serjax.train.processes import is_first
 
 DEFAULT = "default"
 
@@ -92,7 +93,7 @@ def run(config: Config) -> None:
         vae_mfcc.run(replace(change.of(config.recipe), machine=replace(machine, out=out / name)))
     page = results_page(out)
     print_page(page)
-    if config.results is not None:
+    if config.results is not None and is_first():
         write_page(page, config.results)
 
 

@@ -13,6 +13,7 @@ from serjax.experiments.comparison_table import Table, draw, print_comparison, w
 from serjax.experiments.config import ConfigError, Data, Machine, fingerprint
 from serjax.experiments.finished import FinishedRun, read_run
 from serjax.experiments.stages import complete
+from serjax.train.processes import is_first
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,12 @@ class Page:
 
     out: Path
     results: Path | None = None
+
+    @property
+    def files(self) -> list[Path]:
+        """The pages that this process writes: all, or none where it is not the first of several."""
+        places = [self.out / "results.md"] + ([] if self.results is None else [self.results])
+        return places if is_first() else []
 
     @classmethod
     def of(cls, script: str, data: Data, machine: Machine, results: Path | None, rows: object) -> "Page":
@@ -49,7 +56,7 @@ def publish(
     """Compare all runs with the first, print the table and write it as Markdown, JSON and a forest plot."""
     table = make_table(list(runs.values()), metric, anyway)
     table = replace(table, notes=(*notes, *table.notes))
-    for path in filter(None, (page.out / "results.md", page.results)):
+    for path in page.files:
         write_table(table, path)
         write_table(table, path.with_suffix(".json"))
         plots.save(draw(table), path.with_suffix(".png"))

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import queue
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from serjax.experiments import run_folder
+from serjax.experiments import ablation_study, run_folder
 from serjax.train import checkpoint, peers, processes
 from serjax.train.checkpoint import CheckpointError, Checkpoints
 from serjax.train.peers import Peers, attend_meeting, host_meeting
@@ -26,6 +27,12 @@ LOGREG = [
     "serjax.experiments.logreg",
     *("--synthetic-clips", "96", "--emotions", "happy", "sad", "--protocol", "speaker-5fold"),
     *("--frames", "20", "--epochs", "4", "--quiet"),
+]
+BETAS = [
+    "experiments.ablate_vae",
+    *("--synthetic-clips", "96", "--emotions", "happy", "sad", "--protocol", "speaker-5fold", "--frames", "20"),
+    *("--hidden", "16", "--latent-dim", "8", "--widths", "16", "--latent-dims", "8", "--betas", "0.1", "1.0"),
+    *("--epochs", "2", "--pretrain-epochs", "1", "--importance-samples", "2", "--quiet"),
 ]
 FIGURES = ("uar", "uar_ci95", "war", "macro_f1", "per_fold", "confusion", "chosen_epochs")
 
@@ -53,7 +60,7 @@ def results(out: Path, n: int) -> list[dict]:
 
 
 def wait_for_checkpoint(out: Path, started) -> None:
-    while all(process.poll() is None for process in started) and not list(out.glob("checkpoints/state/00000[2-6]")):
+    while all(process.poll() is None for process in started) and not list(out.glob("a/checkpoints/state/00000[2-6]")):
         time.sleep(0.02)
 
 
@@ -73,6 +80,7 @@ def test_two_processes_equal_one_and_all_get_the_result(tmp_path, one_process):
 
 @pytest.mark.parametrize("killed", [1, pytest.param(0, marks=pytest.mark.slow)])
 def test_a_death_ends_the_other_and_the_same_command_resumes(tmp_path, one_process, killed):
+    """Also where the shares of the stack are left at different epochs."""
     started = start(2, tmp_path, 1, "--pause", "0.3")
     wait_for_checkpoint(tmp_path, started)
     started[killed].kill()
@@ -84,6 +92,7 @@ def test_a_death_ends_the_other_and_the_same_command_resumes(tmp_path, one_proce
     assert "same commands" in " ".join(error.split())
     assert not list(tmp_path.glob("result-*"))
     started[killed].communicate()
+    shutil.rmtree(max(tmp_path.glob("b/checkpoints/state/00000[1-8]")))
     finish(start(2, tmp_path, 1))
     assert results(tmp_path, 2) == [one_process, one_process]
 
@@ -120,6 +129,23 @@ def test_an_experiment_on_two_processes_equals_it_on_one(tmp_path):
     for name in ("predictions.csv", "history.jsonl"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
     assert ["UAR" in printed for printed in (*alone, *both)] == [True, True, False]
+
+
+@pytest.mark.slow
+def test_studies_of_one_stack_on_two_processes_equal_them_on_one(tmp_path):
+    """Two run folders and one page, each written once; started again, nothing is trained."""
+    alone = finish(start(1, tmp_path / "one", 2, program=tuple(BETAS)))
+    both = finish(start(2, tmp_path / "two", 1, program=tuple(BETAS)))
+    for study in ("base", "hidden=16,latent_dim=8,beta=1.0"):
+        one, two = (json.loads((tmp_path / name / study / "metrics.json").read_text()) for name in ("one", "two"))
+        assert {name: two[name] for name in FIGURES} == {name: one[name] for name in FIGURES}
+        for name in ("predictions.csv", "history.jsonl"):
+            assert (tmp_path / "one" / study / name).read_bytes() == (tmp_path / "two" / study / name).read_bytes()
+    assert (tmp_path / "two" / "results.md").read_text().count("## UAR by score") == 1
+    assert ["UAR by score" in printed for printed in (*alone, *both)] == [True, True, False]
+    written = (tmp_path / "two" / "base" / "metrics.json").read_bytes()
+    finish(start(2, tmp_path / "two", 1, program=tuple(BETAS)))
+    assert (tmp_path / "two" / "base" / "metrics.json").read_bytes() == written
 
 
 class Group:
@@ -261,6 +287,13 @@ def test_the_others_leave_the_run_folder_alone(monkeypatch, tmp_path):
         folder.write_json("metrics.json", {})
         assert not folder.writes
     assert not (tmp_path / "o").exists()
+
+
+def test_the_others_write_no_page(monkeypatch, tmp_path):
+    page = ablation_study.Page(tmp_path / "o", tmp_path / "page.md")
+    assert page.files == [tmp_path / "o" / "results.md", tmp_path / "page.md"]
+    monkeypatch.setattr(ablation_study, "is_first", lambda: False)
+    assert page.files == []
 
 
 def test_who_is_alone_is_first_and_agrees_with_himself():

@@ -1,4 +1,4 @@
-"""A program for several processes: trains three linear models on the tiny problem and writes what each got."""
+"""A program for several processes: trains three linear models as two shares of a stack, and writes what each got."""
 
 import dataclasses
 import hashlib
@@ -12,10 +12,12 @@ import numpy as np
 
 from serjax.experiments.command import run_command
 from serjax.models.linear import LogisticRegression
-from serjax.train.loop import train_stack
+from serjax.train.loop import train_shares
 from serjax.train.objectives import ClassifierObjective, PictureAugmentation
 from serjax.train.parallel import Layout, Shard, request_devices
 from serjax.train.processes import join_processes, watch_processes
+from serjax.train.runs import Run
+from serjax.train.shares import Share
 
 
 @dataclass(frozen=True)
@@ -43,14 +45,21 @@ def run(flags: Flags) -> None:
     objective = ClassifierObjective(LogisticRegression(3, "flatten"), augmentation, tiny.T, tiny.C)
     runs = tiny.make_runs(3, epochs=8, learning_rate=flags.learning_rate)
     schedule = dataclasses.replace(tiny.SCHEDULE, epochs=8, epochs_per_call=1)
-    stage = dataclasses.replace(tiny.make_stage(flags.out), report=lambda epoch, loss: time.sleep(flags.pause))
-    params_R = tiny.make_params(runs, objective)
-    trained = train_stack(runs, params_R, objective, tiny.DATASET, schedule, layout, stage)
+
+    def share(name: str, own: list[Run]) -> Share:
+        stage = tiny.make_stage(flags.out / name)
+        if name == "a":
+            stage = dataclasses.replace(stage, report=lambda epoch, loss: time.sleep(flags.pause))
+        return Share(own, tiny.make_params(own, objective), stage)
+
+    shares = [share("a", runs[:2]), share("b", runs[2:])]
+    trained = train_shares(shares, objective, tiny.DATASET, schedule, layout)
+    histories = [(flags.out / name / "history.jsonl").read_bytes() for name in ("a", "b")]
     result = {
-        "params": [np.asarray(leaf).tolist() for leaf in jax.tree.leaves(trained.params)],
-        "loss": trained.loss_R.tolist(),
-        "epoch": trained.epoch_R.tolist(),
-        "history": hashlib.sha256((flags.out / "history.jsonl").read_bytes()).hexdigest(),
+        "params": [np.asarray(leaf).tolist() for one in trained for leaf in jax.tree.leaves(one.params)],
+        "loss": [one.loss_R.tolist() for one in trained],
+        "epoch": [one.epoch_R.tolist() for one in trained],
+        "history": [hashlib.sha256(history).hexdigest() for history in histories],
     }
     (flags.out / f"result-{jax.process_index()}.json").write_text(json.dumps(result))
 
