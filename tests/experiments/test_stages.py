@@ -19,6 +19,7 @@ from serjax.experiments.supervised import SupervisedStudy
 from serjax.models.vae import VAE
 from serjax.train.loop import Interrupted
 from serjax.train.objectives import ClassifierObjective
+from serjax.train.processes import ProcessesError
 from tests.experiments.test_features_models import noise
 
 DATA = Data(synthetic_clips=96, emotions=("happy", "sad"), protocol="speaker-6fold")
@@ -142,6 +143,36 @@ def test_other_rates_seeds_and_folds_compile_nothing(
 def test_a_small_stack_size_cuts_the_studies_not_the_results(tmp_path: Path, stacks: list[list[int]]) -> None:
     complete([linear(tmp_path / f"s-{rate}", rate, stack_size=6) for rate in RATES])
     assert stacks == [[6]] * 4
+
+
+def test_processes_wait_for_each_folder_and_the_first_says_what_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stacks: list[list[int]]
+) -> None:
+    outs = [tmp_path / f"p-{rate}" for rate in RATES]
+    written: list[list[bool]] = []
+    wait = "serjax.experiments.stages.exchange"
+    monkeypatch.setattr(wait, lambda: written.append([(out / "metrics.json").exists() for out in outs]))
+    complete([linear(out, rate) for out, rate in zip(outs, RATES, strict=True)])
+    assert written == [[True, False], [True, True]]
+    stacks.clear()
+    monkeypatch.setattr("serjax.experiments.stages.from_first", lambda finished: 1 - finished)
+    complete([linear(tmp_path / "new", 0.1)])  # here it is not finished, the first sees that it is
+    assert stacks == []
+
+
+def test_processes_with_other_studies_are_refused_before_a_folder_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    studies = [linear(tmp_path / f"o-{rate}", rate) for rate in RATES]
+
+    def refuse(what: str, text: str) -> None:
+        assert text.split() == ["runs", "map", *(study.fingerprint for study in studies)]
+        raise ProcessesError(what)
+
+    monkeypatch.setattr("serjax.experiments.stages.check_same", refuse)
+    with pytest.raises(ProcessesError, match="configuration"):
+        complete(studies)
+    assert not list(tmp_path.iterdir())
 
 
 def test_two_studies_need_two_folders(tmp_path: Path) -> None:

@@ -1,27 +1,27 @@
 """Processes: two of one device equal one of two, a death ends the other and costs nothing, a signal stops both."""
 
-import contextlib
 import json
 import os
-import queue
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
 from serjax.experiments import ablation_study, run_folder
-from serjax.train import checkpoint, peers, processes
+from serjax.train import checkpoint, loop, processes
 from serjax.train.checkpoint import CheckpointError, Checkpoints
-from serjax.train.peers import Peers, attend_meeting, host_meeting
+from serjax.train.parallel import Layout
 from serjax.train.processes import ProcessesError, join_processes
+from serjax.train.shares import Share
 from tests.conftest import COMPILED
+from tests.train import tiny
 
 LOGREG = [
     "serjax.experiments.logreg",
@@ -148,76 +148,6 @@ def test_studies_of_one_stack_on_two_processes_equal_them_on_one(tmp_path):
     assert (tmp_path / "two" / "base" / "metrics.json").read_bytes() == written
 
 
-class Group:
-    """Three linked processes in one, each with a queue of what was lost."""
-
-    def __init__(self) -> None:
-        self.lost: list[queue.Queue] = [queue.Queue() for _ in range(3)]
-        with (
-            host_meeting("127.0.0.1") as (meeting, receive),
-            socket.create_connection(("127.0.0.1", meeting.port)) as stranger,
-        ):
-            stranger.sendall(b'{"word": "guessed", "rank": 1}\n')
-            own = {rank: [attend_meeting(meeting, rank, 5.0)] for rank in (2, 1)} | {0: receive(2, 5.0)}
-        self.members = [Peers(rank, own[rank], self._note(rank)) for rank in range(3)]
-
-    def _note(self, rank: int):
-        return lambda *loss: self.lost[rank].put(loss)
-
-    def cut(self, rank: int) -> None:
-        for link in self.members[rank].links:
-            with contextlib.suppress(OSError):  # closed already
-                link.socket.shutdown(socket.SHUT_RDWR)
-            assert link.closed.wait(5)
-
-
-@pytest.fixture
-def group():
-    linked = Group()
-    yield linked
-    for rank in range(3):
-        linked.cut(rank)
-
-
-def in_threads(*calls):
-    """Return what calls return that wait for each other."""
-    with ThreadPoolExecutor(len(calls)) as pool:
-        return [future.result(timeout=10) for future in [pool.submit(call) for call in calls]]
-
-
-def test_an_exchange_gives_all_values_in_order_to_all(group):
-    for turn in range(3):
-        got = in_threads(*(lambda p=p, t=turn: p.exchange([p.rank, f"turn {t}"]) for p in group.members))
-        assert got == [[[rank, f"turn {turn}"] for rank in range(3)]] * 3
-
-
-def test_who_says_farewell_is_not_lost(group):
-    in_threads(*(member.part for member in group.members))
-    for rank in (1, 2, 0):
-        group.cut(rank)
-    assert all(lost.empty() for lost in group.lost)
-
-
-def test_a_closed_link_is_a_loss_that_all_are_told(group):
-    group.cut(2)
-    assert group.lost[0].get(timeout=5) == (2, "its connection closed")
-    started = time.monotonic()
-    group.members[0].desert(2, "its connection closed")
-    assert group.lost[1].get(timeout=5) == (2, "its connection closed")
-    assert time.monotonic() - started > peers.PARTING_S - 0.5  # process 1, still there, had its time
-    assert group.lost[0].empty()
-
-
-def test_silence_is_a_loss(monkeypatch):
-    monkeypatch.setattr(peers, "SILENCE_S", 0.3)
-    monkeypatch.setattr(peers, "BEAT_S", 5.0)
-    silent = Group()
-    reasons = [lost.get(timeout=5)[1] for lost in silent.lost]  # who ends of it closes its links to the others
-    assert any("nothing was heard of it for 0 s" in why for why in reasons)
-    for rank in range(3):
-        silent.cut(rank)
-
-
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
@@ -264,6 +194,16 @@ def test_processes_that_train_different_things_say_so(monkeypatch):
     monkeypatch.setattr(processes, "exchange", lambda value: [["a"], [value], ["b"]])
     with pytest.raises(ProcessesError, match="Process 2 has another configuration than process 0: give all the same"):
         processes.check_same("configuration", "a")
+
+
+def test_processes_that_stack_other_shares_say_so(monkeypatch, tmp_path):
+    """Compared at once: one by one, a process with fewer would train while the others still compare."""
+    runs = tiny.make_runs(2)
+    shares = [Share([run], {}, tiny.make_stage(tmp_path / name)) for name, run in zip("ab", runs, strict=True)]
+    own = [f"tiny-{loop.index_blocks([run], tiny.SCHEDULE).fingerprint()}" for run in runs]
+    monkeypatch.setattr(processes, "exchange", lambda value: [[value], [own[0]]])
+    with pytest.raises(ProcessesError, match="Process 1 has another configuration or corpus than process 0"):
+        loop.train_shares(shares, tiny.OBJECTIVE, tiny.DATASET, tiny.SCHEDULE, Layout(tuple(jax.devices()[:1])))
 
 
 def test_a_checkpoint_that_only_process_0_sees(monkeypatch, tmp_path):
