@@ -61,7 +61,7 @@ loss on them: a stratified tenth (of the same speakers, in S5 other copies of th
 another fold; they are not trained again on what was kept back. Their learning rate is warmed up and then falls along \
 a cosine.
 
-RAVDESS is complete (24 actors, speech and song); of CREMA-D it is 24 of the 91 actors."""
+RAVDESS has 24 actors, CREMA-D 91: how many were at hand is said with the commands."""
 MADE_UP = """**Not speech.** These clips are made up: the page shows that the commands run, and nothing about any \
 report. The reported numbers and the corpora in the headings are those of the reports."""
 

@@ -12,7 +12,7 @@ from serjax.experiments.replication import Losses, Row, Split
 HEADINGS = {
     "S1": "happy against sad, linear models, CNN, autoencoder and VAE (RAVDESS speech, 384 clips)",
     "S2": "26 hand-made features, 8 emotions (RAVDESS speech, 1 440 clips)",
-    "S3": "mel pictures against MFCC sequences (CREMA-D, 24 of 91 actors)",
+    "S3": "mel pictures against MFCC sequences (CREMA-D)",
     "S4": "16 classes, emotion × gender (RAVDESS speech and song, 2 452 clips)",
     "S5": "convolutions in time steps and LSTM, copies made before the split (RAVDESS speech, 8 emotions)",
 }

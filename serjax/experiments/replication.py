@@ -105,6 +105,7 @@ class Outcome:
 
     `minutes` are those of its own command: of a vote not those of its members.
     `losses`: for training clips, test clips and all clips the losses of the happy model, `[happy, sad]`.
+    `n_clips` of `n_speakers` were tested, each once or more.
     """
 
     war: float
@@ -122,6 +123,8 @@ class Outcome:
     minutes: float
     command: str
     git: str | None
+    n_clips: int | None = None
+    n_speakers: int | None = None
 
 
 def command(row: Row, side: Side, places: Places) -> tuple[str, ...]:
@@ -203,6 +206,8 @@ def read_outcome(task: Task, shown: str) -> Outcome:
         minutes=round(metrics["seconds"] / 60, 1),
         command=shown,
         git=metrics["git"],
+        n_clips=len(set(predictions.utterance)),
+        n_speakers=len(set(predictions.speaker)),
     )
 
 

@@ -187,5 +187,6 @@ def _detail(row: Row, outcomes: Mapping[Side, Outcome]) -> str:
         more += [f"accuracy on training rows {outcome.train_war:.3f}"] if outcome.train_war is not None else []
         more += [f"in cross-validation there {outcome.cv_war:.3f}"] if outcome.cv_war is not None else []
         more += [f"ROC-AUC {outcome.roc_auc:.3f}"] if outcome.roc_auc is not None else []
+        more += [f"{outcome.n_clips} clips of {outcome.n_speakers} speakers tested"] if outcome.n_clips else []
         lines.append(f"  - {side}: `{outcome.command}` ({', '.join(more)}; git {outcome.git})")
     return "\n".join(lines)

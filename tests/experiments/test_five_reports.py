@@ -38,7 +38,9 @@ from serjax.train.loop import Interrupted
 PLACES = Places({"ravdess": "--corpus synthetic"}, "runs")
 ROW = Row("S9.1", "test", 0.5, "ravdess", "tabular", "--models knn")
 OUTCOME = Outcome(0.4, 0.3, 0.1, 0.1, None, None, 0.8, None, None, None, "random-80-20", 2, 1.5, "python", None)
-HONEST = dataclasses.replace(OUTCOME, war=0.2, sd=None, ci95=(0.1, 0.3), protocol="speaker-6fold", seeds=1)
+HONEST = dataclasses.replace(
+    OUTCOME, war=0.2, sd=None, ci95=(0.1, 0.3), protocol="speaker-6fold", seeds=1, n_clips=96, n_speakers=6
+)
 
 
 def task(folder: Path, code: str, row: Row = ROW, members: tuple[Path, ...] = ()) -> Task:
@@ -134,6 +136,7 @@ def test_the_page_has_both_sides_and_their_difference() -> None:
     assert "0.400 ± 0.100 (random-80-20, 2 seeds)" in page
     assert "0.200 [0.100, 0.300]" in page
     assert "| 0.200 | 3.0 |" in page  # same − new, minutes
+    assert page.count("clips of") == page.count("96 clips of 6 speakers tested") == 1
     assert "LEAK" not in page
 
 
@@ -204,7 +207,7 @@ def test_made_up_clips_have_a_folder_and_a_page_of_their_own(tmp_path: Path) -> 
     row = five_reports.chosen(("S2.4",))[0]
     five_reports.write(tmp_path / "page.md", {row.id: {"same": OUTCOME}}, made_up=True)
     assert "made-up clips" in (tmp_path / "page.md").read_text()
-    assert "RAVDESS is complete" not in (tmp_path / "page.md").read_text()
+    assert "RAVDESS has 24 actors" not in (tmp_path / "page.md").read_text()
 
 
 def known(rows: Sequence[Row], shown: Places) -> dict[str, dict[Side, Outcome]]:
@@ -251,6 +254,7 @@ def test_a_row_runs_once_and_is_kept(
     kept = json.loads((runs / "five_reports.json").read_text())["rows"]["S2.4"]
     assert 0 <= kept["same"]["war"] <= 1
     assert kept["independent"]["ci95"][0] <= kept["independent"]["war"] <= kept["independent"]["ci95"][1]
+    assert kept["independent"]["n_clips"] == 96
     assert kept["command"]["same"] in page
     assert (runs / "five_reports_s2.png").exists()
     marks = {path: path.stat().st_mtime_ns for path in runs.rglob("metrics.json")}
