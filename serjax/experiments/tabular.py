@@ -76,6 +76,8 @@ class Fitting:
     cv_folds: int = 0
     """Folds of a cross-validation inside each fold's training rows, with the hyper-parameters that were chosen, whose
     mean accuracy (`cv_war`) stands beside that on test rows; 0: none."""
+    cv_seeds: int | None = None
+    """Seeds, from 0, of which it is done; default: all."""
     class_weights: bool = False
     """Weigh clips by the inverse frequency of their class in training; knn, mlp and kmeans cannot."""
 
@@ -156,6 +158,8 @@ def check_flags(config: Config) -> None:
         raise ConfigError(f"--tune {fitting.tune}: expected a number of trials, or 0 for none.")
     if fitting.tune:
         check_positive("--inner-folds", fitting.inner_folds)
+    if fitting.cv_seeds is not None:
+        check_positive("--cv-seeds", fitting.cv_seeds)
     if fitting.cv_folds < 0 or fitting.cv_folds == 1:
         raise ConfigError(f"--cv-folds {fitting.cv_folds}: expected a number of folds from 2, or 0 for none.")
     unable = [name for name in choice.models if not isinstance(config.model(name), Weighable)]
@@ -235,7 +239,7 @@ def _run_row(config: Config, row: Row, out: Path, studies: Path, load: Loader) -
             table = load()
             folder.claim((*sections, row.model))
             fitting, journal = config.fitting, studies / "tuning.journal"
-            searching = Searching(fitting.tune, fitting.inner_folds, journal, fitting.cv_folds)
+            searching = Searching(fitting.tune, fitting.inner_folds, journal, fitting.cv_folds, fitting.cv_seeds)
             run_row(row, table, folder, searching, load.shown)
 
 

@@ -42,12 +42,20 @@ class Row:
 
 @dataclass(frozen=True)
 class Searching:
-    """How a row is tuned (no trials: not at all), and by how many folds judged inside its training rows (0: not)."""
+    """How a row is tuned (no trials: not at all), and by how many folds judged inside its training rows (0: not).
+
+    The latter is done in cells of the first `n_cv_seeds` seeds, default: of all.
+    """
 
     n_trials: int
     n_folds: int
     journal: Path
     n_cv_folds: int = 0
+    n_cv_seeds: int | None = None
+
+    def cross_validates(self, seed: int) -> bool:
+        """Return whether cells of a seed are cross-validated."""
+        return self.n_cv_folds > 0 and (self.n_cv_seeds is None or seed < self.n_cv_seeds)
 
 
 def run_row(row: Row, table: Table, folder: RunFolder, searching: Searching, shown: Progresses) -> None:
@@ -80,7 +88,7 @@ def fit_cell(row: Row, table: Table, cell: Cell, searching: Searching) -> tuple[
         "model": asdict(chosen.model),
         "inner_uar": tuned_uar,
     }
-    if searching.n_cv_folds:
+    if searching.cross_validates(cell.seed):
         facts["cv_war"] = cross_validated_war(chosen, table, cell, searching.n_cv_folds)
     if isinstance(fitted, FittedTwoStage):
         found_N = np.array(fitted.genders)[fitted.predict_gender(table.x_ND[test])]
@@ -149,6 +157,6 @@ def _facts(about: dict[str, dict]) -> dict[str, object]:
         "inner_uar": {name: facts["inner_uar"] for name, facts in about.items()},
     }
     for name in ("gender_war", "cv_war"):
-        if name in several[0]:
-            facts[name] = float(np.mean([facts[name] for facts in several]))
+        if reached := [facts[name] for facts in several if name in facts]:
+            facts[name] = float(np.mean(reached))
     return facts

@@ -17,7 +17,7 @@ from serjax.experiments.config import ConfigError
 from serjax.experiments.display import progresses
 from serjax.experiments.run_folder import open_run_folder
 from serjax.experiments.tabular import Choice, Config, Fitting, rows_of
-from serjax.experiments.tabular_cells import Row, Searching, cross_validated_war, fit_cell, run_row
+from serjax.experiments.tabular_cells import Row, Searching, _facts, cross_validated_war, fit_cell, run_row
 from serjax.experiments.tune import Search, TrainingRows, Tuned, fold_uar, inner_folds
 from serjax.models.classical import Knn, LogisticRegression, Model, Single, TwoStage, fit
 from tests.experiments.tiny_table import TEST, tiny_table
@@ -61,6 +61,16 @@ def test_more_folds_than_there_can_be_name_their_flag() -> None:
     table = tiny_table()
     with pytest.raises(ConfigError, match="--cv-folds 6: there are 5 training speakers"):
         cross_validated_war(KNN, table, table.problem.cells[0], 6)
+
+
+def test_seeds_that_are_not_cross_validated_do_not_count(tmp_path: Path) -> None:
+    table = tiny_table()
+    first = table.problem.cells[0]
+    later = replace(first, seed=1)
+    searching = Searching(0, 3, tmp_path / "journal", n_cv_folds=4, n_cv_seeds=1)
+    told = {f"{cell.seed}": fit_cell(KNN, table, cell, searching)[1] for cell in (later, first)}
+    assert ["cv_war" in facts for facts in told.values()] == [False, True]
+    assert _facts(told)["cv_war"] == cross_validated_war(KNN, table, first, 4)
 
 
 def test_the_run_folder_has_the_mean_over_cells_and_the_table_a_column(

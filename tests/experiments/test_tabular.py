@@ -226,6 +226,7 @@ def test_flags_reach_sections_and_models(monkeypatch: pytest.MonkeyPatch) -> Non
         ({"fitting": Fitting(tune=-1)}, "--tune -1"),
         ({"fitting": Fitting(tune=1, inner_folds=0)}, "--inner-folds"),
         ({"fitting": Fitting(cv_folds=1)}, "--cv-folds 1"),
+        ({"fitting": Fitting(cv_folds=2, cv_seeds=0)}, "--cv-seeds 0"),
         ({"fitting": Fitting(class_weights=True), "choice": Choice(models=("tree", "mlp"))}, "mlp cannot weigh"),
         ({"features": TableFeatures(features=())}, "--features"),
     ],
