@@ -42,7 +42,7 @@ SMALL = Config(
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("explore") / "o"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(jax, "local_devices", lambda: jax.devices()[:1])  # each device compiles for itself
+        patch.setattr(jax, "local_devices", lambda **_: jax.devices()[:1])  # each device compiles for itself
         explore.run(replace(SMALL, output=replace(SMALL.output, out=out)))
     return out
 
