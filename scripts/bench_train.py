@@ -33,6 +33,7 @@ from rich.table import Table
 
 from serjax.models import VAE
 from serjax.models.cnn import CNN
+from serjax.models.mlp import MLP
 from serjax.models.time_distributed import TimeDistributed
 from serjax.train.loop import Schedule, compile_training, index_blocks
 from serjax.train.objectives import ClassifierObjective, PictureAugmentation, VaeObjective
@@ -46,7 +47,7 @@ SCHEDULE = Schedule(
     batch_size=32, steps=8, epochs=10_000, warmup_steps=20, clip_norm=1.0, epochs_per_call=2, max_rejected=20
 )
 STEPS_A_CALL = SCHEDULE.steps * SCHEDULE.epochs_per_call
-Name = Literal["VAE", "CNN", "LSTM"]
+Name = Literal["VAE", "CNN", "LSTM", "dense"]
 Call = Callable[[], None]
 
 
@@ -59,7 +60,7 @@ class Network:
     most: float
 
 
-def classifier(model: CNN | TimeDistributed) -> ClassifierObjective:
+def classifier(model: CNN | TimeDistributed | MLP) -> ClassifierObjective:
     """Return the training of a classifier of these pictures."""
     return ClassifierObjective(model, PictureAugmentation(), FRAMES, N_MFCC)
 
@@ -68,6 +69,7 @@ NETWORKS: dict[Name, Network] = {
     "VAE": Network(VaeObjective(VAE(FRAMES, N_MFCC), PictureAugmentation()), n_runs=4, most=0.5),
     "CNN": Network(classifier(CNN(N_CLASSES)), n_runs=2, most=1.3),
     "LSTM": Network(classifier(TimeDistributed(N_CLASSES, filters=())), n_runs=2, most=1.0),
+    "dense": Network(classifier(MLP(N_CLASSES, pooling="statistics")), n_runs=8, most=1.0),
 }
 
 
@@ -169,7 +171,7 @@ def ratio(above: Sequence[float], below: Sequence[float]) -> str:
 
 def describe(devices: Sequence[jax.Device]) -> str:
     """Return on what, and with which versions, it was measured."""
-    text = f"{len(devices)} {devices[0].platform} device(s), jax {jax.__version__}"
+    text = f"{len(devices)} {devices[0].device_kind} device(s), jax {jax.__version__}"
     if importlib.util.find_spec("torch"):
         import torch
 

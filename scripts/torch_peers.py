@@ -77,27 +77,55 @@ class LSTM(nn.Module):
         return functional.cross_entropy(self.head(last_1BH[0]), label_B)
 
 
-NETWORKS: dict[str, type[VAE] | type[CNN] | type[LSTM]] = {"VAE": VAE, "CNN": CNN, "LSTM": LSTM}
+class Dense(nn.Module):
+    """Mean and deviation of each coefficient over time, dense 256 and 128: `serjax.models.mlp.MLP` on statistics."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        widths = (2 * N_MFCC, 256, 128)
+        hidden = [nn.Sequential(nn.Linear(a, b), nn.ReLU(), nn.Dropout(0.3)) for a, b in itertools.pairwise(widths)]
+        self.head = nn.Sequential(*hidden, nn.Linear(widths[-1], N_CLASSES))
+
+    def loss(self, x_BTC: Tensor, label_B: Tensor) -> Tensor:
+        """Return the cross-entropy."""
+        deviation_BC, mean_BC = torch.std_mean(x_BTC, dim=1, unbiased=False)
+        return functional.cross_entropy(self.head(torch.cat([mean_BC, deviation_BC], dim=-1)), label_B)
+
+
+NETWORKS: dict[str, type[VAE] | type[CNN] | type[LSTM] | type[Dense]] = {
+    "VAE": VAE,
+    "CNN": CNN,
+    "LSTM": LSTM,
+    "dense": Dense,
+}
 
 
 class Training:
     """One network with its optimiser and data; `fused`: Adam as one kernel instead of a loop over parameters."""
 
-    def __init__(self, name: str, x_NTC: np.ndarray, label_N: np.ndarray, clip_norm: float, fused: bool) -> None:
+    def __init__(
+        self, name: str, x_NTC: np.ndarray, label_N: np.ndarray, clip_norm: float, fused: bool, device: str = "cpu"
+    ) -> None:
         torch.manual_seed(0)
-        self.network = NETWORKS[name]()
+        if device == "cuda":
+            torch.set_float32_matmul_precision("high")  # TensorFloat-32, as JAX has it there
+        self.device = torch.device(device)
+        self.network = NETWORKS[name]().to(self.device)
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=LEARNING_RATE, fused=fused or None)
-        self.x_NTC, self.label_N = torch.from_numpy(x_NTC.copy()), torch.from_numpy(label_N.astype(np.int64))
-        self.shift_C, self.scale_C = torch.zeros(N_MFCC), torch.ones(N_MFCC)
+        self.x_NTC = torch.tensor(x_NTC, device=self.device)
+        self.label_N = torch.tensor(label_N.astype(np.int64), device=self.device)
+        self.shift_C, self.scale_C = (fill(N_MFCC, device=self.device) for fill in (torch.zeros, torch.ones))
         self.clip_norm = clip_norm
 
     def steps(self, rows_SB: np.ndarray) -> Callable[[], None]:
-        """Return a call that trains a step on each row of indices."""
-        batches = torch.from_numpy(rows_SB)
+        """Return a call that trains a step on each row of indices and waits for the last."""
+        batches = torch.tensor(rows_SB, device=self.device)
 
         def call() -> None:
             for rows_B in batches:
                 self.step(rows_B)
+            if self.device.type == "cuda":
+                torch.cuda.synchronize()
 
         return call
 
@@ -112,6 +140,7 @@ class Training:
 
 def roll(x_BTC: Tensor) -> Tensor:
     """Roll every clip in time by its own number of frames."""
-    n_clips, n_frames = x_BTC.shape[:2]
-    shift_B1 = torch.randint(-ROLL_FRAMES, ROLL_FRAMES + 1, (n_clips, 1))
-    return x_BTC[torch.arange(n_clips)[:, None], (torch.arange(n_frames) - shift_B1) % n_frames]
+    (n_clips, n_frames), device = x_BTC.shape[:2], x_BTC.device
+    shift_B1 = torch.randint(-ROLL_FRAMES, ROLL_FRAMES + 1, (n_clips, 1), device=device)
+    place_B1, place_T = torch.arange(n_clips, device=device)[:, None], torch.arange(n_frames, device=device)
+    return x_BTC[place_B1, (place_T - shift_B1) % n_frames]
