@@ -16,9 +16,10 @@ import numpy as np
 import optax
 
 from serjax.train.objectives import AutoencoderObjective, VaeObjective
+from serjax.train.optimizer import make_optimizer
 from serjax.train.runs import stack_inputs
-from serjax.train.state import Hyper, gather, init_state
-from serjax.train.step import make_optimizer, make_train_step
+from serjax.train.state import gather, init_state
+from serjax.train.step import make_train_step
 from tests.reference.vae import random_params
 from tests.train import tiny
 
@@ -29,9 +30,9 @@ LEARNING_RATE = 0.01
 
 def first_step(objective: VaeObjective | AutoencoderObjective) -> dict[str, float]:
     """Return what one step over six clips (the last is padding) reports and changes."""
-    optimizer = make_optimizer(total_steps=10, warmup_steps=0, clip_norm=0.05)
+    optimizer = make_optimizer(steps=10, warmup_steps=0, clip_norm=0.05)
     params = jax.tree.map(jnp.asarray, random_params(jax.eval_shape(objective.init, jax.random.key(0)), seed=0))
-    hyper = Hyper(learning_rate=jnp.array(LEARNING_RATE), beta=jnp.array(0.7), epochs=jnp.array(1))
+    hyper = tiny.make_hyper(learning_rate=LEARNING_RATE, beta=0.7, epochs=1)
     state = init_state(params, optimizer, jax.random.key(1), hyper)
     inputs = jax.tree.map(lambda a: jnp.asarray(a[0]), stack_inputs(tiny.make_runs(1)))
     batch = gather(tiny.DATASET, inputs, jnp.array([3, 1, 4, 15, 9, 0]), jnp.array([1.0, 1, 1, 1, 1, 0]))

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,8 +15,8 @@ from serjax.dsp.parameters import Transform
 from serjax.errors import SerjaxError
 from serjax.evaluate.generative import ClassPrior
 from serjax.models.layers import Architecture
+from serjax.train.optimizer import OptimizerName
 from serjax.train.parallel import Shard, Stacking
-from serjax.train.step import OptimizerName
 
 Score = Literal["reconstruction", "elbo", "iwae", "auto"]
 
@@ -163,6 +164,8 @@ class Optimisation:
     """Share of its velocity that sgd keeps from step to step, 0 to below 1; adam has its own."""
     learning_rate: float = 1e-3
     """Peak of the warm-up and cosine schedule."""
+    weight_decay: float | None = None
+    """Share of a kernel that a step takes away, times the learning rate (AdamW), e.g. 0.01; default: none."""
     warmup_steps: int = 20
     """Steps in which the learning rate rises from 0."""
     clip_norm: float = 1.0
@@ -249,12 +252,20 @@ def check_positive(flag: str, value: int | float) -> None:
         raise ConfigError(f"{flag} {value}: expected a number above 0.")
 
 
+def check_dropout(flag: str, rate: float) -> None:
+    """Raise ConfigError unless `rate` leaves something."""
+    if not 0 <= rate < 1:
+        raise ConfigError(f"{flag} {rate}: expected a share from 0 to below 1, such as 0.3.")
+
+
 def check_training(training: Training | SupervisedTraining) -> None:
     """Raise ConfigError for numbers that nothing can be trained with."""
     for flag in ("epochs", "batch_size", "learning_rate", "clip_norm"):
         check_positive(f"--{flag.replace('_', '-')}", getattr(training, flag))
     if not 0 <= training.momentum < 1:
         raise ConfigError(f"--momentum {training.momentum}: expected a number from 0 to below 1, such as 0.9.")
+    if not 0 <= (training.weight_decay or 0.0) < math.inf:
+        raise ConfigError(f"--weight-decay {training.weight_decay}: expected a number from 0 on, such as 0.01.")
     if isinstance(training, SupervisedTraining):
         _check_classifier_training(training)
 

@@ -44,12 +44,12 @@ def train_models(
     refit = chosen is not None
     suffix = "refit-" if refit else ""
     epochs = chosen.trained.epoch_R if chosen is not None else training.epochs
-    runs = emotion_runs(problem, refit, training.learning_rate, beta, epochs)
+    runs = emotion_runs(problem, refit, training, beta, epochs, training.epochs)
     if not training.pretrain_epochs:
         start = fresh(runs, trainer.objective)
         return Models(runs, (yield Request(trainer, suffix + "train", runs, start, problem, training.epochs)))
     epochs = chosen.pretrained.epoch_R if chosen is not None and chosen.pretrained else training.pretrain_epochs
-    pooled = pooled_runs(problem, refit, training.learning_rate, beta, epochs)
+    pooled = pooled_runs(problem, refit, training, beta, epochs, training.pretrain_epochs)
     start = fresh(pooled, trainer.objective)
     shared = yield Request(trainer, suffix + "pretrain", pooled, start, problem, training.pretrain_epochs)
 

@@ -1,5 +1,6 @@
 """What an experiment works on: a corpus, its features, and the folds of every seed."""
 
+import functools
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -19,7 +20,7 @@ from serjax.data.fewer_speakers import with_train_speakers
 from serjax.data.labels import label_by, merge_emotions, parse_merges
 from serjax.data.splits import Fold, Protocol, Split, default_protocol, split_corpus
 from serjax.dsp import Frontend
-from serjax.experiments.config import Data, check_positive
+from serjax.experiments.config import Data, Optimisation, check_positive
 from serjax.train.runs import Run, fit_normaliser
 from serjax.train.state import Dataset, Sound
 
@@ -186,35 +187,58 @@ def make_problem(corpus: Corpus, splits: tuple[Split, ...], table: Features, lea
 
 
 def emotion_runs(
-    problem: Problem, refit: bool, learning_rate: float, beta: float, epochs: Int[np.ndarray, " R"] | int
+    problem: Problem,
+    refit: bool,
+    training: Optimisation,
+    beta: float,
+    epochs: Int[np.ndarray, " R"] | int,
+    decay_epochs: int,
 ) -> list[Run]:
-    """Return one run for each cell and emotion, in this order; with `refit` they train on validation rows too."""
-    n_classes = len(problem.labels)
-    even_K = np.ones(n_classes, np.float32)
+    """Return one run for each cell and emotion, in this order; with `refit` they train on validation rows too.
+
+    Each is trained for its `epochs` along a learning-rate curve that ends after `decay_epochs`.
+    """
+    make_run, n_classes = _with_numbers(problem, training, beta, decay_epochs), len(problem.labels)
     limits_cK = np.broadcast_to(epochs, len(problem.cells) * n_classes).reshape(-1, n_classes)
     runs = []
     for cell, limits_K in zip(problem.cells, limits_cK, strict=True):
         normaliser = _normaliser(problem, cell.fold, refit)
         for k, emotion in enumerate(problem.labels):
             train, validation = (_of_class(problem, rows, k) for rows in _rows(cell.fold, refit))
-            rows = (train, validation)
-            limit = int(limits_K[k])
-            runs.append(Run(cell.seed, cell.fold.name, emotion, *rows, *normaliser, learning_rate, beta, limit, even_K))
+            place, limit = (cell.seed, cell.fold.name, emotion), int(limits_K[k])
+            runs.append(make_run(*place, train, validation, *normaliser, epochs=limit))
     return runs
 
 
 def pooled_runs(
-    problem: Problem, refit: bool, learning_rate: float, beta: float, epochs: Int[np.ndarray, " R"] | int
+    problem: Problem,
+    refit: bool,
+    training: Optimisation,
+    beta: float,
+    epochs: Int[np.ndarray, " R"] | int,
+    decay_epochs: int,
 ) -> list[Run]:
-    """Return one run for each cell, trained on the clips of all emotions."""
-    even_K = np.ones(len(problem.labels), np.float32)
+    """Return one run for each cell, trained on the clips of all emotions; else as `emotion_runs`."""
+    make_run = _with_numbers(problem, training, beta, decay_epochs)
     runs = []
     for cell, limit in zip(problem.cells, np.broadcast_to(epochs, len(problem.cells)), strict=True):
         train, validation = _rows(cell.fold, refit)
         normaliser = _normaliser(problem, cell.fold, refit)
         place = (cell.seed, cell.fold.name, "all")
-        runs.append(Run(*place, train, validation, *normaliser, learning_rate, beta, int(limit), even_K))
+        runs.append(make_run(*place, train, validation, *normaliser, epochs=int(limit)))
     return runs
+
+
+def _with_numbers(problem: Problem, training: Optimisation, beta: float, decay_epochs: int) -> Callable[..., Run]:
+    """Return what makes a run of the rest: with the numbers that all runs of a stage have; all classes count alike."""
+    return functools.partial(
+        Run,
+        learning_rate=training.learning_rate,
+        beta=beta,
+        decay_epochs=decay_epochs,
+        class_weight_K=np.ones(len(problem.labels), np.float32),
+        weight_decay=training.weight_decay or 0.0,
+    )
 
 
 def _rows(fold: Fold, refit: bool) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " v"]]:

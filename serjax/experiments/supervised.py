@@ -28,7 +28,7 @@ from serjax.experiments.classification import (
     print_reports,
     write_classification,
 )
-from serjax.experiments.config import Data, Machine, SupervisedTraining, check_positive, check_training
+from serjax.experiments.config import Data, Machine, SupervisedTraining, check_dropout, check_positive, check_training
 from serjax.experiments.config import fingerprint as make_fingerprint
 from serjax.experiments.copies import load_copies
 from serjax.experiments.display import Progresses
@@ -38,7 +38,7 @@ from serjax.experiments.run_folder import RunFolder
 from serjax.experiments.stages import Stages, complete
 from serjax.experiments.trainer import Request, Trainer, fresh, from_file
 from serjax.experiments.verdict import predict
-from serjax.models.classifiers import Classifier
+from serjax.models.classifiers import Classifier, dropout_of, with_dropout
 from serjax.train.objectives import ClassifierObjective, PictureAugmentation
 from serjax.train.parallel import Layout
 from serjax.train.runs import Run, fit_projections
@@ -123,6 +123,8 @@ class SupervisedStudy:
     def check(self) -> None:
         """Raise ConfigError for flags that make no sense."""
         check_training(self.config.training)
+        for flag in ("dropout", "input_dropout"):
+            check_dropout(f"--{flag.replace('_', '-')}", getattr(self.config.model, flag, 0.0))
         check_positive("--stack-size", self.machine.stack_size)
         check_augmentation(self.config.augmentation, self.config.data.protocol)
 
@@ -147,12 +149,13 @@ def _compute(
         start = start if training.weights is None else from_file(start, training.weights)
         return Request(trainer, name, runs, start, problem, training.epochs)
 
-    runs = make_runs(problem, training, training.epochs, refit=False)
+    dropout = dropout_of(config.model.build(len(problem.labels)))
+    runs = make_runs(problem, training, training.epochs, refit=False, dropout=dropout)
     asked = request("train", runs)
     trained = yield asked
     chosen = trained.epoch_R
     if training.refit:
-        runs = make_runs(problem, training, chosen, refit=True)
+        runs = make_runs(problem, training, chosen, refit=True, dropout=dropout)
         asked = request("refit-train", runs)
         trained = yield asked
     predictions, train_war = classify(problem, asked.trainer, runs, trained)
@@ -191,10 +194,15 @@ def _determining(config: SupervisedConfig) -> tuple[object, ...]:
 
 
 def make_runs(
-    problem: Problem, training: SupervisedTraining, epochs: Int[np.ndarray, " R"] | int, refit: bool
+    problem: Problem,
+    training: SupervisedTraining,
+    epochs: Int[np.ndarray, " R"] | int,
+    refit: bool,
+    dropout: float | None = None,
 ) -> list[Run]:
     """Return one run a cell; with `refit` they train on validation rows too."""
-    runs = pooled_runs(problem, refit, training.learning_rate, 0.0, epochs)
+    runs = pooled_runs(problem, refit, training, 0.0, epochs, training.epochs)
+    runs = [replace(run, dropout=dropout) for run in runs]
     if training.class_weights:
         n_classes = len(problem.labels)
         weights_RK = [class_weights(problem.truth_N, run.train, n_classes) for run in runs]
@@ -215,12 +223,15 @@ def make_trainer(
     problem: Problem,
     runs: list[Run],
 ) -> Trainer:
-    """Return what trains the runs, all of which see equally many features."""
+    """Return what trains the runs, all of which see equally many features.
+
+    The model has no dropout rate of its own: that is a number of a run, so that studies of several share a stack.
+    """
     training, machine, projection_CP = config.training, config.machine, runs[0].projection_CP
     n_frames, n_coefficients = problem.x_NTC.shape[1:]
     return Trainer(
         objective=ClassifierObjective(
-            model=config.model.build(len(problem.labels)),
+            model=with_dropout(config.model.build(len(problem.labels)), 0.0),
             augmentation=PictureAugmentation(training.roll_frames, training.noise),
             frames=n_frames,
             n_features=n_coefficients if projection_CP is None else projection_CP.shape[1],

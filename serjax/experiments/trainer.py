@@ -78,12 +78,11 @@ class Request:
 
     @property
     def schedule(self) -> Schedule:
-        """How its runs are trained, learning rate and β aside: these are numbers of a run."""
+        """How its runs are trained, aside from what is a number of a run, such as its learning rate."""
         training, longest = self.trainer.training, max(len(run.train) for run in self.runs)
         return Schedule(
             batch_size=training.batch_size,
             steps=-(-longest // training.batch_size),
-            epochs=self.epochs,
             warmup_steps=training.warmup_steps,
             clip_norm=training.clip_norm,
             epochs_per_call=min(EPOCHS_PER_CALL, self.epochs),
@@ -163,7 +162,8 @@ def train_requests(requests: Sequence[Request]) -> list[Trained]:
     parts: list[list[Trained]] = [[] for _ in requests]
     for number, rows in enumerate(stacks(len(first.runs), own.stack_size)):
         for several in stacks(len(requests), own.stack_size // len(rows)):
-            shares = [requests[n].share(number, rows, reports=n == several.start) for n in several]
+            longest = max(several, key=lambda n: requests[n].epochs)
+            shares = [requests[n].share(number, rows, reports=n == longest) for n in several]
             trained = train_shares(shares, own.objective, dataset, first.schedule, own.layout, own.augmented)
             for n, part in zip(several, trained, strict=True):
                 parts[n].append(part)

@@ -17,6 +17,7 @@ from serjax.models.linear import LogisticRegression
 from serjax.models.mlp import MLP
 from serjax.models.mobilenet import MobileNet
 from serjax.models.recurrent import Recurrent
+from serjax.models.regularisers import Rate
 from serjax.models.time_distributed import TimeDistributed
 from serjax.models.vector_recurrent import VectorRecurrent
 from serjax.models.vgg import VGG
@@ -24,3 +25,16 @@ from serjax.models.vgg import VGG
 Classifier = (
     LogisticRegression | MLP | CNN | CNN1D | Recurrent | VectorRecurrent | TimeDistributed | CNNLSTM | VGG | MobileNet
 )
+
+
+def dropout_of(model: Classifier) -> float | None:
+    """Return the rate of the model's dropout between layers; None where it has one layer alone."""
+    return None if isinstance(model, LogisticRegression) else float(model.dropout)
+
+
+def with_dropout(model: Classifier, rate: Rate) -> Classifier:
+    """Return the model with another rate of dropout between its layers, which may be traced, as a number of the run.
+
+    It is that of all layers called `dropout`; `MLP.input_dropout`, on the numbers of the clip itself, stays as it is.
+    """
+    return model if isinstance(model, LogisticRegression) else model.clone(dropout=rate)

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 from serjax.models.convolution import Formulation, conv, halve
 from serjax.models.head import Head
 from serjax.models.pooling import FramePooling, Pooling, has_sound, zero_masked
-from serjax.models.regularisers import BatchNorm
+from serjax.models.regularisers import BatchNorm, Rate
 
 
 class CNN(nn.Module):
@@ -20,7 +20,7 @@ class CNN(nn.Module):
     n_classes: int
     channels: Sequence[int] = (32, 64, 128)
     dense: Sequence[int] = (128,)
-    dropout: float = 0.3
+    dropout: Rate = 0.3
     pooling: Pooling = "statistics"
     formulation: Formulation = "im2col"
 

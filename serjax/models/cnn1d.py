@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 from serjax.models.convolution import Formulation, conv, halve
 from serjax.models.head import Head
 from serjax.models.pooling import has_sound, zero_masked
-from serjax.models.regularisers import BatchNorm
+from serjax.models.regularisers import BatchNorm, Rate
 
 
 class CNN1D(nn.Module):
@@ -23,7 +23,7 @@ class CNN1D(nn.Module):
     filters: Sequence[int] = (32, 32, 64, 64, 128, 128, 256, 256)
     dense: Sequence[int] = (256, 128)
     kernel: int = 3
-    dropout: float = 0.3
+    dropout: Rate = 0.3
     formulation: Formulation = "im2col"
 
     @nn.compact

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-from serjax.models.regularisers import BatchNorm, Dropout
+from serjax.models.regularisers import BatchNorm, Dropout, Rate
 
 
 class Head(nn.Module):
@@ -16,7 +16,7 @@ class Head(nn.Module):
 
     n_classes: int
     hidden: Sequence[int] = ()
-    dropout: float = 0.0
+    dropout: Rate = 0.0
     batch_norm: bool = False
 
     @nn.compact

@@ -7,7 +7,7 @@ from jaxtyping import Array, Float
 
 from serjax.models.head import Head
 from serjax.models.pooling import FramePooling, Pooling, has_sound
-from serjax.models.regularisers import Dropout
+from serjax.models.regularisers import Dropout, Rate
 
 
 class MLP(nn.Module):
@@ -18,7 +18,7 @@ class MLP(nn.Module):
 
     n_classes: int
     hidden: Sequence[int] = (256, 128)
-    dropout: float = 0.3
+    dropout: Rate = 0.3
     input_dropout: float = 0.0
     batch_norm: bool = False
     pooling: Pooling = "flatten"

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 from serjax.models.convolution import Formulation, conv, depthwise_conv
 from serjax.models.head import Head
 from serjax.models.pooling import has_sound
-from serjax.models.regularisers import BatchNorm, Dropout
+from serjax.models.regularisers import BatchNorm, Dropout, Rate
 from serjax.models.vgg import as_picture, n_channels
 
 BLOCKS = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *((512, 1),) * 5, (1024, 2), (1024, 1))
@@ -40,7 +40,7 @@ class MobileNet(nn.Module):
     size: int = 224
     width: float = 1.0
     blocks: Sequence[tuple[int, int]] = BLOCKS
-    dropout: float = 0.2
+    dropout: Rate = 0.2
     formulation: Formulation = "im2col"
 
     @nn.compact

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Key
 
 from serjax.models.head import Head
 from serjax.models.pooling import FramePooling, Pooling, has_sound
-from serjax.models.regularisers import Dropout
+from serjax.models.regularisers import Dropout, Rate
 
 CellKind = Literal["rnn", "lstm", "gru"]
 KEPT = "products"
@@ -147,7 +147,7 @@ class Recurrent(nn.Module):
     bidirectional: bool = False
     pooling: Literal["last"] | Pooling = "last"
     dense: Sequence[int] = ()
-    dropout: float = 0.2
+    dropout: Rate = 0.2
 
     @nn.compact
     def __call__(

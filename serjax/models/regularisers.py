@@ -11,6 +11,8 @@ from jaxtyping import Array, Float
 
 from serjax.models.batch_axis import DATA_AXIS, example_keys
 
+Rate = float | Float[Array, ""]
+
 
 class BatchNorm(nn.Module):
     """`y = (h − μ) / √(σ² + ε) · scale + bias` a channel, over what the mask leaves of the whole batch (Ioffe 2015).
@@ -43,15 +45,15 @@ class BatchNorm(nn.Module):
 class Dropout(nn.Module):
     """Zero each number with probability `rate` and divide the rest by `1 − rate` (Srivastava et al. 2014).
 
-    The `dropout` key is that of the step, the same on every device: each row's draw is keyed by its place in the
-    whole batch.
+    A rate that is a number of the run is traced, and may be 0; a constant 0 draws nothing. The `dropout` key is that
+    of the step, the same on every device: each row's draw is keyed by its place in the whole batch.
     """
 
-    rate: float
+    rate: Rate
 
     @nn.compact
     def __call__(self, h: Float[Array, "B *s F"], train: bool) -> Float[Array, "B *s F"]:
-        if not train or self.rate == 0.0 or self.is_initializing():
+        if not train or self.is_initializing() or (isinstance(self.rate, float) and self.rate == 0.0):
             return h
         key_B = example_keys(self.make_rng("dropout"), h.shape[0])
         keep = jax.vmap(lambda key: jax.random.bernoulli(key, 1 - self.rate, h.shape[1:]))(key_B)

@@ -9,7 +9,7 @@ from serjax.models.convolution import Formulation, conv
 from serjax.models.head import Head
 from serjax.models.pooling import has_sound, zero_masked
 from serjax.models.recurrent import CellKind, RecurrentStack
-from serjax.models.regularisers import BatchNorm, Dropout
+from serjax.models.regularisers import BatchNorm, Dropout, Rate
 
 
 class TimeDistributed(nn.Module):
@@ -24,7 +24,7 @@ class TimeDistributed(nn.Module):
     kind: CellKind = "lstm"
     hidden: Sequence[int] = (64, 32)
     dense: Sequence[int] = (64,)
-    dropout: float = 0.2
+    dropout: Rate = 0.2
     formulation: Formulation = "im2col"
 
     @nn.compact

@@ -8,6 +8,7 @@ from jaxtyping import Array, Float
 
 from serjax.models.pooling import has_sound, zero_masked
 from serjax.models.recurrent import CellKind, Recurrent
+from serjax.models.regularisers import Rate
 
 
 class VectorRecurrent(nn.Module):
@@ -21,7 +22,7 @@ class VectorRecurrent(nn.Module):
     kind: CellKind = "rnn"
     hidden: Sequence[int] = (64,)
     dense: Sequence[int] = ()
-    dropout: float = 0.2
+    dropout: Rate = 0.2
 
     @nn.compact
     def __call__(

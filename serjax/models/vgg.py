@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 from serjax.models.convolution import Formulation, conv, halve
 from serjax.models.head import Head
 from serjax.models.pooling import has_sound, zero_masked
-from serjax.models.regularisers import BatchNorm
+from serjax.models.regularisers import BatchNorm, Rate
 
 CHANNELS = (64, 128, 256, 512, 512)
 VGG_16 = (2, 2, 3, 3, 3)
@@ -30,7 +30,7 @@ class VGG(nn.Module):
     size: int = 224
     width: float = 1.0
     dense: Sequence[int] = (256, 128)
-    dropout: float = 0.3
+    dropout: Rate = 0.3
     batch_norm: bool = False
     formulation: Formulation = "im2col"
 

@@ -14,13 +14,14 @@ from jaxtyping import Float, Int
 
 from serjax.data.batches import IndexBlocks
 from serjax.errors import SerjaxError
+from serjax.train.optimizer import OptimizerName, make_optimizer
 from serjax.train.parallel import Layout
 from serjax.train.processes import check_same, exchange
 from serjax.train.runs import Run, stack_inputs
 from serjax.train.shares import Share, Stage, Start, Trained, begin, cut, finish, record, save
 from serjax.train.signals import Interrupted, stop_requests
 from serjax.train.state import Dataset, TrainState
-from serjax.train.step import Objective, OptimizerName, make_optimizer, make_train_epochs, make_train_step
+from serjax.train.step import Objective, make_train_epochs, make_train_step
 from serjax.train.waveforms import AugmentedFeatures
 
 
@@ -36,7 +37,6 @@ class Schedule:
 
     batch_size: int
     steps: int
-    epochs: int
     warmup_steps: int
     clip_norm: float
     epochs_per_call: int
@@ -93,18 +93,17 @@ def train_shares(
         members = [n for n, start in left.items() if start.epoch == epoch]
         stack = [left[n] for n in members]
         for n, start, state in zip(members, stack, _train(stack, train, dataset, schedule, layout), strict=True):
-            outcomes[n] = finish(start, state.best, schedule.epochs)
+            outcomes[n] = finish(start, state.best, n_epochs(start.share.runs))
     return [outcomes[n] for n in range(len(shares))]
 
 
 @functools.cache
 def compile_training(
     objective: Objective, schedule: Schedule, layout: Layout, augmented: AugmentedFeatures | None = None
-) -> tuple[optax.GradientTransformation, Callable]:
+) -> tuple[optax.GradientTransformationExtraArgs, Callable]:
     """Return the optimiser and the compiled stack of epochs; the same objects for the same arguments."""
-    total_steps = schedule.epochs * schedule.steps
     optimizer = make_optimizer(
-        total_steps, schedule.warmup_steps, schedule.clip_norm, schedule.optimizer, schedule.momentum
+        schedule.steps, schedule.warmup_steps, schedule.clip_norm, schedule.optimizer, schedule.momentum
     )
     return optimizer, layout.train(make_train_epochs(objective, make_train_step(objective, optimizer), augmented))
 
@@ -119,9 +118,14 @@ def index_blocks(runs: list[Run], schedule: Schedule) -> IndexBlocks:
         batch_size=schedule.batch_size,
         steps=schedule.steps,
         epochs=schedule.epochs_per_call,
-        n_chunks=-(-schedule.epochs // schedule.epochs_per_call),
+        n_chunks=-(-n_epochs(runs) // schedule.epochs_per_call),
         classes=classes or None,
     )
+
+
+def n_epochs(runs: Sequence[Run]) -> int:
+    """Return after how many epochs the learning rate of the last of the runs is 0."""
+    return max(run.decay_epochs for run in runs)
 
 
 def _train(
@@ -132,7 +136,7 @@ def _train(
     All shares of the stack stand at the same epoch.
     """
     runs = [run for start in stack for run in start.share.runs]
-    blocks = index_blocks(runs, schedule)
+    blocks, last_epoch = index_blocks(runs, schedule), n_epochs(runs)
     iterator = blocks.iterator()
     if stack[0].iterator is not None:
         iterator.set_state(stack[0].iterator)
@@ -149,7 +153,7 @@ def _train(
             # Waiting for each call keeps devices that share cores from drifting apart until a collective times out.
             state, metrics = jax.block_until_ready(train(state, inputs, layout.put_rows(rows), shared))
             done = iterator.get_state()["next_index"]
-            epoch = min(done * blocks.epochs, schedule.epochs)
+            epoch = min(done * blocks.epochs, last_epoch)
             metrics_RE = layout.get_runs(metrics, len(runs))
             record(stack, metrics_RE, (done - 1) * blocks.epochs)
             _stop_if_diverged(layout.get_runs(state.rejected, len(runs)), stack, schedule)
@@ -165,7 +169,7 @@ def _train(
                     pause_s = max(save_every_s, 20 * (saved_at - started))
             if signum:
                 where = ", ".join(dict.fromkeys(start.share.stage.name for start in stack))
-                raise Interrupted(signum, f"saved after epoch {epoch} of {schedule.epochs} ({where})")
+                raise Interrupted(signum, f"saved after epoch {epoch} of {last_epoch} ({where})")
     return cut(layout.get_runs(state, len(runs)), stack)
 
 

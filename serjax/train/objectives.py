@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int, Key
 
 from serjax.models.autoencoder import Autoencoder
 from serjax.models.batch_axis import example_keys
-from serjax.models.classifiers import Classifier
+from serjax.models.classifiers import Classifier, with_dropout
 from serjax.models.vae import VAE, kl_to_standard_normal, squared_error_by_feature
 from serjax.train.state import Batch, Hyper
 
@@ -120,7 +120,10 @@ class AutoencoderObjective:
 
 @dataclass(frozen=True)
 class ClassifierObjective:
-    """Cross-entropy of a softmax over classes, `loss = -log softmax(logits)[label]`."""
+    """Cross-entropy of a softmax over classes, `loss = -log softmax(logits)[label]`.
+
+    Training has the dropout rate of the run (`hyper.dropout`), or the model's own where the run has none.
+    """
 
     model: Classifier
     augmentation: PictureAugmentation
@@ -139,7 +142,8 @@ class ClassifierObjective:
         key_B = example_keys(key, batch.weight_B.shape[0])
         batch = self.augmentation.roll(key_B, batch)
         seen_BTC = self.augmentation.corrupt(key_B, batch)
-        logits_BK, updated = self.model.apply(
+        model = self.model if hyper.dropout is None else with_dropout(self.model, hyper.dropout)
+        logits_BK, updated = model.apply(
             params, seen_BTC, batch.mask_BT, train=True, rngs={"dropout": key}, mutable=["batch_stats"]
         )
         right_B = (logits_BK.argmax(axis=-1) == batch.label_B).astype(logits_BK.dtype)

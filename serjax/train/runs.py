@@ -19,7 +19,8 @@ from serjax.train.state import Hyper, RunInputs, TrainState, init_state
 class Run:
     """One model to be trained: its place in the study, its rows and its numbers.
 
-    With the class of each training row, rows are drawn so that classes come equally often.
+    It is trained for `epochs` along a learning-rate curve that ends after `decay_epochs`. With the class of each
+    training row, rows are drawn so that classes come equally often. Without a dropout rate it has that of the model.
     """
 
     seed: int
@@ -32,9 +33,12 @@ class Run:
     learning_rate: float
     beta: float
     epochs: int
+    decay_epochs: int
     class_weight_K: Float[np.ndarray, " K"]
     projection_CP: Float[np.ndarray, "C P"] | None = None
     train_class_n: Int[np.ndarray, " n"] | None = None
+    weight_decay: float = 0.0
+    dropout: float | None = None
 
     @property
     def entropy(self) -> tuple[int, ...]:
@@ -99,6 +103,12 @@ def stack_projections(projections: Sequence[Float[np.ndarray, "C P"] | None]) ->
     return jnp.stack(given) if given else None
 
 
+def stack_dropout(rates: Sequence[float | None]) -> Float[Array, " R"] | None:
+    """Return the dropout rates of the runs, stacked; None where they have those of their models."""
+    given = [rate for rate in rates if rate is not None]
+    return jnp.array(given, jnp.float32) if given else None
+
+
 def init_params(runs: Sequence[Run], init: Callable[[Key[Array, ""]], chex.ArrayTree]) -> chex.ArrayTree:
     """Return fresh parameters of every run, stacked on the host: a function of the run alone.
 
@@ -115,6 +125,9 @@ def stack_states(runs: Sequence[Run], params_R: chex.ArrayTree, optimizer: optax
         learning_rate=jnp.array([run.learning_rate for run in runs], jnp.float32),
         beta=jnp.array([run.beta for run in runs], jnp.float32),
         epochs=jnp.array([run.epochs for run in runs], jnp.int32),
+        decay_epochs=jnp.array([run.decay_epochs for run in runs], jnp.int32),
+        weight_decay=jnp.array([run.weight_decay for run in runs], jnp.float32),
+        dropout=stack_dropout([run.dropout for run in runs]),
     )
 
     def one(entropy_E: UInt32[Array, " E"], params: chex.ArrayTree, hyper: Hyper) -> TrainState:

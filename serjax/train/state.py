@@ -37,11 +37,18 @@ def pytree(cls: type[T]) -> type[T]:
 @pytree
 @dataclass(frozen=True)
 class Hyper:
-    """Hyper-parameters that are numbers: an entry of the run axis may differ from its neighbour in each."""
+    """Hyper-parameters that are numbers: an entry of the run axis may differ from its neighbour in each.
+
+    A run stands still after `epochs`; its learning rate reaches 0 after `decay_epochs`, which may be later. Where
+    there is a `dropout` it takes the place of the rate that the model was built with.
+    """
 
     learning_rate: Float[Array, "*r"]
     beta: Float[Array, "*r"]
     epochs: Int[Array, "*r"]
+    decay_epochs: Int[Array, "*r"]
+    weight_decay: Float[Array, "*r"]
+    dropout: Float[Array, "*r"] | None = None
 
 
 @pytree

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Literal, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import chex
 import jax
@@ -14,7 +14,6 @@ from serjax.models.batch_axis import DATA_AXIS
 from serjax.train.state import Batch, Best, Dataset, Hyper, RunInputs, TrainState, gather
 from serjax.train.waveforms import AugmentedFeatures
 
-OptimizerName = Literal["adam", "sgd"]
 Metrics = dict[str, Float[Array, "*e"]]
 Held = tuple[dict[str, chex.ArrayTree], optax.OptState]
 TrainStep = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
@@ -42,34 +41,7 @@ class Objective(Protocol):
         """Return the deterministic loss of each clip as it is."""
 
 
-def make_optimizer(
-    total_steps: int, warmup_steps: int, clip_norm: float, name: OptimizerName = "adam", momentum: float = 0.9
-) -> optax.GradientTransformation:
-    """Adam or SGD behind global-norm clipping, times a warm-up–cosine curve from 0 over 1 to 0.
-
-    Adam is that of Kingma & Ba (2015), with its own decays. SGD moves by the velocity `v ← momentum · v + g` (Polyak
-    1964, as in Sutskever et al. 2013). The learning rate is not in here: it is a number of the run
-    (`Hyper.learning_rate`), multiplied in `train_step`, so that runs of one stack may differ in it.
-    """
-    curve = optax.warmup_cosine_decay_schedule(0.0, 1.0, warmup_steps, max(total_steps, warmup_steps + 1))
-    direction = optax.scale_by_adam() if name == "adam" else optax.trace(momentum)
-    return optax.chain(clip_by_global_norm(clip_norm), direction, optax.scale_by_schedule(curve), optax.scale(-1.0))
-
-
-def clip_by_global_norm(most: float) -> optax.GradientTransformation:
-    """Scale `g` to `g · min(1, most / ‖g‖)` by one number (Pascanu et al. 2013).
-
-    optax's own divides element by element, and XLA then writes all scaled gradients out before it uses them.
-    """
-
-    def scale(gradient: chex.ArrayTree, params: chex.ArrayTree | None) -> chex.ArrayTree:
-        factor = jnp.minimum(1.0, most / optax.tree.norm(gradient))
-        return jax.tree.map(lambda g: factor * g, gradient)
-
-    return optax.stateless(scale)
-
-
-def make_train_step(objective: Objective, optimizer: optax.GradientTransformation) -> TrainStep:
+def make_train_step(objective: Objective, optimizer: optax.GradientTransformationExtraArgs) -> TrainStep:
     """Return `train_step(state, batch)`, to be called inside an axis named `"data"` that splits the batch.
 
     The loss is `psum(Σ weight·loss) / psum(Σ weight)`. Random numbers come from the run's key, the step and the
@@ -96,8 +68,7 @@ def make_train_step(objective: Objective, optimizer: optax.GradientTransformatio
 
         def move(held: Held) -> Held:
             params, opt_state = held
-            updates, opt_state = optimizer.update(gradient, opt_state, params)
-            updates = jax.tree.map(lambda u: state.hyper.learning_rate * u, updates)
+            updates, opt_state = optimizer.update(gradient, opt_state, params, hyper=state.hyper)
             return {**optax.apply_updates(params, updates), **collections}, opt_state
 
         # A branch and no choice of numbers: reading both sides of a choice took a fifth of the step of a dense VAE.

@@ -9,6 +9,7 @@ import pytest
 from serjax.data.corpora.corpus import Corpus, FileSource, Utterance
 from serjax.data.splits import Fold
 from serjax.evaluate.metrics import roc_auc_ovr
+from serjax.experiments.config import Training
 from serjax.experiments.generative import Explained, Models
 from serjax.experiments.problem import Cell, Problem, emotion_runs
 from serjax.experiments.verdict import judge, spread
@@ -32,7 +33,7 @@ def problem():
 
 @pytest.fixture
 def models(problem):
-    runs = emotion_runs(problem, False, 1e-3, 0.1, 1)
+    runs = emotion_runs(problem, False, Training(), 0.1, 1, 1)
     return Models(runs, Trained({}, np.ones(len(runs), np.int32), np.zeros(len(runs), np.float32)))
 
 

@@ -9,15 +9,18 @@ import numpy as np
 import pytest
 
 from serjax.train.loop import compile_training, index_blocks
+from serjax.train.optimizer import make_optimizer
 from serjax.train.parallel import Layout
-from serjax.train.state import Hyper, init_state
-from serjax.train.step import make_optimizer, remember_best
+from serjax.train.state import init_state
+from serjax.train.step import remember_best
 from tests.reference import vae as reference
 from tests.train import tiny
 
-SCHEDULE = replace(tiny.SCHEDULE, epochs=9, epochs_per_call=1)
+SCHEDULE = replace(tiny.SCHEDULE, epochs_per_call=1)
 EPOCHS = (9, 4, 9)
-RUNS = [replace(run, epochs=epochs) for run, epochs in zip(tiny.make_runs(learning_rate=0.3), EPOCHS, strict=True)]
+RUNS = [
+    replace(run, epochs=epochs) for run, epochs in zip(tiny.make_runs(3, 9, learning_rate=0.3), EPOCHS, strict=True)
+]
 RUNS[2] = replace(RUNS[2], validation=np.array([], np.int64))
 
 
@@ -29,7 +32,7 @@ def epochs():
     state, inputs, shared = tiny.lay(layout, RUNS, tiny.make_state(RUNS))
     found = []
     blocks = index_blocks(RUNS, SCHEDULE)
-    for e in range(SCHEDULE.epochs):
+    for e in range(max(EPOCHS)):
         state, metrics = train(state, inputs, layout.put_rows(blocks[e]), shared)
         found.append((layout.get_runs(state, 3), layout.get_runs(metrics, 3)))
     return found
@@ -95,8 +98,7 @@ def test_validation_is_the_mean_loss_over_the_validation_rows_as_they_are(epochs
     ],
 )
 def test_remember_best(losses, best):
-    hyper = Hyper(jnp.array(0.1), jnp.array(1.0), jnp.array(9))
-    state = init_state({"of": jnp.array(0)}, make_optimizer(9, 0, 1.0), jax.random.key(0), hyper)
+    state = init_state({"of": jnp.array(0)}, make_optimizer(9, 0, 1.0), jax.random.key(0), tiny.make_hyper())
     for epoch, loss in enumerate(losses, start=1):
         state = replace(state, epoch=jnp.array(epoch), params={"of": jnp.array(epoch)})
         state = remember_best(state, jnp.array(loss))

@@ -9,7 +9,7 @@ import pytest
 
 from serjax.models.mlp import MLP
 from serjax.train.objectives import ClassifierObjective, PictureAugmentation, fold_each
-from serjax.train.state import Batch, Hyper
+from serjax.train.state import Batch
 from tests.reference import vae as reference
 from tests.train import tiny
 
@@ -18,7 +18,7 @@ B, BETA = 5, 0.7
 MASK_BT = (np.arange(tiny.T)[None, :] < np.array([12, 5, 9, 12, 0])[:, None]).astype(np.float32)
 X_BTC = (RNG.normal(size=(B, tiny.T, tiny.C)) * MASK_BT[..., None]).astype(np.float32)
 BATCH = Batch(jnp.asarray(X_BTC), jnp.asarray(MASK_BT), jnp.zeros(B, jnp.int32), jnp.ones(B))
-HYPER = Hyper(jnp.array(0.1), jnp.array(BETA), jnp.array(1))
+HYPER = tiny.make_hyper(beta=BETA)
 KEY = jax.random.key(0)
 KEY_B = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(KEY, jnp.arange(B))
 PLAIN = PictureAugmentation(roll_frames=0, noise=0.0)

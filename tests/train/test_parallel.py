@@ -14,7 +14,7 @@ from serjax.train.parallel import DeviceError, Layout, request_devices
 from tests.train import tiny
 
 STEPS = 50
-SCHEDULE = replace(tiny.SCHEDULE, steps=1, epochs=STEPS, epochs_per_call=STEPS, warmup_steps=5)
+SCHEDULE = replace(tiny.SCHEDULE, steps=1, epochs_per_call=STEPS, warmup_steps=5)
 RUNS = tiny.make_runs(3, epochs=STEPS)
 OBJECTIVE = replace(tiny.OBJECTIVE, augmentation=PictureAugmentation(roll_frames=0))
 

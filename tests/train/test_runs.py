@@ -5,8 +5,8 @@ import numpy as np
 
 from serjax.models.time_distributed import TimeDistributed
 from serjax.train.objectives import ClassifierObjective, PictureAugmentation
+from serjax.train.optimizer import make_optimizer
 from serjax.train.runs import fit_normaliser, init_params, stack_inputs, stack_states
-from serjax.train.step import make_optimizer
 from tests.train import tiny
 
 

@@ -22,14 +22,15 @@ BALANCED = [replace(run, train_class_n=CLASS_n) for run in PLAIN]
 def second_update(schedule):
     """Return the update after two equal gradients of 1."""
     optimizer, _ = compile_training(tiny.OBJECTIVE, replace(schedule, warmup_steps=0, clip_norm=9.0), LAYOUT)
-    state = optimizer.init(jnp.zeros(()))
+    params, hyper = jnp.zeros(()), replace(tiny.make_hyper(learning_rate=1.0), decay_epochs=jnp.array(tiny.EPOCHS))
+    state = optimizer.init(params)
     for _ in range(2):
-        update, state = optimizer.update(jnp.ones(()), state)
+        update, state = optimizer.update(jnp.ones(()), state, params, hyper=hyper)
     return float(update)
 
 
 def test_the_schedule_names_the_optimiser_and_its_momentum():
-    slower = (1 + math.cos(math.pi / (tiny.SCHEDULE.epochs * tiny.SCHEDULE.steps))) / 2  # the curve, a step on
+    slower = (1 + math.cos(math.pi / (tiny.EPOCHS * tiny.SCHEDULE.steps))) / 2  # the curve, a step on
     assert second_update(tiny.SCHEDULE) == pytest.approx(-slower, rel=1e-4)  # Adam: of length 1; measured 1e-5
     sgd = replace(tiny.SCHEDULE, optimizer="sgd")
     assert second_update(sgd) == pytest.approx(-slower * 1.9, rel=1e-5)

@@ -10,8 +10,9 @@ import pytest
 
 from scripts.golden_train import GOLDEN, OBJECTIVES, first_step
 from serjax.models.batch_axis import example_keys
-from serjax.train.state import Batch, Hyper, gather, init_state
-from serjax.train.step import make_optimizer, make_train_step
+from serjax.train.optimizer import make_optimizer
+from serjax.train.state import Batch, gather, init_state
+from serjax.train.step import make_train_step
 from tests.reference import train as reference
 from tests.train import tiny
 
@@ -35,7 +36,7 @@ X_SBTC = RNG.normal(size=(8, 4, 3, 2)).astype(np.float32)
 X_SBTC[0] *= 5  # clipped, the others are not
 OPTIMIZER = make_optimizer(TOTAL, WARMUP, clip_norm=2.0)
 SGD = make_optimizer(TOTAL, WARMUP, 2.0, "sgd", momentum=0.7)
-HYPER = Hyper(learning_rate=jnp.array(0.05), beta=jnp.array(1.0), epochs=jnp.array(9))
+HYPER = tiny.make_hyper(learning_rate=0.05)
 
 
 def compile_step(optimizer):

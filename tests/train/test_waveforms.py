@@ -55,12 +55,12 @@ WAV_L, N_VALID = np.asarray(DATASET.sound.wav_NL[20]), int(DATASET.sound.n_valid
 def make_runs() -> list[Run]:
     parts = [np.arange(0, 14), np.arange(14, 20)], [np.arange(4, 22), np.arange(0, 4)]
     level = (np.array([0.0, 0.4], np.float32), np.array([0.05, 0.2], np.float32))
-    return [Run(r, "f", "all", *part, *level, 0.1, 0.0, 2, np.ones(3, np.float32)) for r, part in enumerate(parts)]
+    return [Run(r, "f", "all", *part, *level, 0.1, 0.0, 2, 2, np.ones(3, np.float32)) for r, part in enumerate(parts)]
 
 
 RUNS = make_runs()
 OBJECTIVE = ClassifierObjective(LogisticRegression(3), PictureAugmentation(2), T, 2)
-SCHEDULE = replace(tiny.SCHEDULE, epochs=2, epochs_per_call=2, steps=3)
+SCHEDULE = replace(tiny.SCHEDULE, epochs_per_call=2, steps=3)
 
 
 def train(layout, augmentation, runs=RUNS):

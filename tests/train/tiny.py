@@ -10,19 +10,20 @@ import numpy as np
 from serjax.models import VAE, Autoencoder
 from serjax.train.loop import Schedule
 from serjax.train.objectives import AutoencoderObjective, PictureAugmentation, VaeObjective
+from serjax.train.optimizer import make_optimizer
 from serjax.train.parallel import Layout
 from serjax.train.record import History
 from serjax.train.runs import Run, fit_normaliser, stack_inputs, stack_states
 from serjax.train.shares import Stage
-from serjax.train.state import Dataset, RunInputs, TrainState
-from serjax.train.step import make_optimizer
+from serjax.train.state import Dataset, Hyper, RunInputs, TrainState
 from tests.reference.vae import Params, random_params
 
 N, T, C = 40, 12, 4
 AUGMENTATION = PictureAugmentation(roll_frames=2, noise=0.1)
 OBJECTIVE = VaeObjective(VAE(T, C, latent_dim=8, hidden=(16,)), AUGMENTATION)
 AUTOENCODER = AutoencoderObjective(Autoencoder(T, C, latent_dim=8, hidden=(16,)), AUGMENTATION)
-SCHEDULE = Schedule(batch_size=6, steps=3, epochs=5, warmup_steps=3, clip_norm=1.0, epochs_per_call=2, max_rejected=4)
+EPOCHS = 5
+SCHEDULE = Schedule(batch_size=6, steps=3, warmup_steps=3, clip_norm=1.0, epochs_per_call=2, max_rejected=4)
 
 
 def make_dataset() -> Dataset:
@@ -38,15 +39,20 @@ def make_dataset() -> Dataset:
 DATASET = make_dataset()
 
 
-def make_runs(n: int = 3, epochs: int = SCHEDULE.epochs, learning_rate: float = 3e-3) -> list[Run]:
+def make_runs(n: int = 3, epochs: int = EPOCHS, learning_rate: float = 3e-3) -> list[Run]:
     """Return runs of different rows, seeds, learning rates and β; training sets of 15, 13, 11 … clips."""
     runs = []
     for r in range(n):
         train, validation = np.arange(r, 15 - r), np.arange(20 + r, 26)
         shift_C, scale_C = fit_normaliser(np.asarray(DATASET.x_NTC), np.asarray(DATASET.mask_NT), train)
-        numbers = (learning_rate / (1 + r), 0.5 + r, epochs, np.ones(3, np.float32))
+        numbers = (learning_rate / (1 + r), 0.5 + r, epochs, epochs, np.ones(3, np.float32))
         runs.append(Run(r % 2, f"fold{r // 2}", f"emotion{r}", train, validation, shift_C, scale_C, *numbers))
     return runs
+
+
+def make_hyper(learning_rate: float = 0.1, beta: float = 1.0, epochs: int = 9, decay: float = 0.0) -> Hyper:
+    """Return the numbers of one run whose learning rate reaches 0 after one epoch; `decay` is that of weights."""
+    return Hyper(jnp.array(learning_rate), jnp.array(beta), jnp.array(epochs), jnp.array(1), jnp.array(decay))
 
 
 def make_params(runs: list[Run], objective: VaeObjective = OBJECTIVE) -> Params:

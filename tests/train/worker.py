@@ -44,7 +44,7 @@ def run(flags: Flags) -> None:
     augmentation = PictureAugmentation(roll_frames=2, noise=0.1)
     objective = ClassifierObjective(LogisticRegression(3, "flatten"), augmentation, tiny.T, tiny.C)
     runs = tiny.make_runs(3, epochs=8, learning_rate=flags.learning_rate)
-    schedule = dataclasses.replace(tiny.SCHEDULE, epochs=8, epochs_per_call=1)
+    schedule = dataclasses.replace(tiny.SCHEDULE, epochs_per_call=1)
 
     def share(name: str, own: list[Run]) -> Share:
         stage = tiny.make_stage(flags.out / name)
