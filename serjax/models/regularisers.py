@@ -57,7 +57,8 @@ class Dropout(nn.Module):
             return h
         key_B = example_keys(self.make_rng("dropout"), h.shape[0])
         keep = jax.vmap(lambda key: jax.random.bernoulli(key, 1 - self.rate, h.shape[1:]))(key_B)
-        return jnp.where(keep, h / (1 - self.rate), 0.0)
+        # Multiplied, as XLA does where the rate is a constant: traced or not, the result is the same bit for bit.
+        return jnp.where(keep, h * (1 / (1 - self.rate)), 0.0)
 
 
 def masked_moments(

@@ -105,7 +105,8 @@ def compile_training(
     optimizer = make_optimizer(
         schedule.steps, schedule.warmup_steps, schedule.clip_norm, schedule.optimizer, schedule.momentum
     )
-    return optimizer, layout.train(make_train_epochs(objective, make_train_step(objective, optimizer), augmented))
+    step = make_train_step(objective, optimizer)
+    return optimizer, layout.train(make_train_epochs(objective, step, augmented, layout.one_by_one))
 
 
 def index_blocks(runs: list[Run], schedule: Schedule) -> IndexBlocks:

@@ -83,6 +83,11 @@ class Layout:
         """Into how many parts the run axis is cut."""
         return len(self.devices) if self.shard == "runs" else 1
 
+    @property
+    def one_by_one(self) -> bool:
+        """Whether each run is trained by one device alone, which does nothing else meanwhile."""
+        return self.shard == "runs" and self.stacking == "map"
+
     def put_runs(self, tree: chex.ArrayTree) -> chex.ArrayTree:
         """Lay a stack `[R, …]` over the devices; an uneven one is padded with copies of its last run."""
         if self.shard == "data":

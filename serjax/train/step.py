@@ -86,12 +86,16 @@ def make_train_step(objective: Objective, optimizer: optax.GradientTransformatio
 
 
 def make_train_epochs(
-    objective: Objective, train_step: TrainStep, augmented: AugmentedFeatures | None = None
+    objective: Objective,
+    train_step: TrainStep,
+    augmented: AugmentedFeatures | None = None,
+    one_by_one: bool = False,
 ) -> TrainEpochs:
     """Return a function that trains one run for `E` epochs of `S` steps and validates after each.
 
     Training clips have the features of the data set, or those of their `augmented` waveforms; validation clips always
     the former. Rows of −1 in the index block are padding. The metrics of an epoch in which the run stood still are NaN.
+    Where runs are trained `one_by_one`, such an epoch takes the time of its validation alone.
     """
 
     def train_epochs(
@@ -102,9 +106,19 @@ def make_train_epochs(
             taken = (dataset, inputs, jnp.maximum(rows_B, 0), weight_B)
             return train_step(state, gather(*taken) if augmented is None else augmented.gather(state.step_key, *taken))
 
+        def steps(state: TrainState, rows_SB: Int[Array, "S B"]) -> tuple[TrainState, Metrics]:
+            return jax.lax.scan(one_step, state, rows_SB)
+
+        def no_steps(state: TrainState, rows_SB: Int[Array, "S B"]) -> tuple[TrainState, Metrics]:
+            metrics = jax.eval_shape(steps, state, rows_SB)[1]
+            return state, jax.tree.map(lambda values: jnp.full(values.shape, jnp.nan, values.dtype), metrics)
+
         def one_epoch(state: TrainState, rows_SB: Int[Array, "S B"]) -> tuple[TrainState, Metrics]:
             trains = state.epoch < state.hyper.epochs
-            state, metrics = jax.lax.scan(one_step, state, rows_SB)
+            if one_by_one:
+                state, metrics = jax.lax.cond(trains, steps, no_steps, state, rows_SB)
+            else:
+                state, metrics = steps(state, rows_SB)
             state = replace(state, epoch=state.epoch + trains)
             means = {name: jnp.mean(values) for name, values in metrics.items()}
             means["validation_loss"] = validate(objective, state, inputs, dataset)
