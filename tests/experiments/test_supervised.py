@@ -1,6 +1,7 @@
 """Supervised experiments: a run folder that holds what it should, and numbers that training rows alone determine."""
 
 import json
+import math
 from dataclasses import replace
 
 import jax
@@ -104,11 +105,31 @@ def test_a_file_of_weights_that_is_not_there_is_told_at_once(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("flags", [{"epochs": 0}, {"batch_size": -1}, {"learning_rate": 0.0}, {"momentum": 1.0}])
+@pytest.mark.parametrize(
+    "flags",
+    [
+        {"epochs": 0},
+        {"batch_size": -1},
+        {"learning_rate": 0.0},
+        {"momentum": 1.0},
+        {"weight_decay": -0.1},
+        {"weight_decay": math.inf},
+        {"weight_decay": math.nan},
+    ],
+)
 def test_numbers_that_make_no_sense_are_refused(flags, tmp_path):
     bad = replace(config(tmp_path), training=replace(TRAINING, **flags))
     with pytest.raises(ConfigError, match=f"--{next(iter(flags)).replace('_', '-')}"):
         run_supervised("logreg", bad)
+
+
+@pytest.mark.parametrize("flag", ["dropout", "input_dropout"])
+@pytest.mark.parametrize("rate", [-0.1, 1.0, math.nan])
+def test_a_dropout_that_leaves_nothing_is_refused(flag, rate, tmp_path):
+    bad = replace(dense_stats.Config(), model=dense_stats.Model(**{flag: rate}), machine=Machine(out=tmp_path / "run"))
+    with pytest.raises(ConfigError, match=f"--{flag.replace('_', '-')} .*: expected a share from 0 to below 1"):
+        run_supervised("dense_stats", bad)
+    assert not (tmp_path / "run").exists()
 
 
 def test_weights_and_sampling_against_imbalance_are_not_taken_together():

@@ -25,6 +25,7 @@ from serjax.models import (
     TimeDistributed,
     VectorRecurrent,
 )
+from serjax.models.classifiers import dropout_of, with_dropout
 from serjax.models.regularisers import DATA_AXIS
 from serjax.models.vgg import VGG_19
 from serjax.models.weights import named_leaves
@@ -278,6 +279,25 @@ def test_eight_convolutions_and_three_dense_layers():
     shapes = jax.eval_shape(CNN1D(16).init, jax.random.key(0), jnp.zeros((1, 1, 66)), jnp.ones((1, 1)))["params"]
     assert sum(name.startswith("Conv_") for name in shapes) == 8
     assert sorted(shapes["Head_0"]) == ["BatchNorm_0", "BatchNorm_1", "Dense_0", "Dense_1", "logits"]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_rate_of_dropout_may_be_traced(name):
+    """Traced alone: nothing is compiled. The model that is given a rate has it, and is otherwise what it was."""
+    case = CASES[name]
+    x_BTC, mask_BT = jnp.zeros((B, case.frames, C)), jnp.ones((B, case.frames))
+
+    def logits(rate):
+        model = with_dropout(case.model, rate)
+        init = functools.partial(case.model.init, jax.random.key(0), x_BTC, mask_BT)
+        variables = jax.tree.map(lambda a: jnp.zeros(a.shape), jax.eval_shape(init))
+        rngs = {"dropout": jax.random.key(1)}
+        return model.apply(variables, x_BTC, mask_BT, True, rngs=rngs, mutable=["batch_stats"])[0]
+
+    alone = jax.vmap(logits, in_axes=None, out_axes=None, axis_name=DATA_AXIS, axis_size=1)
+    assert jax.eval_shape(alone, jnp.float32(0.1)).shape == (B, K)
+    assert dropout_of(with_dropout(case.model, 0.45)) == (None if dropout_of(case.model) is None else 0.45)
+    assert with_dropout(with_dropout(case.model, 0.45), dropout_of(case.model) or 0.0) == case.model
 
 
 def test_the_data_axis_is_that_of_the_train_step():

@@ -99,6 +99,27 @@ def test_dropout_is_the_same_on_one_and_four_devices():
     assert len(np.unique(whole, axis=0)) == 8, "rows draw apart"
 
 
+def test_a_traced_rate_drops_as_a_constant_does():
+    """Its share, its factor, its gradient; 0 drops nothing, and one program serves all rates."""
+    h = jnp.linspace(1, 2, 8 * 500).reshape(8, 500)
+
+    def drop(h, rate):
+        return Dropout(rate).apply({}, h, True, rngs={"dropout": jax.random.key(5)})
+
+    def total(h, rate):
+        return jnp.sum(jax.vmap(drop, in_axes=(0, None), axis_name=DATA_AXIS)(h[None], rate))
+
+    dropping = jax.jit(jax.value_and_grad(total))
+    for rate in (0.0, 0.3, 0.5):
+        value, factor = dropping(h, jnp.float32(rate))
+        expected = np.asarray(jax.vmap(lambda h, r=rate: drop(h, r), axis_name=DATA_AXIS)(h[None])[0])
+        assert set(np.unique(factor)) <= {np.float32(0), np.float32(1 / (1 - rate))}
+        np.testing.assert_allclose((np.asarray(factor) == 0).mean(), rate, atol=0.03)  # sd .008
+        np.testing.assert_array_equal(np.asarray(h) * np.asarray(factor), expected)
+        assert float(value) == pytest.approx(expected.sum(), rel=1e-5)
+    assert dropping._cache_size() == 1
+
+
 def test_dropout_rests_outside_training():
     h = jnp.ones((8, 5))
     np.testing.assert_array_equal(Dropout(0.3).apply({}, h, False), h)

@@ -129,6 +129,16 @@ def test_classifier_loss_is_cross_entropy_and_moments_move():
     np.testing.assert_allclose(CLASSIFIER.validation_loss(params, labelled, HYPER), expected_B, rtol=1e-5, atol=1e-6)
 
 
+def test_the_dropout_of_the_run_takes_the_place_of_that_of_the_model():
+    dropping = replace(CLASSIFIER, model=MLP(3, hidden=(6,), dropout=0.5))
+    params, resting = dropping.init(jax.random.key(0)), replace(dropping, model=MLP(3, hidden=(6,), dropout=0.0))
+    own, none = alone(dropping), replace(HYPER, dropout=jnp.float32(0.0))
+    np.testing.assert_array_equal(own(params, BATCH, KEY, none)[0], alone(resting)(params, BATCH, KEY, HYPER)[0])
+    half = replace(HYPER, dropout=jnp.float32(0.5))
+    np.testing.assert_array_equal(alone(resting)(params, BATCH, KEY, half)[0], own(params, BATCH, KEY, HYPER)[0])
+    assert not np.allclose(own(params, BATCH, KEY, HYPER)[0], own(params, BATCH, KEY, none)[0])
+
+
 def test_dropout_of_a_classifier_follows_the_key_of_the_step():
     dropping = replace(CLASSIFIER, model=MLP(3, hidden=(6,), dropout=0.5))
     params, loss = dropping.init(jax.random.key(0)), alone(dropping)
