@@ -17,7 +17,7 @@ from serjax.errors import SerjaxError
 from serjax.train.optimizer import OptimizerName, make_optimizer
 from serjax.train.parallel import Layout
 from serjax.train.processes import check_same, exchange
-from serjax.train.runs import Run, stack_inputs
+from serjax.train.runs import Run, n_epochs, stack_inputs
 from serjax.train.shares import Share, Stage, Start, Trained, begin, cut, finish, record, save
 from serjax.train.signals import Interrupted, stop_requests
 from serjax.train.state import Dataset, TrainState
@@ -93,7 +93,7 @@ def train_shares(
         members = [n for n, start in left.items() if start.epoch == epoch]
         stack = [left[n] for n in members]
         for n, start, state in zip(members, stack, _train(stack, train, dataset, schedule, layout), strict=True):
-            outcomes[n] = finish(start, state.best, n_epochs(start.share.runs))
+            outcomes[n] = finish(start, state.best)
     return [outcomes[n] for n in range(len(shares))]
 
 
@@ -122,11 +122,6 @@ def index_blocks(runs: list[Run], schedule: Schedule) -> IndexBlocks:
         n_chunks=-(-n_epochs(runs) // schedule.epochs_per_call),
         classes=classes or None,
     )
-
-
-def n_epochs(runs: Sequence[Run]) -> int:
-    """Return after how many epochs the learning rate of the last of the runs is 0."""
-    return max(run.decay_epochs for run in runs)
 
 
 def _train(

@@ -51,6 +51,11 @@ class Run:
         return {"seed": self.seed, "fold": self.fold, "emotion": self.emotion}
 
 
+def n_epochs(runs: Sequence[Run]) -> int:
+    """Return after how many epochs the learning rate of the last of the runs is 0."""
+    return max(run.decay_epochs for run in runs)
+
+
 def fit_normaliser(
     x_NTC: Float[np.ndarray, "N T C"], mask_NT: Float[np.ndarray, "N T"], rows: Int[np.ndarray, " n"]
 ) -> tuple[Float[np.ndarray, " C"], Float[np.ndarray, " C"]]:

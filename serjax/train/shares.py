@@ -19,7 +19,7 @@ from jaxtyping import Float, Int
 from serjax.train.checkpoint import Checkpoints
 from serjax.train.processes import is_first
 from serjax.train.record import History
-from serjax.train.runs import Run, stack_states
+from serjax.train.runs import Run, n_epochs, stack_states
 from serjax.train.state import Best, TrainState
 
 
@@ -76,7 +76,8 @@ class Start:
 def begin(share: Share, fingerprint: str, optimizer: optax.GradientTransformation) -> Trained | Start:
     """Return what a share has been trained to, else its newest saved state, its history cut to it; else its first.
 
-    The same in all processes: what the first finds. `fingerprint` is that of the stage and of the index stream.
+    A stack is saved as a whole: what of it had done its epochs is finished now. The same in all processes: what the
+    first finds. `fingerprint` is that of the stage and of the index stream.
     """
     stage = share.stage
     running, finished = (Checkpoints(stage.folder / name, fingerprint) for name in ("state", "best"))
@@ -87,12 +88,13 @@ def begin(share: Share, fingerprint: str, optimizer: optax.GradientTransformatio
     epoch, state, iterator = (0, state, None) if found is None else (*found[:2], found[2]["iterator"])
     if is_first():
         stage.history.cut(stage.name, epoch)
-    return Start(share, epoch, state, iterator, running, finished)
+    start = Start(share, epoch, state, iterator, running, finished)
+    return start if epoch < n_epochs(share.runs) else finish(start, state.best)
 
 
-def finish(start: Start, best: Best, epochs: int) -> Trained:
-    """Write what a share has been trained to in `epochs`, and drop the checkpoints on the way; return it."""
-    start.finished.save(epochs, best, {})
+def finish(start: Start, best: Best) -> Trained:
+    """Write what a share has been trained to, and drop the checkpoints on the way; return it."""
+    start.finished.save(n_epochs(start.share.runs), best, {})
     if is_first():
         shutil.rmtree(start.running.folder, ignore_errors=True)
     return Trained.of(best)

@@ -18,7 +18,6 @@ from serjax.experiments.study import Study
 from serjax.experiments.supervised import SupervisedStudy
 from serjax.models.vae import VAE
 from serjax.train.loop import Interrupted
-from serjax.train.objectives import ClassifierObjective
 from serjax.train.processes import ProcessesError
 from tests.experiments.test_features_models import noise
 
@@ -64,20 +63,6 @@ def assert_same(ours: Path, theirs: Path) -> None:
         }
 
 
-@pytest.fixture
-def stacks(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
-    """Note how many runs each share of each stack has."""
-    noted: list[list[int]] = []
-    train_shares = trainer.train_shares
-
-    def spy(shares: list, *rest: object) -> list:
-        noted.append([len(share.runs) for share in shares])
-        return train_shares(shares, *rest)
-
-    monkeypatch.setattr(trainer, "train_shares", spy)
-    return noted
-
-
 def test_classifiers_of_several_learning_rates_are_one_stack_a_stage(tmp_path: Path, stacks: list[list[int]]) -> None:
     complete([linear(tmp_path / f"together-{rate}", rate) for rate in RATES])
     assert stacks == [[6, 6], [6, 6]]  # train, refit-train
@@ -120,17 +105,9 @@ def stop_after_first_epoch(patch: pytest.MonkeyPatch) -> None:
 
 
 def test_other_rates_seeds_and_folds_compile_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stacks: list[list[int]]
+    tmp_path: Path, stacks: list[list[int]], traces: list[object]
 ) -> None:
     """Two rates with one seed and one rate with two seeds are as many runs; of other folds, they are other stacks."""
-    traces = []
-    loss = ClassifierObjective.loss
-
-    def counting(self: ClassifierObjective, *args: object) -> object:
-        traces.append(self)
-        return loss(self, *args)
-
-    monkeypatch.setattr(ClassifierObjective, "loss", counting)
     complete([linear(tmp_path / f"a-{rate}", rate) for rate in RATES])
     n_traces = len(traces)
     stacks.clear()

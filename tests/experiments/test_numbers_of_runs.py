@@ -1,0 +1,110 @@
+"""Studies that differ in numbers of a run are one stack and one program, and leave what each leaves alone."""
+
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from serjax.experiments import dense_stats, logreg, problem, trainer
+from serjax.experiments.ablations import apply, product, vary
+from serjax.experiments.config import ClipFeatures, Machine
+from serjax.experiments.stages import complete
+from serjax.experiments.supervised import SupervisedStudy
+from serjax.train.loop import Interrupted
+from tests.experiments.test_features_models import noise
+from tests.experiments.test_stages import DATA, FEATURES, TRAINING, assert_same
+
+DENSE = dense_stats.Config(
+    replace(DATA, offset=0.0), ClipFeatures("stats26", 8_000), dense_stats.Model(hidden=(6,)), TRAINING
+)
+LINEAR = logreg.Config(DATA, FEATURES, logreg.Model(), replace(TRAINING, refit=True))
+
+
+@pytest.fixture(autouse=True)
+def no_sound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(problem, "load_features", noise)
+
+
+def declare(config: dense_stats.Config | logreg.Config, out: Path) -> SupervisedStudy:
+    machine = Machine(out=out, quiet=True, devices=1)
+    name = "logreg" if isinstance(config, logreg.Config) else "dense_stats"
+    return SupervisedStudy(name, replace(config, machine=machine))
+
+
+def scores(out: Path) -> str:
+    return (out / "predictions.csv").read_text()
+
+
+def test_dropout_and_weight_decay_are_numbers_of_a_run(
+    tmp_path: Path, stacks: list[list[int]], traces: list[object]
+) -> None:
+    overrides = product(vary("dropout", 0.0, 0.5), vary("weight_decay", None, 3.0))
+    studies = {name: declare(config, tmp_path / name) for name, config in apply(DENSE, overrides).items()}
+    complete(list(studies.values()))
+    assert stacks == [[6, 6, 6, 6]]
+    n_traces = len(traces)
+    others = apply(DENSE, product(vary("dropout", 0.1, 0.7), vary("weight_decay", 0.1, 1.0)))
+    complete([declare(config, tmp_path / "others" / name) for name, config in others.items()])
+    assert stacks[1:] == stacks[:1]
+    assert len(traces) == n_traces
+    for name, study in studies.items():
+        complete([declare(study.config, tmp_path / "alone" / name)])
+        assert_same(tmp_path / name, tmp_path / "alone" / name)
+    assert len({scores(tmp_path / name) for name in studies}) == 4
+
+
+def test_no_weight_decay_is_one_of_zero(tmp_path: Path) -> None:
+    """A flag that is not given does not count in the fingerprint: what was trained before there was one stays."""
+    configs = apply(LINEAR, vary("weight_decay", None, 0.0))
+    plain, zero = (declare(config, tmp_path / name) for name, config in configs.items())
+    complete([plain, zero])
+    assert scores(plain.out) == scores(zero.out)
+    assert plain.fingerprint != zero.fingerprint
+
+
+def test_studies_of_several_epochs_share_a_stack(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stacks: list[list[int]], traces: list[object]
+) -> None:
+    """Each along a curve of its own length; a refit keeps that of its study, however early it stops."""
+    monkeypatch.setattr(trainer, "EPOCHS_PER_CALL", 1)
+    studies = [declare(config, tmp_path / name) for name, config in apply(LINEAR, vary("epochs", 2, 4, 3)).items()]
+    complete(studies)
+    assert stacks == [[6, 6, 6], [6, 6, 6]]  # train, refit-train
+    n_traces = len(traces)
+    more = apply(LINEAR, vary("epochs", 5, 1, 6))
+    complete([declare(config, tmp_path / "more" / name) for name, config in more.items()])
+    assert len(traces) == n_traces
+    for study in studies:
+        complete([declare(study.config, tmp_path / "alone" / study.out.name)])
+        assert_same(study.out, tmp_path / "alone" / study.out.name)
+
+
+def test_a_study_that_was_done_before_its_stack_was_stopped_goes_on_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trainer, "EPOCHS_PER_CALL", 1)
+    short, long = (declare(config, tmp_path / name) for name, config in apply(LINEAR, vary("epochs", 1, 3)).items())
+
+    def report(self: object, stage: str, done: int, *_: object) -> None:
+        if done == 2 * 6:  # the second epoch of the longer one's six runs
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("serjax.experiments.display.Progresses.training", report)
+        with pytest.raises(Interrupted, match="epoch 2 of 3"):
+            complete([short, long])
+    complete([short])
+    complete([short, long])
+    for study in (short, long):
+        complete([declare(study.config, tmp_path / "alone" / study.out.name)])
+        assert_same(study.out, tmp_path / "alone" / study.out.name)
+
+
+def test_studies_of_fewer_epochs_than_a_call_are_a_program_of_their_own(
+    tmp_path: Path, stacks: list[list[int]]
+) -> None:
+    studies = [declare(config, tmp_path / name) for name, config in apply(LINEAR, vary("epochs", 2, 4, 5)).items()]
+    complete(studies)
+    assert sorted(stacks) == [[6], [6], [6, 6], [6, 6]]
