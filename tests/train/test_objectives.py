@@ -137,6 +137,10 @@ def test_the_dropout_of_the_run_takes_the_place_of_that_of_the_model():
     half = replace(HYPER, dropout=jnp.float32(0.5))
     np.testing.assert_array_equal(alone(resting)(params, BATCH, KEY, half)[0], own(params, BATCH, KEY, HYPER)[0])
     assert not np.allclose(own(params, BATCH, KEY, HYPER)[0], own(params, BATCH, KEY, none)[0])
+    both = jax.tree.map(lambda *numbers: jnp.stack(numbers), half, none)  # two runs side by side
+    loss_RB, _, _ = jax.vmap(own, in_axes=(None, None, None, 0))(params, BATCH, KEY, both)
+    for loss_B, hyper in zip(loss_RB, (half, none), strict=True):
+        np.testing.assert_allclose(loss_B, own(params, BATCH, KEY, hyper)[0], rtol=1e-6)
 
 
 def test_dropout_of_a_classifier_follows_the_key_of_the_step():
