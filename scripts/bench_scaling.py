@@ -103,16 +103,16 @@ class Settings:
         """Return how a stack of so many runs is trained in a turn."""
         most = EPOCHS_PER_CALL * STEPS_AN_EPOCH // self.steps
         epochs = max(1, min(self.run_steps // (size * self.steps), most))
-        return replace(bench_train.SCHEDULE, steps=self.steps, epochs=CALLS * epochs, epochs_per_call=epochs)
+        return replace(bench_train.SCHEDULE, steps=self.steps, epochs_per_call=epochs)
 
     def steps_a_call(self, size: int) -> int:
         """Return how many steps a call trains each of so many runs."""
         return self.schedule(size).epochs_per_call * self.steps
 
 
-def make_runs(n: int) -> list[Run]:
+def make_runs(n: int, epochs: int) -> list[Run]:
     """Return the first runs of the study: each leaves one speaker out; after the last speaker comes the next seed."""
-    numbers = (np.zeros(N_MFCC, np.float32), np.ones(N_MFCC, np.float32), 1e-3, 0.1, bench_train.SCHEDULE.epochs)
+    numbers = (np.zeros(N_MFCC, np.float32), np.ones(N_MFCC, np.float32), 1e-3, 0.1, epochs, epochs)
     speaker_N = np.arange(N_CLIPS) // CLIPS_A_SPEAKER
     runs = []
     for r in range(n):
@@ -128,12 +128,13 @@ def train_ours(settings: Settings, layout: Layout, size: int, dataset: Dataset, 
     def report(epoch: int, loss: float) -> None:
         tick()
 
-    runs, objective = make_runs(size), NETWORKS[settings.network].objective
+    schedule, objective = settings.schedule(size), NETWORKS[settings.network].objective
+    runs = make_runs(size, CALLS * schedule.epochs_per_call)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         stage = Stage("train", folder, History(folder / "history.jsonl"), "bench", math.inf, report)
         params_R = init_params(runs, objective.init)
-        train_stack(runs, params_R, objective, dataset, settings.schedule(size), layout, stage)
+        train_stack(runs, params_R, objective, dataset, schedule, layout, stage)
 
 
 def train_peer(settings: Settings, fused: bool, device: str, dataset: Dataset, tick: Tick) -> None:

@@ -55,11 +55,11 @@ def test_runs_are_cut_into_stacks_as_experiments_cut_them():
 def test_a_call_has_as_many_steps_as_asked_for_within_those_of_a_study(size, steps, run_steps, expected):
     settings = Settings(steps=steps, run_steps=run_steps)
     assert settings.steps_a_call(size) == expected
-    assert settings.schedule(size).epochs * steps == 2 * expected
+    assert settings.schedule(size).epochs_per_call * steps == expected
 
 
 def test_each_run_leaves_a_speaker_out():
-    runs = make_runs(26)
+    runs = make_runs(26, 4)
     assert [(run.seed, run.fold) for run in runs[22:]] == [(0, "22"), (0, "23"), (1, "0"), (1, "1")]
     assert {(len(run.train), len(run.validation)) for run in runs} == {(1380, 0)}
     assert not set(range(60, 120)) & set(runs[25].train.tolist())
