@@ -47,16 +47,16 @@ def train_models(
     runs = emotion_runs(problem, refit, training, beta, epochs, training.epochs)
     if not training.pretrain_epochs:
         start = fresh(runs, trainer.objective)
-        return Models(runs, (yield Request(trainer, suffix + "train", runs, start, problem, training.epochs)))
+        return Models(runs, (yield Request(trainer, suffix + "train", runs, start, problem)))
     epochs = chosen.pretrained.epoch_R if chosen is not None and chosen.pretrained else training.pretrain_epochs
     pooled = pooled_runs(problem, refit, training, beta, epochs, training.pretrain_epochs)
     start = fresh(pooled, trainer.objective)
-    shared = yield Request(trainer, suffix + "pretrain", pooled, start, problem, training.pretrain_epochs)
+    shared = yield Request(trainer, suffix + "pretrain", pooled, start, problem)
 
     def continued(rows: range) -> chex.ArrayTree:
         return take(shared.params, np.array(rows) // len(problem.labels))
 
-    return Models(runs, (yield Request(trainer, suffix + "train", runs, continued, problem, training.epochs)), shared)
+    return Models(runs, (yield Request(trainer, suffix + "train", runs, continued, problem)), shared)
 
 
 def make_objective(

@@ -147,7 +147,7 @@ def _compute(
         trainer = make_trainer(config, folder, layout, shown, problem, runs)
         start = fresh(runs, trainer.objective)
         start = start if training.weights is None else from_file(start, training.weights)
-        return Request(trainer, name, runs, start, problem, training.epochs)
+        return Request(trainer, name, runs, start, problem)
 
     dropout = dropout_of(config.model.build(len(problem.labels)))
     runs = make_runs(problem, training, training.epochs, refit=False, dropout=dropout)
@@ -198,9 +198,9 @@ def make_runs(
     training: SupervisedTraining,
     epochs: Int[np.ndarray, " R"] | int,
     refit: bool,
-    dropout: float | None = None,
+    dropout: float | None,
 ) -> list[Run]:
-    """Return one run a cell; with `refit` they train on validation rows too."""
+    """Return one run a cell; with `refit` they train on validation rows too; `dropout` is None without such a layer."""
     runs = pooled_runs(problem, refit, training, 0.0, epochs, training.epochs)
     runs = [replace(run, dropout=dropout) for run in runs]
     if training.class_weights:

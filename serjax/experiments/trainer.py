@@ -16,7 +16,7 @@ from serjax.train.loop import Schedule, train_shares
 from serjax.train.objectives import AutoencoderObjective, ClassifierObjective, VaeObjective
 from serjax.train.parallel import Layout, Stacking
 from serjax.train.record import History
-from serjax.train.runs import Run, init_params, stack_inputs
+from serjax.train.runs import Run, init_params, n_epochs, stack_inputs
 from serjax.train.shares import Share, Stage, Trained
 from serjax.train.state import Dataset
 from serjax.train.waveforms import AugmentedFeatures
@@ -63,7 +63,7 @@ class Trainer:
 
 @dataclass(frozen=True, eq=False)
 class Request:
-    """What a study asks to be trained: a stage of it, all its runs, from which parameters, for how many epochs.
+    """What a study asks to be trained: a stage of it, all its runs, from which parameters.
 
     `start(rows)` gives the parameters of some of the runs, stacked: made when their turn comes, so that studies which
     wait take no memory.
@@ -74,7 +74,11 @@ class Request:
     runs: list[Run]
     start: Callable[[range], chex.ArrayTree]
     problem: Problem
-    epochs: int
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs it is trained for."""
+        return n_epochs(self.runs)
 
     @property
     def schedule(self) -> Schedule:

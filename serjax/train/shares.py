@@ -125,8 +125,7 @@ def record(stack: list[Start], metrics_RE: dict[str, Float[np.ndarray, "R E"]], 
 def _history_rows(
     stage: str, runs: list[Run], metrics_RE: dict[str, Float[np.ndarray, "R E"]], first_epoch: int
 ) -> Iterator[dict[str, str | int | float]]:
-    n_epochs = metrics_RE["loss"].shape[1]
-    for e in range(n_epochs):
+    for e in range(metrics_RE["loss"].shape[1]):
         for r, run in enumerate(runs):
             if first_epoch + e < run.epochs:
                 values = {name: float(f"{values_RE[r, e]:.6g}") for name, values_RE in metrics_RE.items()}
