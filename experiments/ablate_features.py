@@ -17,7 +17,8 @@ from serjax.experiments.ablation_study import Page, ablate, publish
 from serjax.experiments.ablations import BASE, Overrides, chain, vary, zipped
 from serjax.experiments.candidates import Candidate, configure
 from serjax.experiments.command import run_command
-from serjax.experiments.config import Data, Features, Machine
+from serjax.experiments.config import Data, Machine
+from serjax.experiments.feature_flags import Features
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,9 @@ from pathlib import Path
 
 from serjax.data.splits import Protocol
 from serjax.experiments.command import run_command
-from serjax.experiments.config import Classification, Data, Features, Machine, Model, Training
+from serjax.experiments.config import Classification, Data, Machine, Model, Training
 from serjax.experiments.display import interval, print_table
+from serjax.experiments.feature_flags import Features
 from serjax.experiments.results_page import markdown_table
 from serjax.experiments.run_folder import provenance
 from serjax.experiments.study import Study, run_study

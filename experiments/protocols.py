@@ -18,7 +18,8 @@ from serjax.experiments.ablation_study import Page, ablate, publish
 from serjax.experiments.ablations import vary
 from serjax.experiments.candidates import Candidate, configure
 from serjax.experiments.command import run_command
-from serjax.experiments.config import ConfigError, Data, Features, Machine
+from serjax.experiments.config import ConfigError, Data, Machine
+from serjax.experiments.feature_flags import Features
 from serjax.experiments.problem import labelled_corpus
 
 LEAKS: tuple[Protocol, ...] = ("random-5fold", "text", "speaker-text")

@@ -19,7 +19,8 @@ from serjax.evaluate.comparison import measure, seed_counts
 from serjax.experiments.ablation_study import Page, publish, train
 from serjax.experiments.candidates import Candidate, CandidateConfig, configure
 from serjax.experiments.command import run_command
-from serjax.experiments.config import Data, Features, Machine
+from serjax.experiments.config import Data, Machine
+from serjax.experiments.feature_flags import Features
 from serjax.experiments.finished import FinishedRun
 
 

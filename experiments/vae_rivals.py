@@ -26,8 +26,9 @@ from serjax.evaluate.predictions import Predictions, concatenate, read_predictio
 from serjax.evaluate.statistics import Comparison
 from serjax.evaluate.summary import compare, summarise
 from serjax.experiments.command import run_command
-from serjax.experiments.config import ConfigError, Data, Features, fingerprint
+from serjax.experiments.config import ConfigError, Data, fingerprint
 from serjax.experiments.display import Progresses, progresses
+from serjax.experiments.feature_flags import Features
 from serjax.experiments.problem import Cell, Problem, load_problem
 from serjax.experiments.results_page import Page, Row, adjust, print_page, read_result, rows_of_run, write_page
 from serjax.experiments.run_folder import RunFolder, open_run_folder, provenance

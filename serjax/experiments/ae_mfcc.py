@@ -6,7 +6,8 @@ Question: is the reconstruction error of a deterministic autoencoder as good a w
 from dataclasses import dataclass, field
 
 from serjax.experiments.command import run_command
-from serjax.experiments.config import Classification, Data, Features, Machine, Model, Training
+from serjax.experiments.config import Classification, Data, Machine, Model, Training
+from serjax.experiments.feature_flags import Features
 from serjax.experiments.study import Study, run_study
 from serjax.models.autoencoder import Autoencoder
 

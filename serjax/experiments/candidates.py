@@ -5,7 +5,8 @@ from typing import Literal
 
 from serjax.experiments import cnn_mfcc, logreg, lstm_mfcc, vae_mfcc
 from serjax.experiments.ablations import Override, apply_one
-from serjax.experiments.config import Data, Features, Machine
+from serjax.experiments.config import Data, Machine
+from serjax.experiments.feature_flags import Features
 from serjax.experiments.stages import Trainable
 from serjax.experiments.supervised import SupervisedStudy
 

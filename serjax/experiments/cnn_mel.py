@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from serjax.experiments.augmentation import Augmentation
 from serjax.experiments.cnn_mfcc import Model
 from serjax.experiments.command import run_command
-from serjax.experiments.config import Data, Machine, MelFeatures, SupervisedTraining
+from serjax.experiments.config import Data, Machine, SupervisedTraining
+from serjax.experiments.feature_flags import MelFeatures
 from serjax.experiments.supervised import run_supervised
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from serjax.experiments.augmentation import Augmentation
 from serjax.experiments.command import run_command
-from serjax.experiments.config import Data, Features, Machine, SupervisedTraining
+from serjax.experiments.config import Data, Machine, SupervisedTraining
+from serjax.experiments.feature_flags import Features
 from serjax.experiments.supervised import run_supervised
 from serjax.models.cnn import CNN
 from serjax.models.convolution import Formulation

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 from serjax.experiments.augmentation import Augmentation
 from serjax.experiments.command import run_command
-from serjax.experiments.config import ClipFeatures, Data, Machine, SupervisedTraining
+from serjax.experiments.config import Data, Machine, SupervisedTraining
+from serjax.experiments.feature_flags import ClipFeatures
 from serjax.experiments.supervised import run_supervised
 from serjax.models.mlp import MLP
 

@@ -6,7 +6,8 @@ Question: does a generative model of each emotion, trained on that emotion's cli
 from dataclasses import dataclass, field
 
 from serjax.experiments.command import run_command
-from serjax.experiments.config import Classification, Data, Features, Machine, Model, Training
+from serjax.experiments.config import Classification, Data, Machine, Model, Training
+from serjax.experiments.feature_flags import Features
 from serjax.experiments.study import Study, run_study
 from serjax.models.vae import VAE
 

@@ -9,7 +9,8 @@ from typing import Literal
 
 from serjax.experiments.augmentation import Augmentation
 from serjax.experiments.command import run_command
-from serjax.experiments.config import Data, Machine, MelFeatures, SupervisedTraining
+from serjax.experiments.config import Data, Machine, SupervisedTraining
+from serjax.experiments.feature_flags import MelFeatures
 from serjax.experiments.supervised import run_supervised
 from serjax.models.convolution import Formulation
 from serjax.models.vgg import VGG, VGG_16, VGG_19

@@ -13,8 +13,9 @@ from serjax.dsp import extract
 from serjax.experiments import logreg
 from serjax.experiments.augmentation import Augmentation, check_augmentation
 from serjax.experiments.compare import make_table
-from serjax.experiments.config import ConfigError, Data, Features, Machine, SupervisedTraining, fingerprint
+from serjax.experiments.config import ConfigError, Data, Machine, SupervisedTraining, fingerprint
 from serjax.experiments.copies import CopiedSource, copied, full_clips
+from serjax.experiments.feature_flags import Features
 from serjax.experiments.finished import read_run
 from serjax.experiments.problem import load_problem, with_waveforms
 from serjax.experiments.supervised import run_supervised

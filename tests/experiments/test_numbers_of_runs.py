@@ -9,7 +9,8 @@ import pytest
 
 from serjax.experiments import dense_stats, logreg, problem, trainer
 from serjax.experiments.ablations import apply, product, vary
-from serjax.experiments.config import ClipFeatures, Machine
+from serjax.experiments.config import Machine
+from serjax.experiments.feature_flags import ClipFeatures
 from serjax.experiments.stages import complete
 from serjax.experiments.supervised import SupervisedStudy
 from serjax.train.loop import Interrupted

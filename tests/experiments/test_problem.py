@@ -7,7 +7,7 @@ import pytest
 
 from serjax.data import Corpus
 from serjax.data.features import Features
-from serjax.experiments import config
+from serjax.experiments import feature_flags
 from serjax.experiments import problem as problem_module
 from serjax.experiments.classification import Setting
 from serjax.experiments.config import Data, fingerprint
@@ -22,7 +22,7 @@ def problem_of(data: Data, monkeypatch: pytest.MonkeyPatch) -> Problem:
         return Features(np.zeros((n, 2, 3), np.float32), np.ones((n, 2), bool))
 
     monkeypatch.setattr(problem_module, "load_features", blank)
-    return load_problem(data, config.Features(), None, lambda done, total: None)
+    return load_problem(data, feature_flags.Features(), None, lambda done, total: None)
 
 
 def test_experiments_take_emotions_then_merges_then_labels(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ import pytest
 from serjax.evaluate.predictions import read_predictions
 from serjax.experiments import logreg, problem, trainer
 from serjax.experiments.config import Classification, ConfigError, Data, Machine, Model, SupervisedTraining, Training
-from serjax.experiments.config import Features as FeatureFlags
+from serjax.experiments.feature_flags import Features as FeatureFlags
 from serjax.experiments.stages import Trainable, complete
 from serjax.experiments.study import Study
 from serjax.experiments.supervised import SupervisedStudy
