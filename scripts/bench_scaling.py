@@ -42,7 +42,7 @@ import tyro
 from scripts import bench_train
 from scripts.bench_train import FRAMES, N_CLASSES, N_CLIPS, N_MFCC, NETWORKS, Call, Name
 from scripts.scaling_times import HEADER, Measured, Measurement, Spent, Way
-from serjax.experiments.config import Machine, SupervisedTraining, check_positive
+from serjax.experiments.config import SupervisedTraining, check_positive
 from serjax.experiments.display import print_table
 from serjax.experiments.results_page import markdown_table
 from serjax.experiments.trainer import EPOCHS_PER_CALL, stacks
@@ -75,7 +75,7 @@ class Settings:
     """Numbers of devices, each in a process of its own; default: all there are, on CPU one a core."""
     stackings: tuple[Stacking, ...] = ("map", "vmap")
     """The runs of one device one after another, or as one batched program."""
-    stack_size: int = Machine.stack_size
+    stack_size: int = 48
     """Models trained at a time, as the flag of experiments."""
     steps: int = 8
     """Steps an epoch; the study has 44."""

@@ -153,9 +153,10 @@ class Machine:
     shard: Shard = "runs"
     """What is spread over the devices: the runs, or the batch of each run."""
     stacking: Stacking | Literal["auto"] = "auto"
-    """Runs of one device one after another (map) or in one batched program (vmap); auto: map on CPU."""
-    stack_size: int = 48
-    """Models trained at a time; more need more memory."""
+    """Runs of one device one after another (map) or in one batched program (vmap); auto: map on CPU, else vmap, of
+    long stages the faster one, measured at their first start."""
+    stack_size: int | None = None
+    """Models trained at a time; default: what memory holds, at most 24 a device by map, 512 by vmap."""
     save_every: float = 30.0
     """Seconds between checkpoints at least; stacks that take long to save are saved less often."""
     cache: Path | None = None

@@ -85,6 +85,16 @@ class RunFolder:
         }
         self.write_json(CONFIG, json.loads(json.dumps(content, default=str)))
 
+    def kept_plan(self, stage: str) -> dict | None:
+        """Return how `config.json` says that a stage is stacked, None where it does not."""
+        return (self.read_json(CONFIG) or {}).get("plan", {}).get(stage)
+
+    def keep_plan(self, stage: str, plan: dict[str, object]) -> None:
+        """Write to `config.json`, beside what claims the folder, how a stage is stacked."""
+        content = self.read_json(CONFIG) or {}
+        if content.get("plan", {}).get(stage) != plan:
+            self.write_json(CONFIG, content | {"plan": content.get("plan", {}) | {stage: plan}})
+
     def write_json(self, name: str, content: object) -> None:
         """Write a JSON file of the folder, whole or not at all."""
         if self.writes:

@@ -14,6 +14,7 @@ from typing import Protocol, TypeVar, runtime_checkable
 from serjax.experiments.config import ConfigError, Machine
 from serjax.experiments.display import Progresses, progresses
 from serjax.experiments.machine import lay_out
+from serjax.experiments.plan import Plans, settle
 from serjax.experiments.problem import Problem
 from serjax.experiments.run_folder import RunFolder, open_run_folder
 from serjax.experiments.trainer import Request, stacks, train_requests
@@ -126,7 +127,8 @@ def advance(begun: Sequence[Work], shown: Progresses) -> None:
 
     Those that were trained last go on first, so that folders are finished, and memory is free, as early as can be.
     """
-    waiting = [(work, request) for work in begun if (request := _go_on(work, None)) is not None]
+    plans: Plans = {}
+    waiting = [(work, request) for work in begun if (request := _go_on(work, None, plans)) is not None]
     while waiting:
         first = waiting[0][1]
         program = first.program
@@ -135,20 +137,21 @@ def advance(begun: Sequence[Work], shown: Progresses) -> None:
         waiting = alike[fitting.stop :] + [pair for pair in waiting if pair[1].program != program]
         alike = alike[: fitting.stop]
         trained = _train([work for work, _ in alike], [request for _, request in alike])
-        asked = [(work, _go_on(work, outcome)) for (work, _), outcome in zip(alike, trained, strict=True)]
+        asked = [(work, _go_on(work, outcome, plans)) for (work, _), outcome in zip(alike, trained, strict=True)]
         waiting = [(work, request) for work, request in asked if request is not None] + waiting
         if len(begun) > 1:
             shown.update("studies", len(begun) - len(waiting), len(begun))
 
 
-def _go_on(work: Work, trained: Trained | None) -> Request | None:
-    """Let a study go on with what was trained for it; return what it asks for next, None at its end.
+def _go_on(work: Work, trained: Trained | None, plans: Plans) -> Request | None:
+    """Let a study go on with what was trained for it; return what it asks for next, planned, None at its end.
 
     The first process writes the folder at that end: the others wait, or a collective of theirs might wait too long.
     """
     work.folder.clock.go()
     try:
-        return next(work.stages) if trained is None else work.stages.send(trained)
+        request = next(work.stages) if trained is None else work.stages.send(trained)
+        return settle(request, work.folder, plans)
     except StopIteration:
         exchange()
         return None

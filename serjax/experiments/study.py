@@ -89,7 +89,7 @@ def check_flags(study: Study) -> None:
     for flag, value in {
         "--latent-dim": model.latent_dim,
         "--importance-samples": study.classification.importance_samples,
-        "--stack-size": study.machine.stack_size,
+        "--stack-size": 1 if study.machine.stack_size is None else study.machine.stack_size,
         "--hidden": min(model.hidden, default=0),
     }.items():
         check_positive(flag, value)
@@ -102,6 +102,7 @@ def _compute(study: Study, problem: Problem, folder: RunFolder, layout: Layout, 
         objective=make_objective(study.kind, study.model, study.training, *problem.x_NTC.shape[1:]),
         training=study.training,
         layout=layout,
+        stacking=study.machine.stacking,
         stack_size=study.machine.stack_size,
         save_every_s=study.machine.save_every,
         checkpoints=folder.path / "checkpoints",

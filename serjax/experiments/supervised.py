@@ -125,7 +125,7 @@ class SupervisedStudy:
         check_training(self.config.training)
         for flag in ("dropout", "input_dropout"):
             check_dropout(f"--{flag.replace('_', '-')}", getattr(self.config.model, flag, 0.0))
-        check_positive("--stack-size", self.machine.stack_size)
+        check_positive("--stack-size", 1 if self.machine.stack_size is None else self.machine.stack_size)
         check_augmentation(self.config.augmentation, self.config.data.protocol)
 
     def load(self, shown: Progresses) -> Problem:
@@ -238,6 +238,7 @@ def make_trainer(
         ),
         training=training,
         layout=layout,
+        stacking=machine.stacking,
         stack_size=machine.stack_size,
         save_every_s=machine.save_every,
         checkpoints=folder.path / "checkpoints",

@@ -1,8 +1,9 @@
 """Training and evaluating many runs as few compiled stacks: what every study does, whatever it trains."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import chex
 import jax
@@ -15,6 +16,7 @@ from serjax.models.weights import load_weights
 from serjax.train.loop import Schedule, train_shares
 from serjax.train.objectives import AutoencoderObjective, ClassifierObjective, VaeObjective
 from serjax.train.parallel import Layout, Stacking
+from serjax.train.plan import Plan, Stack
 from serjax.train.record import History
 from serjax.train.runs import Run, init_params, n_epochs, stack_inputs
 from serjax.train.shares import Share, Stage, Trained
@@ -22,6 +24,7 @@ from serjax.train.state import Dataset
 from serjax.train.waveforms import AugmentedFeatures
 
 EPOCHS_PER_CALL = 4
+EVALUATED_RUNS = 48  # at a time, where no stack size is given
 Report = Callable[[str, int, int, float], None]
 TrainableObjective = VaeObjective | AutoencoderObjective | ClassifierObjective
 
@@ -30,19 +33,27 @@ TrainableObjective = VaeObjective | AutoencoderObjective | ClassifierObjective
 class Trainer:
     """What all stages share: how to train, on which devices, where to write; `report(stage, done, total, loss)`.
 
-    `augmented` computes the features of training clips anew in each step, from waveforms of the problem.
+    `augmented` computes the features of training clips anew in each step, from waveforms of the problem. Where the
+    flags leave `stacking` or `stack_size` open, each stage is planned when its turn comes.
     """
 
     objective: TrainableObjective
     training: Optimisation
     layout: Layout
-    stack_size: int
+    stacking: Stacking | Literal["auto"]
+    stack_size: int | None
     save_every_s: float
     checkpoints: Path
     history: History
     fingerprint: str
     report: Report
     augmented: AugmentedFeatures | None = None
+
+    def planned(self, plan: Plan) -> "Trainer":
+        """Return what trains as planned."""
+        layout = replace(self.layout, stacking=plan.stacking)
+        augmented = self.augmented and replace(self.augmented, one_by_one=plan.stacking == "map")
+        return replace(self, layout=layout, stack_size=plan.stack_size, augmented=augmented)
 
     def evaluate(
         self,
@@ -54,7 +65,7 @@ class Trainer:
     ) -> chex.ArrayTree:
         """Evaluate `compiled((params, inputs, *extras), shared)` for every run, a stack at a time, on the host."""
         parts, layout = [], self.layout.by_runs()
-        for rows in stacks(len(runs), self.stack_size):
+        for rows in stacks(len(runs), self.stack_size or EVALUATED_RUNS):
             inputs = stack_inputs([runs[r] for r in rows])
             stacked = (take(params_R, rows), inputs, *take(extras, rows))
             parts.append(layout.get_runs(compiled(layout.put_runs(stacked), shared), len(rows)))
@@ -109,9 +120,21 @@ class Request:
         return self.problem.dataset if self.trainer.augmented is None else self.problem.sounding_dataset
 
     @property
+    def stack_size(self) -> int:
+        """How many runs are trained at a time."""
+        assert self.trainer.stack_size is not None, "the stage has not been planned"
+        return self.trainer.stack_size
+
+    @property
     def capacity(self) -> int:
         """How many such requests fill a stack."""
-        return max(1, self.trainer.stack_size // len(self.runs))
+        return max(1, self.stack_size // len(self.runs))
+
+    def sample(self, n_runs: int) -> Stack:
+        """Return the first of its runs, as what is to be trained."""
+        own, runs = self.trainer, self.runs[:n_runs]
+        params_R = self.start(range(len(runs)))
+        return Stack(runs, params_R, own.objective, self.dataset, self.schedule, own.layout, own.augmented)
 
     def share(self, number: int, rows: range, reports: bool) -> Share:
         """Return some of its runs as a share of a stack, which tells how far it is if it `reports`."""
@@ -164,8 +187,8 @@ def train_requests(requests: Sequence[Request]) -> list[Trained]:
     first = requests[0]
     own, dataset = first.trainer, first.dataset
     parts: list[list[Trained]] = [[] for _ in requests]
-    for number, rows in enumerate(stacks(len(first.runs), own.stack_size)):
-        for several in stacks(len(requests), own.stack_size // len(rows)):
+    for number, rows in enumerate(stacks(len(first.runs), first.stack_size)):
+        for several in stacks(len(requests), first.stack_size // len(rows)):
             longest = max(several, key=lambda n: requests[n].epochs)
             shares = [requests[n].share(number, rows, reports=n == longest) for n in several]
             trained = train_shares(shares, own.objective, dataset, first.schedule, own.layout, own.augmented)
@@ -184,10 +207,7 @@ def _join(pieces: list[Trained]) -> Trained:
 
 
 def stacking(machine: Machine) -> Stacking:
-    """Return how the runs of one device are stacked: on CPU one after another, else batched, unless asked otherwise.
-
-    16 VAEs of the default size on 2 CPU cores: 3.0 ms a step and run mapped, 3.5 ms batched (`scripts/bench_train.py`).
-    """
+    """Return how the runs of one device are stacked: on CPU one after another, else batched, unless asked otherwise."""
     if machine.stacking != "auto":
         return machine.stacking
     return "map" if jax.default_backend() == "cpu" else "vmap"

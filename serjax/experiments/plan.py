@@ -1,0 +1,52 @@
+"""How a stage is stacked: found at its first start, kept in the run folder's `config.json`, reread when it goes on."""
+
+from collections.abc import Hashable
+from dataclasses import asdict, replace
+
+from serjax.experiments.run_folder import RunFolder
+from serjax.experiments.trainer import Request
+from serjax.train.plan import MEASURED_RUNS, Plan, faster_stacking, fitting_runs
+from serjax.train.processes import exchange
+
+MEASURED_FROM = 100_000  # steps on a device: measuring takes as long as some thousands of them, compiling included
+Plans = dict[Hashable, Plan]
+
+
+def settle(request: Request, folder: RunFolder, plans: Plans) -> Request:
+    """Return the request with the stacking and stack size of its plan; flags that were given stay.
+
+    The plan is that of the folder, else the one that `plans` holds for the same program, else found now and kept in
+    both: a command that goes on cuts its stacks as before, however much memory is free by then.
+    """
+    own, program = request.trainer, request.program
+    plan = _agreed(_kept(request, folder)) or plans.get(program) or _found(request)
+    stacking = plan.stacking if own.stacking == "auto" else own.layout.stacking
+    plan = plans[program] = Plan(stacking, own.stack_size or plan.stack_size)
+    folder.keep_plan(request.name, asdict(plan))
+    return replace(request, trainer=own.planned(plan))
+
+
+def _kept(request: Request, folder: RunFolder) -> Plan | None:
+    """Return what the folder says of the stage."""
+    kept = folder.kept_plan(request.name)
+    return None if kept is None else Plan(kept["stacking"], int(kept["stack_size"]))
+
+
+def _agreed(plan: Plan | None) -> Plan | None:
+    """Return the plan that the first process has."""
+    stacking, stack_size = exchange(*("", 0) if plan is None else (plan.stacking, plan.stack_size))[0]
+    return Plan(stacking, int(stack_size)) if stack_size else None  # type: ignore[arg-type]
+
+
+def _found(request: Request) -> Plan:
+    """Return the plan of a stage that has none: measured where that pays, cut where memory ends."""
+    own, n_shares = request.trainer, request.trainer.layout.n_shares
+    stacking = own.layout.stacking
+    n_steps = -(-len(request.runs) // n_shares) * request.epochs * request.schedule.steps
+    if own.stacking == "auto" and n_steps >= MEASURED_FROM:
+        stacking = faster_stacking(request.sample(MEASURED_RUNS * n_shares))
+    if own.stack_size is not None:
+        return Plan(stacking, own.stack_size)
+    found = _agreed(Plan(stacking, fitting_runs(request.sample(1).stacked(stacking))))
+    assert found is not None
+    return found

@@ -1,0 +1,109 @@
+"""How a stack of runs is laid on this machine: how many at a time, one after another on a device or batched."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from serjax.train.loop import Schedule, compile_training
+from serjax.train.memory import free_device_bytes, free_host_bytes, program_bytes, tree_bytes
+from serjax.train.parallel import Layout, Stacking
+from serjax.train.runs import Run, stack_inputs, stack_states
+from serjax.train.state import Dataset
+from serjax.train.step import Objective, make_train_epochs, make_train_step
+from serjax.train.waveforms import AugmentedFeatures
+
+MOST_RUNS: dict[Stacking, int] = {"map": 24, "vmap": 512}  # a device; larger stacks gained nothing (bench_scaling)
+SHARE = 0.6  # of what is free: the rest is for what is not counted, and for others
+MEASURED_STEPS, MEASURED_RUNS, MEASURED_CALLS = 8, 8, 3
+CLEARLY = 0.9  # of the time of the usual stacking must be enough to leave it: times of a busy machine vary as much
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the runs of one device are stacked, and how many runs are trained at a time on all devices."""
+
+    stacking: Stacking
+    stack_size: int
+
+
+@dataclass(frozen=True, eq=False)
+class Stack:
+    """What is to be trained: runs, their parameters, and the program; `augmented` follows the layout's stacking."""
+
+    runs: Sequence[Run]
+    params_R: chex.ArrayTree
+    objective: Objective
+    dataset: Dataset
+    schedule: Schedule
+    layout: Layout
+    augmented: AugmentedFeatures | None
+
+    def stacked(self, stacking: Stacking) -> "Stack":
+        """Return the same with the runs of a device one after another, or batched."""
+        augmented = self.augmented and replace(self.augmented, one_by_one=stacking == "map")
+        return replace(self, layout=replace(self.layout, stacking=stacking), augmented=augmented)
+
+
+def fitting_runs(stack: Stack) -> int:
+    """Return how many runs like the first of `stack` may be trained at a time on all devices, one a device at least.
+
+    What a run adds on a device: its state twice (as it comes and as it goes), what it reads, and where runs are
+    batched what a step needs of activations, too. The host holds a stack's states twice: to send, and to save.
+    """
+    layout = stack.layout
+    run_bytes, host_bytes = _bytes_of_a_run(stack)
+    n_local = max(1, len(jax.local_devices()))
+    own = free_device_bytes(layout.devices[0])
+    host = SHARE * free_host_bytes() / n_local
+    fitting = host / (run_bytes + host_bytes) if own is None else min(SHARE * own / run_bytes, host / host_bytes)
+    return max(1, min(MOST_RUNS[layout.stacking], int(fitting))) * layout.n_shares
+
+
+def _bytes_of_a_run(stack: Stack) -> tuple[int, int]:
+    """Return what one run more takes on its device, and on the host."""
+    schedule, layout, first = stack.schedule, stack.layout, list(stack.runs[:1])
+    optimizer, _ = compile_training(stack.objective, schedule, layout, stack.augmented)
+    params_R = jax.tree.map(lambda a: a[:1], stack.params_R)
+    state_R, inputs_R = stack_states(first, params_R, optimizer), stack_inputs(first)
+    n_batch = -(-schedule.batch_size // (len(layout.devices) // layout.n_shares))
+    rows_RESB = jax.ShapeDtypeStruct((1, schedule.epochs_per_call, schedule.steps, n_batch), jnp.int32)
+    held = tree_bytes((state_R, inputs_R, rows_RESB))
+    if layout.stacking == "map":
+        return held + tree_bytes(state_R), 2 * tree_bytes(state_R)
+    step = make_train_step(stack.objective, optimizer)
+    one = layout.on_a_device(make_train_epochs(stack.objective, step, stack.augmented))
+    return held + program_bytes(one, state_R, inputs_R, rows_RESB, stack.dataset), 2 * tree_bytes(state_R)
+
+
+def faster_stacking(stack: Stack) -> Stacking:
+    """Return which stacking is faster on this machine, measured: the present one unless the other clearly is."""
+    usual = stack.layout.stacking
+    other: Stacking = "vmap" if usual == "map" else "map"
+    return other if step_seconds(stack.stacked(other)) < CLEARLY * step_seconds(stack) else usual
+
+
+def step_seconds(stack: Stack) -> float:
+    """Return the seconds of a step of some runs of `stack` on each device: the best of several short epochs.
+
+    They train on the stack's own rows, validation included; nothing of them is kept.
+    """
+    n = min(len(stack.runs), MEASURED_RUNS * stack.layout.n_shares)
+    runs = [replace(run, epochs=MEASURED_CALLS + 1, decay_epochs=MEASURED_CALLS + 1) for run in stack.runs[:n]]
+    steps = min(MEASURED_STEPS, stack.schedule.steps)
+    schedule = replace(stack.schedule, steps=steps, epochs_per_call=1)
+    optimizer, train = compile_training(stack.objective, schedule, stack.layout, stack.augmented)
+    layout, params_R = stack.layout, jax.tree.map(lambda a: a[:n], stack.params_R)
+    state = layout.put_runs(stack_states(runs, params_R, optimizer))
+    inputs, shared = layout.put_runs(stack_inputs(runs)), layout.put_shared(stack.dataset)
+    drawn = [np.resize(run.train, (1, steps, schedule.batch_size)) for run in runs]
+    rows, seconds = layout.put_rows(np.stack(drawn).astype(np.int32)), []
+    for _ in range(MEASURED_CALLS + 1):  # the first compiles
+        started = time.perf_counter()
+        state, _ = jax.block_until_ready(train(state, inputs, rows, shared))
+        seconds.append(time.perf_counter() - started)
+    return min(seconds[1:]) / (steps * n)

@@ -1,0 +1,82 @@
+"""How a stage is stacked: found once, kept in config.json, the same when the study goes on."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from serjax.experiments import plan, problem, trainer
+from serjax.experiments.stages import complete
+from serjax.experiments.trainer import Request
+from serjax.train.loop import Interrupted
+from serjax.train.plan import Stack
+from tests.experiments.test_features_models import noise
+from tests.experiments.test_stages import linear, stop_after_first_epoch
+
+
+@pytest.fixture(autouse=True)
+def no_sound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(problem, "load_features", noise)
+
+
+def plans_in(out: Path) -> dict:
+    return json.loads((out / "config.json").read_text())["plan"]
+
+
+def test_a_study_that_goes_on_cuts_its_stacks_as_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stacks: list[list[int]]
+) -> None:
+    monkeypatch.setattr(trainer, "EPOCHS_PER_CALL", 1)
+    monkeypatch.setattr(plan, "fitting_runs", lambda stack: 4)
+    study = linear(tmp_path / "out", 0.1)
+    with monkeypatch.context() as patch:
+        stop_after_first_epoch(patch)
+        with pytest.raises(Interrupted):
+            complete([study])
+    assert stacks == [[3]]
+    assert plans_in(study.out) == {"train": {"stacking": "map", "stack_size": 4}}
+    monkeypatch.setattr(plan, "fitting_runs", lambda stack: 6)  # more memory is free by now
+    complete([study])
+    assert stacks[1:] == [[3], [3], [6]]
+    assert [kept["stack_size"] for kept in plans_in(study.out).values()] == [4, 6]
+
+
+def test_flags_that_are_given_are_not_planned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stacks: list[list[int]]
+) -> None:
+    def never(stack: Stack) -> int:
+        raise AssertionError("asked for a plan")
+
+    monkeypatch.setattr(plan, "fitting_runs", never)
+    monkeypatch.setattr(plan, "faster_stacking", never)
+    monkeypatch.setattr(plan, "MEASURED_FROM", 1)
+    study = linear(tmp_path / "out", 0.1, stack_size=5, stacking="vmap")
+    complete([study])
+    assert stacks == [[3], [3], [3], [3]]
+    assert plans_in(study.out)["train"] == {"stacking": "vmap", "stack_size": 5}
+
+
+def test_long_stages_are_measured_once_for_all_studies_of_a_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stacks: list[list[int]]
+) -> None:
+    measured: list[int] = []
+    used: list[str] = []
+    train_requests = trainer.train_requests
+
+    def measure(stack: Stack) -> str:
+        measured.append(len(stack.runs))
+        return "vmap"
+
+    def spy(requests: list[Request]) -> list:
+        used.extend(request.trainer.layout.stacking for request in requests)
+        return train_requests(requests)
+
+    monkeypatch.setattr(plan, "MEASURED_FROM", 24)  # 6 runs, 2 epochs, at least 2 steps
+    monkeypatch.setattr(plan, "faster_stacking", measure)
+    monkeypatch.setattr("serjax.experiments.stages.train_requests", spy)
+    studies = [linear(tmp_path / f"out-{rate}", rate) for rate in (0.1, 0.2)]
+    complete(studies)
+    assert measured == [6]  # both stages have as many steps
+    assert set(used) == {"vmap"}
+    assert stacks == [[6, 6], [6, 6]]
+    assert all(kept["stacking"] == "vmap" for study in studies for kept in plans_in(study.out).values())

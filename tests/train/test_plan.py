@@ -1,0 +1,101 @@
+"""How many runs at a time, one after another on a device or batched: by memory and by measurement."""
+
+from dataclasses import replace
+
+import jax
+import pytest
+
+from serjax.train import plan
+from serjax.train.memory import tree_bytes
+from serjax.train.parallel import Layout, Stacking
+from serjax.train.plan import MOST_RUNS, Stack, faster_stacking, fitting_runs, step_seconds
+from tests.train.tiny import DATASET, OBJECTIVE, SCHEDULE, make_params, make_runs, make_state
+
+RUNS = make_runs()
+STATE_BYTES = tree_bytes(make_state(RUNS)) // len(RUNS)
+
+
+def tiny_stack(stacking: Stacking = "map", n_devices: int = 1) -> Stack:
+    layout = Layout(tuple(jax.devices()[:n_devices]), stacking=stacking)
+    return Stack(RUNS, make_params(RUNS), OBJECTIVE, DATASET, SCHEDULE, layout, None)
+
+
+@pytest.fixture
+def memory(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """The host has 100 MB for each of its devices, those have none of their own."""
+    n_local = len(jax.local_devices())
+    monkeypatch.setattr(plan, "free_host_bytes", lambda: 100_000_000 * n_local)
+    monkeypatch.setattr(plan, "free_device_bytes", lambda device: None)
+    return monkeypatch
+
+
+def test_runs_one_after_another_need_their_state_four_times(memory: pytest.MonkeyPatch) -> None:
+    """As it comes, as it goes, and twice on the host; what they read is small beside it."""
+    memory.setitem(MOST_RUNS, "map", 10_000)
+    fitting = fitting_runs(tiny_stack())
+    assert fitting == pytest.approx(60_000_000 / (4 * STATE_BYTES), rel=0.05)
+    assert fitting_runs(tiny_stack(n_devices=2)) == 2 * fitting
+
+
+def test_batched_runs_need_their_activations_too(memory: pytest.MonkeyPatch) -> None:
+    memory.setitem(MOST_RUNS, "map", 10_000)
+    assert 1 <= fitting_runs(tiny_stack("vmap")) < fitting_runs(tiny_stack("map"))
+
+
+def test_no_more_runs_than_gain_anything_and_one_where_memory_is_short(memory: pytest.MonkeyPatch) -> None:
+    memory.setattr(plan, "free_host_bytes", lambda: 2**50)
+    assert [fitting_runs(tiny_stack(stacking)) for stacking in ("map", "vmap")] == [24, 512]
+    memory.setattr(plan, "free_host_bytes", lambda: 1)
+    assert fitting_runs(tiny_stack(n_devices=2)) == 2
+
+
+def test_an_accelerator_and_its_host_must_both_have_room(memory: pytest.MonkeyPatch) -> None:
+    memory.setitem(MOST_RUNS, "map", 10_000)
+    memory.setattr(plan, "free_device_bytes", lambda device: 10_000_000)
+    by_device = fitting_runs(tiny_stack())
+    assert by_device == pytest.approx(6_000_000 / (2 * STATE_BYTES), rel=0.1)
+    memory.setattr(plan, "free_host_bytes", lambda: 5_000_000 * len(jax.local_devices()))
+    assert fitting_runs(tiny_stack()) == pytest.approx(3_000_000 / (2 * STATE_BYTES), rel=0.1)
+
+
+def test_a_batch_that_is_split_leaves_every_device_all_runs(memory: pytest.MonkeyPatch) -> None:
+    split = tiny_stack(n_devices=2)
+    split = replace(split, layout=replace(split.layout, shard="data"))
+    memory.setattr(plan, "free_host_bytes", lambda: 2**50)
+    assert fitting_runs(split) == 24
+
+
+@pytest.mark.parametrize(
+    ("seconds", "faster"), [({"map": 1.0, "vmap": 0.95}, "map"), ({"map": 1.0, "vmap": 0.8}, "vmap")]
+)
+def test_the_usual_stacking_is_left_for_one_that_is_clearly_faster(
+    monkeypatch: pytest.MonkeyPatch, seconds: dict[Stacking, float], faster: Stacking
+) -> None:
+    monkeypatch.setattr(plan, "step_seconds", lambda stack: seconds[stack.layout.stacking])
+    assert faster_stacking(tiny_stack()) == faster
+
+
+@pytest.mark.parametrize("stacking", ["map", "vmap"])
+def test_a_step_is_timed_and_nothing_of_it_is_kept(stacking: Stacking, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All calls train: a run that has done its epochs would stand still, and look fast."""
+    trained: list[float] = []
+    compile_training = plan.compile_training
+
+    def spy(*args: object) -> tuple[object, object]:
+        optimizer, train = compile_training(*args)
+
+        def noting(*given: object) -> tuple:
+            state, metrics = train(*given)
+            trained.append(float(metrics["loss"].sum()))
+            return state, metrics
+
+        return optimizer, noting
+
+    monkeypatch.setattr(plan, "compile_training", spy)
+    before = jax.tree.map(lambda a: a.copy(), make_params(RUNS))
+    stack = tiny_stack(stacking)
+    assert step_seconds(stack) > 0
+    assert len(trained) == plan.MEASURED_CALLS + 1
+    assert len(set(trained)) == len(trained)
+    assert all(loss == loss for loss in trained)
+    assert jax.tree.all(jax.tree.map(lambda a, b: (a == b).all(), stack.params_R, before))
