@@ -71,12 +71,12 @@ def test_long_stages_are_measured_once_for_all_studies_of_a_program(
         used.extend(request.trainer.layout.stacking for request in requests)
         return train_requests(requests)
 
-    monkeypatch.setattr(plan, "MEASURED_FROM", 24)  # 6 runs, 2 epochs, at least 2 steps
+    monkeypatch.setattr(plan, "MEASURED_FROM", 1)
     monkeypatch.setattr(plan, "faster_stacking", measure)
     monkeypatch.setattr("serjax.experiments.stages.train_requests", spy)
     studies = [linear(tmp_path / f"out-{rate}", rate) for rate in (0.1, 0.2)]
     complete(studies)
-    assert measured == [6]  # both stages have as many steps
+    assert measured == [6, 6]  # train, refit-train: programs of different numbers of steps
     assert set(used) == {"vmap"}
     assert stacks == [[6, 6], [6, 6]]
     assert all(kept["stacking"] == "vmap" for study in studies for kept in plans_in(study.out).values())
