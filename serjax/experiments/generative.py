@@ -64,7 +64,7 @@ def make_objective(
 ) -> VaeObjective | AutoencoderObjective:
     """Return the objective of a model of the given kind and sizes."""
     net = kind(frames, n_features, model.latent_dim, model.hidden, model.architecture)
-    augmentation = PictureAugmentation(training.roll_frames, training.noise)
+    augmentation = PictureAugmentation.switched(training.roll_frames, training.noise)
     return VaeObjective(net, augmentation) if isinstance(net, VAE) else AutoencoderObjective(net, augmentation)
 
 

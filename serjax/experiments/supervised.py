@@ -225,14 +225,15 @@ def make_trainer(
 ) -> Trainer:
     """Return what trains the runs, all of which see equally many features.
 
-    The model has no dropout rate of its own: that is a number of a run, so that studies of several share a stack.
+    Model and augmentation have no rate or strength of their own: those are numbers of a run, so that studies of
+    several share a stack.
     """
     training, machine, projection_CP = config.training, config.machine, runs[0].projection_CP
     n_frames, n_coefficients = problem.x_NTC.shape[1:]
     return Trainer(
         objective=ClassifierObjective(
             model=with_dropout(config.model.build(len(problem.labels)), 0.0),
-            augmentation=PictureAugmentation(training.roll_frames, training.noise),
+            augmentation=PictureAugmentation.switched(training.roll_frames, training.noise),
             frames=n_frames,
             n_features=n_coefficients if projection_CP is None else projection_CP.shape[1],
         ),

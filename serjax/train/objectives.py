@@ -24,28 +24,41 @@ class PictureAugmentation:
 
     `roll_frames`: the picture is rolled in time by a uniform number of frames in ±roll_frames, target included: what
     is said when does not matter. `noise`: standard deviation (in units of the normalised features) of Gaussian noise
-    that the encoder sees and the target does not (Vincent et al. 2008, denoising autoencoders).
+    that the encoder sees and the target does not (Vincent et al. 2008, denoising autoencoders). What is 0 is off; of
+    what is on, a run may have a strength of its own, 0 included.
     """
 
     roll_frames: int = 8
     noise: float = 0.0
 
-    def roll(self, key_B: Key[Array, " B"], batch: Batch) -> Batch:
-        """Roll every clip of the batch, frames and mask together, each by its own amount."""
+    @classmethod
+    def switched(cls, roll_frames: int, noise: float) -> "PictureAugmentation":
+        """Return what is on where a strength is not 0; the strengths are those of the runs, which so share a program.
+
+        >>> PictureAugmentation.switched(8, 0.0) == PictureAugmentation.switched(16, 0.0)
+        True
+        """
+        return cls(int(roll_frames > 0), float(noise > 0))
+
+    def roll(self, key_B: Key[Array, " B"], batch: Batch, own: Int[Array, ""] | None = None) -> Batch:
+        """Roll every clip of the batch, frames and mask together, each by its own amount; `own` is the run's most."""
         if not self.roll_frames:
             return batch
-        draw = jax.vmap(lambda key: jax.random.randint(key, (), -self.roll_frames, self.roll_frames + 1))
+        most = self.roll_frames if own is None else own
+        draw = jax.vmap(lambda key: jax.random.randint(key, (), -most, most + 1))
         shift_B = draw(fold_each(key_B, 0))
         roll = jax.vmap(lambda a, shift: jnp.roll(a, shift, axis=0))
         return replace(batch, x_BTC=roll(batch.x_BTC, shift_B), mask_BT=roll(batch.mask_BT, shift_B))
 
-    def corrupt(self, key_B: Key[Array, " B"], batch: Batch) -> Float[Array, "B T C"]:
-        """Return what the encoder sees of the batch."""
+    def corrupt(
+        self, key_B: Key[Array, " B"], batch: Batch, own: Float[Array, ""] | None = None
+    ) -> Float[Array, "B T C"]:
+        """Return what the encoder sees of the batch; `own` is the run's noise."""
         if not self.noise:
             return batch.x_BTC
         shape = batch.x_BTC.shape[1:]
         noise_BTC = jax.vmap(lambda key: jax.random.normal(key, shape))(fold_each(key_B, 1))
-        return batch.x_BTC + self.noise * noise_BTC * batch.mask_BT[..., None]
+        return batch.x_BTC + (self.noise if own is None else own) * noise_BTC * batch.mask_BT[..., None]
 
 
 @dataclass(frozen=True)
@@ -68,9 +81,9 @@ class VaeObjective:
     ) -> tuple[Float[Array, " B"], Parts, Variables]:
         """Return the loss of each augmented clip, with its mean squared error and KL."""
         key_B = example_keys(key, batch.weight_B.shape[0])
-        batch = self.augmentation.roll(key_B, batch)
+        batch = self.augmentation.roll(key_B, batch, hyper.roll_frames)
         noise_BZ = jax.vmap(lambda key: jax.random.normal(key, (self.model.latent_dim,)))(fold_each(key_B, 2))
-        seen_BTC = self.augmentation.corrupt(key_B, batch)
+        seen_BTC = self.augmentation.corrupt(key_B, batch, hyper.noise)
         output_BTC, mean_BZ, logvar_BZ = self.model.apply(params, seen_BTC, noise_BZ)
         return *self._loss(output_BTC, kl_to_standard_normal(mean_BZ, logvar_BZ), batch, hyper), {}
 
@@ -105,8 +118,8 @@ class AutoencoderObjective:
     ) -> tuple[Float[Array, " B"], Parts, Variables]:
         """Return the loss of each augmented clip, with its mean squared error."""
         key_B = example_keys(key, batch.weight_B.shape[0])
-        batch = self.augmentation.roll(key_B, batch)
-        return *self._loss(self.model.apply(params, self.augmentation.corrupt(key_B, batch)), batch), {}
+        batch = self.augmentation.roll(key_B, batch, hyper.roll_frames)
+        return *self._loss(self.model.apply(params, self.augmentation.corrupt(key_B, batch, hyper.noise)), batch), {}
 
     def validation_loss(self, params: Variables, batch: Batch, hyper: Hyper) -> Float[Array, " B"]:
         """Return the loss of each clip as it is."""
@@ -140,8 +153,8 @@ class ClassifierObjective:
     ) -> tuple[Float[Array, " B"], Parts, Variables]:
         """Return the loss of each augmented clip, whether it was classified rightly, and the new running moments."""
         key_B = example_keys(key, batch.weight_B.shape[0])
-        batch = self.augmentation.roll(key_B, batch)
-        seen_BTC = self.augmentation.corrupt(key_B, batch)
+        batch = self.augmentation.roll(key_B, batch, hyper.roll_frames)
+        seen_BTC = self.augmentation.corrupt(key_B, batch, hyper.noise)
         model = self.model if hyper.dropout is None else with_dropout(self.model, hyper.dropout)
         logits_BK, updated = model.apply(
             params, seen_BTC, batch.mask_BT, train=True, rngs={"dropout": key}, mutable=["batch_stats"]

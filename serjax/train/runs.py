@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float, Int, Key, UInt32
+from jaxtyping import Array, Float, Int, Key, Num, UInt32
 
 from serjax.train.state import Hyper, RunInputs, TrainState, init_state
 
@@ -20,7 +20,8 @@ class Run:
     """One model to be trained: its place in the study, its rows and its numbers.
 
     It is trained for `epochs` along a learning-rate curve that ends after `decay_epochs`. With the class of each
-    training row, rows are drawn so that classes come equally often. Without a dropout rate it has that of the model.
+    training row, rows are drawn so that classes come equally often. Without a dropout rate it has that of the
+    model, without strengths of augmentation those of the objective.
     """
 
     seed: int
@@ -39,6 +40,8 @@ class Run:
     train_class_n: Int[np.ndarray, " n"] | None = None
     weight_decay: float = 0.0
     dropout: float | None = None
+    roll_frames: int | None = None
+    noise: float | None = None
 
     @property
     def entropy(self) -> tuple[int, ...]:
@@ -108,10 +111,10 @@ def stack_projections(projections: Sequence[Float[np.ndarray, "C P"] | None]) ->
     return jnp.stack(given) if given else None
 
 
-def stack_dropout(rates: Sequence[float | None]) -> Float[Array, " R"] | None:
-    """Return the dropout rates of the runs, stacked; None where they have those of their models."""
-    given = [rate for rate in rates if rate is not None]
-    return jnp.array(given, jnp.float32) if given else None
+def stack_numbers(numbers: Sequence[int | float | None], dtype: type[np.number]) -> Num[Array, " R"] | None:
+    """Return a number of each run, stacked; None where they have none."""
+    given = [number for number in numbers if number is not None]
+    return jnp.array(given, dtype) if given else None
 
 
 def init_params(runs: Sequence[Run], init: Callable[[Key[Array, ""]], chex.ArrayTree]) -> chex.ArrayTree:
@@ -132,7 +135,9 @@ def stack_states(runs: Sequence[Run], params_R: chex.ArrayTree, optimizer: optax
         epochs=jnp.array([run.epochs for run in runs], jnp.int32),
         decay_epochs=jnp.array([run.decay_epochs for run in runs], jnp.int32),
         weight_decay=jnp.array([run.weight_decay for run in runs], jnp.float32),
-        dropout=stack_dropout([run.dropout for run in runs]),
+        dropout=stack_numbers([run.dropout for run in runs], np.float32),
+        roll_frames=stack_numbers([run.roll_frames for run in runs], np.int32),
+        noise=stack_numbers([run.noise for run in runs], np.float32),
     )
 
     def one(entropy_E: UInt32[Array, " E"], params: chex.ArrayTree, hyper: Hyper) -> TrainState:

@@ -40,7 +40,8 @@ class Hyper:
     """Hyper-parameters that are numbers: an entry of the run axis may differ from its neighbour in each.
 
     A run stands still after `epochs`; its learning rate reaches 0 after `decay_epochs`, which may be later. Where
-    there is a `dropout` it takes the place of the rate that the model was built with.
+    there is a `dropout` it takes the place of the rate that the model was built with; so do `roll_frames` and `noise`
+    of strengths of augmentation that are not 0.
     """
 
     learning_rate: Float[Array, "*r"]
@@ -49,6 +50,8 @@ class Hyper:
     decay_epochs: Int[Array, "*r"]
     weight_decay: Float[Array, "*r"]
     dropout: Float[Array, "*r"] | None = None
+    roll_frames: Int[Array, "*r"] | None = None
+    noise: Float[Array, "*r"] | None = None
 
 
 @pytree

@@ -56,6 +56,18 @@ def test_dropout_and_weight_decay_are_numbers_of_a_run(
     assert len({scores(tmp_path / name) for name in studies}) == 4
 
 
+def test_strengths_of_augmentation_are_numbers_of_a_run(tmp_path: Path, stacks: list[list[int]]) -> None:
+    """Of what is on: a study without noise is another program, in which none is drawn."""
+    overrides = product(vary("roll_frames", 1, 3), vary("training.noise", 0.1, 2.0, 0.0))
+    studies = {name: declare(config, tmp_path / name) for name, config in apply(LINEAR, overrides).items()}
+    complete(list(studies.values()))
+    assert sorted(stacks) == [[6, 6], [6, 6], [6, 6, 6, 6], [6, 6, 6, 6]]  # without and with noise, train and refit
+    loud = list(studies)[4]
+    complete([declare(studies[loud].config, tmp_path / "alone")])
+    assert_same(tmp_path / loud, tmp_path / "alone")
+    assert len({scores(tmp_path / name) for name in studies}) == 5  # of the mean over frames rolls alone change nothing
+
+
 def test_no_weight_decay_is_one_of_zero(tmp_path: Path) -> None:
     """A flag that is not given does not count in the fingerprint: what was trained before there was one stays."""
     configs = apply(LINEAR, vary("weight_decay", None, 0.0))

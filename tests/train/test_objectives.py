@@ -87,6 +87,21 @@ def test_noise_is_seen_by_the_encoder_in_valid_frames_only():
     np.testing.assert_allclose(error_B[0], expected, rtol=1e-5)
 
 
+def test_a_run_has_strengths_of_its_own():
+    on = PictureAugmentation.switched(8, 0.3)
+    for most, noise in ((2, 0.1), (0, 0.0)):
+        fixed = PictureAugmentation(most, noise)
+        rolled = on.roll(KEY_B, BATCH, jnp.array(most))
+        np.testing.assert_array_equal(rolled.x_BTC, fixed.roll(KEY_B, BATCH).x_BTC)
+        np.testing.assert_array_equal(rolled.mask_BT, fixed.roll(KEY_B, BATCH).mask_BT)
+        np.testing.assert_array_equal(on.corrupt(KEY_B, BATCH, jnp.array(noise)), fixed.corrupt(KEY_B, BATCH))
+    objective = replace(tiny.AUTOENCODER, augmentation=on)
+    own = replace(HYPER, roll_frames=jnp.array(2), noise=jnp.array(0.1))
+    fixed_loss = alone(replace(objective, augmentation=PictureAugmentation(2, 0.1)))
+    expected = fixed_loss(make_params(objective), BATCH, KEY, HYPER)[0]
+    np.testing.assert_allclose(alone(objective)(make_params(objective), BATCH, KEY, own)[0], expected, rtol=1e-6)
+
+
 def test_a_clip_is_augmented_by_its_key_alone():
     """In another order, each clip with its own key: the same pictures, moved."""
     order = np.array([3, 0, 4, 1, 2])
