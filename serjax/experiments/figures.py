@@ -14,8 +14,6 @@ from serjax.experiments.generative import Models
 from serjax.experiments.problem import Problem
 from serjax.experiments.trainer import pick
 from serjax.experiments.verdict import Matrices
-from serjax.models.autoencoder import Autoencoder
-from serjax.models.vae import VAE
 from serjax.train.record import Row
 from serjax.train.runs import stack_inputs
 from serjax.train.state import gather
@@ -62,14 +60,12 @@ def draw_reconstruction(matrices: Matrices, labels: tuple[str, ...], title: str,
     plots.save(figure, folder / "reconstruction_matrix.png")
 
 
-def draw_examples(
-    problem: Problem, models: Models, model: VAE | Autoencoder, frontend: Frontend, title: str, folder: Path
-) -> None:
+def draw_examples(problem: Problem, models: Models, frontend: Frontend, title: str, folder: Path) -> None:
     """Draw test clips of the first cell beside what their own emotion's model makes of them."""
     shown = np.linspace(0, len(problem.labels) - 1, min(EXAMPLES, len(problem.labels))).astype(int)
     test = problem.cells[0].fold.test
     rows = [int(test[problem.truth_N[test] == k][0]) for k in shown if (problem.truth_N[test] == k).any()]
-    pairs = [_reconstructed(problem, models, model, row) for row in rows]
+    pairs = [_reconstructed(problem, models, row) for row in rows]
     figure = plots_generative.picture_pairs(
         np.stack([original for original, _ in pairs]),
         np.stack([output for _, output in pairs]),
@@ -82,29 +78,26 @@ def draw_examples(
     plots.save(figure, folder / "reconstructions.png")
 
 
-def draw_latents(problem: Problem, models: Models, model: VAE | Autoencoder, title: str, folder: Path) -> None:
+def draw_latents(problem: Problem, models: Models, title: str, folder: Path) -> None:
     """Draw the latent means of the first cell's test clips under each emotion's model."""
     test = problem.cells[0].fold.test
-    means = {f"model of {label}": _latents(problem, models, model, k, test) for k, label in enumerate(problem.labels)}
+    means = {f"model of {label}": _latents(problem, models, k, test) for k, label in enumerate(problem.labels)}
     figure = plots_generative.latent_means(means, problem.truth_N[test], problem.labels, title)
     plots.save(figure, folder / "latents.png")
 
 
 def _reconstructed(
-    problem: Problem, models: Models, model: VAE | Autoencoder, row: int
+    problem: Problem, models: Models, row: int
 ) -> tuple[Float[np.ndarray, "T C"], Float[np.ndarray, "T C"]]:
     """Return a clip in normalised units, and its reconstruction by its own emotion's model of the first cell."""
     k = int(problem.truth_N[row])
     x_BTC = _normalised(problem, models, k, np.array([row]))
-    params = pick(models.trained.params, k)
-    return np.asarray(x_BTC[0]), np.asarray(decode_mean(model, params, x_BTC)[0])
+    return np.asarray(x_BTC[0]), np.asarray(decode_mean(models.network, pick(models.params, k), x_BTC)[0])
 
 
-def _latents(
-    problem: Problem, models: Models, model: VAE | Autoencoder, run: int, rows: Int[np.ndarray, " n"]
-) -> Float[np.ndarray, "n Z"]:
-    params = pick(models.trained.params, run)
-    return np.asarray(latent_mean(model, params, _normalised(problem, models, run, rows)))
+def _latents(problem: Problem, models: Models, run: int, rows: Int[np.ndarray, " n"]) -> Float[np.ndarray, "n Z"]:
+    params = pick(models.params, run)
+    return np.asarray(latent_mean(models.network, params, _normalised(problem, models, run, rows)))
 
 
 def _normalised(problem: Problem, models: Models, run: int, rows: Int[np.ndarray, " n"]) -> jnp.ndarray:

@@ -2,6 +2,9 @@
 
 Stages: `pretrain` (one model a cell on all emotions, optional) → `train` (one a cell and emotion, best epoch on
 validation speakers) → and with `--refit` both again on train + validation for the number of epochs chosen.
+
+A conditional model is one a cell, trained in `train` for the epochs of both stages, so that each clip is seen as often
+and a cell costs as many steps. Told one emotion after another it is then scored as if it were one model of each.
 """
 
 import functools
@@ -20,19 +23,28 @@ from serjax.experiments.problem import Problem, emotion_runs, pooled_runs
 from serjax.experiments.stages import Stages
 from serjax.experiments.trainer import Request, Trainer, fresh, pad_rows, take
 from serjax.models.autoencoder import Autoencoder
+from serjax.models.conditional_vae import ConditionalVAE, bind_class, bound
 from serjax.models.vae import VAE
-from serjax.train.objectives import AutoencoderObjective, PictureAugmentation, VaeObjective
+from serjax.train.objectives import AutoencoderObjective, ConditionalVaeObjective, PictureAugmentation, VaeObjective
 from serjax.train.parallel import Layout
 from serjax.train.runs import Run
 from serjax.train.shares import Trained
 from serjax.train.state import Dataset, RunInputs
 
+Kind = type[VAE] | type[ConditionalVAE] | type[Autoencoder]
+
 
 @dataclass(frozen=True, eq=False)
 class Models:
-    """The trained models of all cells and emotions: run `c·K + k` is emotion `k` of cell `c`."""
+    """What models each emotion of each cell: of emotion `k` of cell `c`, run `c·K + k` and its `params` of `network`.
 
+    `trained` belongs to `trained_runs`: the same, or one a cell where a conditional model serves all its emotions.
+    """
+
+    network: VAE | Autoencoder
     runs: list[Run]
+    params: chex.ArrayTree
+    trained_runs: list[Run]
     trained: Trained
     pretrained: Trained | None = None
 
@@ -40,14 +52,26 @@ class Models:
 def train_models(
     problem: Problem, trainer: Trainer, training: Training, beta: float, chosen: Models | None = None
 ) -> Stages[Models]:
-    """Train one model a cell and emotion; given `chosen`, refit: on validation rows too, for its best epochs."""
+    """Train models of all cells and emotions; given `chosen`, refit: on validation rows too, for its best epochs."""
+    conditional = isinstance(trainer.objective, ConditionalVaeObjective)
+    train = _train_conditional if conditional else _train_each_emotion
+    return (yield from train(problem, trainer, training, beta, chosen))
+
+
+def _train_each_emotion(
+    problem: Problem, trainer: Trainer, training: Training, beta: float, chosen: Models | None
+) -> Stages[Models]:
+    """Train one model a cell and emotion on its clips alone, all of a cell from the same start if there is one."""
+    network = trainer.objective.model
+    assert isinstance(network, VAE | Autoencoder)
     refit = chosen is not None
     suffix = "refit-" if refit else ""
     epochs = chosen.trained.epoch_R if chosen is not None else training.epochs
     runs = emotion_runs(problem, refit, training, beta, epochs, training.epochs)
     if not training.pretrain_epochs:
         start = fresh(runs, trainer.objective)
-        return Models(runs, (yield Request(trainer, suffix + "train", runs, start, problem)))
+        trained = yield Request(trainer, suffix + "train", runs, start, problem)
+        return Models(network, runs, trained.params, runs, trained)
     epochs = chosen.pretrained.epoch_R if chosen is not None and chosen.pretrained else training.pretrain_epochs
     pooled = pooled_runs(problem, refit, training, beta, epochs, training.pretrain_epochs)
     start = fresh(pooled, trainer.objective)
@@ -56,16 +80,41 @@ def train_models(
     def continued(rows: range) -> chex.ArrayTree:
         return take(shared.params, np.array(rows) // len(problem.labels))
 
-    return Models(runs, (yield Request(trainer, suffix + "train", runs, continued, problem)), shared)
+    trained = yield Request(trainer, suffix + "train", runs, continued, problem)
+    return Models(network, runs, trained.params, runs, trained, shared)
+
+
+def _train_conditional(
+    problem: Problem, trainer: Trainer, training: Training, beta: float, chosen: Models | None
+) -> Stages[Models]:
+    """Train one model a cell on the clips of all emotions, told each clip's; return it told each emotion in turn."""
+    assert isinstance(trainer.objective, ConditionalVaeObjective)
+    refit = chosen is not None
+    longest, n_classes = training.pretrain_epochs + training.epochs, len(problem.labels)
+    epochs = chosen.trained.epoch_R if chosen is not None else longest
+    pooled = pooled_runs(problem, refit, training, beta, epochs, longest)
+    start = fresh(pooled, trainer.objective)
+    trained = yield Request(trainer, "refit-train" if refit else "train", pooled, start, problem)
+    runs = emotion_runs(problem, refit, training, beta, np.repeat(trained.epoch_R, n_classes), longest)
+    class_RK = np.tile(np.eye(n_classes, dtype=np.float32), (len(pooled), 1))
+    params_R = bind_class(take(trained.params, np.arange(len(runs)) // n_classes), class_RK)
+    return Models(bound(trainer.objective.model), runs, params_R, pooled, trained)
 
 
 def make_objective(
-    kind: type[VAE] | type[Autoencoder], model: Model, training: Training, frames: int, n_features: int
+    kind: Kind, model: Model, training: Training, problem: Problem
 ) -> VaeObjective | AutoencoderObjective:
-    """Return the objective of a model of the given kind and sizes."""
+    """Return the objective of a model of the given kind and sizes, for the pictures and classes of a problem."""
+    frames, n_features = problem.x_NTC.shape[1:]
     net = kind(frames, n_features, model.latent_dim, model.hidden, model.architecture)
     augmentation = PictureAugmentation.switched(training.roll_frames, training.noise)
-    return VaeObjective(net, augmentation) if isinstance(net, VAE) else AutoencoderObjective(net, augmentation)
+    match net:
+        case VAE():
+            return VaeObjective(net, augmentation)
+        case ConditionalVAE():
+            return ConditionalVaeObjective(net, augmentation, len(problem.labels))
+        case Autoencoder():
+            return AutoencoderObjective(net, augmentation)
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,16 +139,15 @@ def explain(
     trainer: Trainer,
 ) -> Explained:
     """Score all clips by reconstruction and, for a VAE, the rows `ask(run)` by ELBO and IWAE as well."""
-    model, layout = trainer.objective.model, trainer.layout.by_runs()
-    assert isinstance(model, VAE | Autoencoder)
+    model, layout = models.network, trainer.layout.by_runs()
     shared = layout.put_shared((problem.dataset, utterance_ids([u.path for u in problem.corpus.utterances])))
-    squared_RNC = trainer.evaluate(compile_reconstruct(model, layout), models.runs, models.trained.params, (), shared)
+    squared_RNC = trainer.evaluate(compile_reconstruct(model, layout), models.runs, models.params, (), shared)
     error_RN = mean_squared_error(problem, squared_RNC)
     if not isinstance(model, VAE):
         return Explained(error_RN, squared_RNC, None, None, None)
     asked = [np.concatenate([run.train, ask(r)]) for r, run in enumerate(models.runs)]
     compiled = compile_sample_posterior(model, n_samples, layout)
-    samples = trainer.evaluate(compiled, models.runs, models.trained.params, (pad_rows(asked),), shared)
+    samples = trainer.evaluate(compiled, models.runs, models.params, (pad_rows(asked),), shared)
     return Explained(error_RN, squared_RNC, *_bounds(problem, models, samples, asked))
 
 

@@ -73,14 +73,14 @@ class RunFolder:
         """Seconds that this command has worked on the folder, interrupted runs of it included."""
         return round(self.clock.seconds, 1)
 
-    def claim(self, sections: tuple[object, ...], **numbers: float) -> None:
+    def claim(self, sections: tuple[object, ...], **flags: float | bool) -> None:
         """Write sections and single flags to `config.json`, unless it is there: the folder is this configuration's."""
         if not self.writes or (self.path / CONFIG).exists():
             return
         content = {
             "experiment": self.experiment,
             "fingerprint": self.fingerprint,
-            "config": numbers | {type(s).__name__.lower(): dataclasses.asdict(s) for s in sections},  # type: ignore[call-overload]
+            "config": flags | {type(s).__name__.lower(): dataclasses.asdict(s) for s in sections},  # type: ignore[call-overload]
             **provenance(),
         }
         self.write_json(CONFIG, json.loads(json.dumps(content, default=str)))

@@ -1,6 +1,6 @@
 """One generative study from flags to run folder: what `vae_mfcc` and `ae_mfcc` have in common."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,18 +12,27 @@ from serjax.evaluate.predictions import write_predictions
 from serjax.evaluate.summary import summarise
 from serjax.experiments import figures
 from serjax.experiments.classification import class_column
-from serjax.experiments.config import Classification, Data, Machine, Model, Training, check_positive, check_training
+from serjax.experiments.config import (
+    Classification,
+    ConfigError,
+    Data,
+    Machine,
+    Model,
+    Training,
+    check_positive,
+    check_training,
+)
 from serjax.experiments.config import fingerprint as make_fingerprint
 from serjax.experiments.display import Progresses, interval, print_table
-from serjax.experiments.generative import Explained, Models, explain, make_objective, train_models
+from serjax.experiments.generative import Explained, Kind, Models, explain, make_objective, train_models
 from serjax.experiments.problem import FeatureFlags, Problem, load_problem
 from serjax.experiments.run_folder import RunFolder, provenance
 from serjax.experiments.stages import METRICS, Stages, complete
 from serjax.experiments.trainer import Trainer
 from serjax.experiments.verdict import Matrices, Verdict, judge, merge, reconstruction_matrices
-from serjax.models.autoencoder import Autoencoder
-from serjax.models.vae import VAE
+from serjax.models.conditional_vae import ConditionalVAE
 from serjax.train.parallel import Layout
+from serjax.train.runs import Run
 
 RECONSTRUCTION = "reconstruction.json"
 
@@ -33,7 +42,7 @@ class Study:
     """A generative study: which kind of model, and everything its flags say."""
 
     experiment: str
-    kind: type[VAE] | type[Autoencoder]
+    kind: Kind
     beta: float
     data: Data
     features: FeatureFlags
@@ -46,7 +55,17 @@ class Study:
     def fingerprint(self) -> str:
         """Return the hash of all that the result depends on."""
         sections = (self.data, self.features, self.model, self.training, self.classification)
-        return make_fingerprint(f"{self.experiment} beta={self.beta!r}", sections)
+        return make_fingerprint(f"{self.name} beta={self.beta!r}", sections)
+
+    @property
+    def conditional(self) -> bool:
+        """Return whether one model serves all emotions of a cell."""
+        return self.kind is ConditionalVAE
+
+    @property
+    def name(self) -> str:
+        """Return what titles call it."""
+        return self.experiment + ", conditional" * self.conditional
 
     @property
     def out(self) -> Path:
@@ -85,6 +104,8 @@ def complete_study(study: Study) -> RunFolder:
 def check_flags(study: Study) -> None:
     """Raise ConfigError for a number that makes no sense."""
     check_training(study.training)
+    if study.training.pretrain_epochs < 0:
+        raise ConfigError(f"--pretrain-epochs {study.training.pretrain_epochs}: expected 0 or more.")
     model = study.model
     for flag, value in {
         "--latent-dim": model.latent_dim,
@@ -97,9 +118,9 @@ def check_flags(study: Study) -> None:
 
 def _compute(study: Study, problem: Problem, folder: RunFolder, layout: Layout, shown: Progresses) -> Stages[None]:
     sections = (study.data, study.features, study.model, study.training, study.classification, study.machine)
-    folder.claim(sections, beta=study.beta)
+    folder.claim(sections, beta=study.beta, conditional=study.conditional)
     trainer = Trainer(
-        objective=make_objective(study.kind, study.model, study.training, *problem.x_NTC.shape[1:]),
+        objective=make_objective(study.kind, study.model, study.training, problem),
         training=study.training,
         layout=layout,
         stacking=study.machine.stacking,
@@ -123,7 +144,7 @@ def _compute(study: Study, problem: Problem, folder: RunFolder, layout: Layout, 
         scaling: reconstruction_matrices(problem, selected, selecting, scaling == "minmax")
         for scaling in ("standard", "minmax")
     }
-    _write(study, folder, layout, problem, selected, final, verdict, matrices, trainer)
+    _write(study, folder, layout, problem, selected, final, verdict, matrices)
 
 
 def _explain(
@@ -149,19 +170,18 @@ def _write(
     final: Explained,
     verdict: Verdict,
     matrices: Mapping[str, Matrices],
-    trainer: Trainer,
 ) -> None:
     """Write everything of the run folder, `metrics.json` last: where it is, the run is finished."""
     predictions = verdict.by_score[study.classification.score]
-    title = f"{study.experiment} · {problem.title}"
+    title = f"{study.name} · {problem.title}"
     drawn = folder.path / "figures"
     drawn.mkdir(exist_ok=True)
-    model = trainer.objective.model
+    seen = tuple(dict.fromkeys(run.emotion for run in selected.trained_runs))
     figures.draw_classification(predictions, title, drawn)
-    figures.draw_training(folder.history.read(), problem.labels, "loss / nats an element", title, drawn)
+    figures.draw_training(folder.history.read(), seen, "loss / nats an element", title, drawn)
     figures.draw_reconstruction(matrices["standard"], problem.labels, title, drawn)
-    figures.draw_examples(problem, selected, model, study.features.frontend(), title, drawn)
-    figures.draw_latents(problem, selected, model, title, drawn)
+    figures.draw_examples(problem, selected, study.features.frontend(), title, drawn)
+    figures.draw_latents(problem, selected, title, drawn)
     write_predictions(predictions, folder.path / "predictions.csv")
     folder.write_json(RECONSTRUCTION, reconstruction_content(problem, matrices))
     folder.write_json(METRICS, metrics_content(study, folder, layout, problem, selected, final, verdict))
@@ -194,10 +214,10 @@ def metrics_content(
         "scores": by_score,
         "chosen_scores": verdict.chosen,
         "validation_uar": verdict.validation_uar,
-        "chosen_epochs": _by_run(selected, selected.trained.epoch_R.tolist()),
+        "chosen_epochs": _by_run(selected.trained_runs, selected.trained.epoch_R.tolist()),
         "noise_variance": _by_cell(problem, final.variance_c),
         "n_parameters": int(n_parameters),
-        "n_models": len(selected.runs),
+        "n_models": len(selected.trained_runs),
         "seconds": folder.seconds,
         "device": f"{len(layout.devices)} × {layout.devices[0].device_kind} ({layout.devices[0].platform})",
         **provenance(),
@@ -237,7 +257,7 @@ def print_results(study: Study, folder: RunFolder) -> None:
         reached = (s["uar"], s["uar_sd"], interval(s["uar_ci95"]), s["war"], s["macro_f1"], s["roc_auc"]["macro"])
         rows.append((marked, *reached))
     header = ("score (* classifies)", "UAR", "sd", "95 % interval", "WAR", "macro-F1", "ROC-AUC")
-    print_table(f"{study.experiment}: {where}; {fit}{leak}", header, rows)
+    print_table(f"{study.name}: {where}; {fit}{leak}", header, rows)
     per_class = [(n, c["precision"], c["recall"], c["f1"], c["support"]) for n, c in metrics["per_class"].items()]
     kind = class_column(metrics)
     print_table(f"By {kind}: {where}", (kind, "precision", "recall", "F1", "clips × seeds"), per_class)
@@ -264,8 +284,8 @@ def print_published(study: Study, where: str, reconstruction: dict) -> None:
     print_table(f"Reconstruction loss, features scaled to [0, 1] on training rows: {where}", header, rows)
 
 
-def _by_run(models: Models, values: list) -> dict[str, object]:
-    return {f"{r.seed}/{r.fold}/{r.emotion}": value for r, value in zip(models.runs, values, strict=True)}
+def _by_run(runs: Sequence[Run], values: list) -> dict[str, object]:
+    return {f"{r.seed}/{r.fold}/{r.emotion}": value for r, value in zip(runs, values, strict=True)}
 
 
 def _by_cell(problem: Problem, values_c: np.ndarray | None) -> dict[str, float] | None:

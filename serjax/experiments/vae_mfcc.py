@@ -1,6 +1,7 @@
 """One VAE an emotion: a clip gets the emotion whose VAE explains its MFCC picture best.
 
-Question: does a generative model of each emotion, trained on that emotion's clips alone, tell emotions apart?
+Question: does a generative model of each emotion, trained on that emotion's clips alone, tell emotions apart? And with
+`--conditional`: does one of all emotions, told which it hears, so that emotions share what they have in common?
 """
 
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from serjax.experiments.command import run_command
 from serjax.experiments.config import Classification, Data, Machine, Model, Training
 from serjax.experiments.feature_flags import Features
 from serjax.experiments.study import Study, run_study
+from serjax.models.conditional_vae import ConditionalVAE
 from serjax.models.vae import VAE
 
 
@@ -18,6 +20,8 @@ class Config:
 
     beta: float = 0.1
     """Weight of the KL term in training; scores use 1."""
+    conditional: bool = False
+    """One VAE a fold that is told the emotion, at test each in turn; it makes --pretrain-epochs + --epochs passes."""
     data: Data = field(default_factory=Data)
     features: Features = field(default_factory=Features)
     model: Model = field(default_factory=Model)
@@ -29,7 +33,7 @@ class Config:
 def declare(config: Config) -> Study:
     """Return the study that the flags say."""
     sections = (config.data, config.features, config.model, config.training, config.classification, config.machine)
-    return Study("vae_mfcc", VAE, config.beta, *sections)
+    return Study("vae_mfcc", ConditionalVAE if config.conditional else VAE, config.beta, *sections)
 
 
 def run(config: Config) -> None:

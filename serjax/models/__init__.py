@@ -14,7 +14,7 @@ from serjax.models.classifiers import (
     TimeDistributed,
     VectorRecurrent,
 )
-from serjax.models.conditional_vae import ConditionalVAE
+from serjax.models.conditional_vae import BoundVAE, ConditionalVAE
 from serjax.models.vae import VAE
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "VAE",
     "VGG",
     "Autoencoder",
+    "BoundVAE",
     "Classifier",
     "ConditionalVAE",
     "LogisticRegression",

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, Int, Key
 from serjax.models.autoencoder import Autoencoder
 from serjax.models.batch_axis import example_keys
 from serjax.models.classifiers import Classifier, with_dropout
+from serjax.models.conditional_vae import ConditionalVAE
 from serjax.models.vae import VAE, kl_to_standard_normal, squared_error_by_feature
 from serjax.train.state import Batch, Hyper
 
@@ -68,13 +69,13 @@ class VaeObjective:
     `loss = (½ ‖x − dec(z)‖² + β KL(q(z|x) ‖ N(0, I))) / n`, `z ~ q(z|x)` by one sample, `n` valid elements.
     """
 
-    model: VAE
+    model: VAE | ConditionalVAE
     augmentation: PictureAugmentation
 
     def init(self, key: Key[Array, ""]) -> chex.ArrayTree:
         """Return fresh parameters."""
-        picture = jnp.zeros((1, self.model.frames, self.model.n_features))
-        return self.model.init(key, picture, jnp.zeros((1, self.model.latent_dim)))
+        picture, noise = jnp.zeros((1, self.model.frames, self.model.n_features)), jnp.zeros((1, self.model.latent_dim))
+        return self.model.init(key, picture, noise, *self._told(jnp.zeros(1, jnp.int32)))
 
     def loss(
         self, params: Variables, batch: Batch, key: Key[Array, ""], hyper: Hyper
@@ -84,15 +85,18 @@ class VaeObjective:
         batch = self.augmentation.roll(key_B, batch, hyper.roll_frames)
         noise_BZ = jax.vmap(lambda key: jax.random.normal(key, (self.model.latent_dim,)))(fold_each(key_B, 2))
         seen_BTC = self.augmentation.corrupt(key_B, batch, hyper.noise)
-        output_BTC, mean_BZ, logvar_BZ = self.model.apply(params, seen_BTC, noise_BZ)
+        output_BTC, mean_BZ, logvar_BZ = self.model.apply(params, seen_BTC, noise_BZ, *self._told(batch.label_B))
         return *self._loss(output_BTC, kl_to_standard_normal(mean_BZ, logvar_BZ), batch, hyper), {}
 
     def validation_loss(self, params: Variables, batch: Batch, hyper: Hyper) -> Float[Array, " B"]:
         """Return the loss of each clip as it is, at `z = μ(x)`."""
-        output_BTC, mean_BZ, logvar_BZ = self.model.apply(
-            params, batch.x_BTC, jnp.zeros((batch.x_BTC.shape[0], self.model.latent_dim))
-        )
+        none_BZ = jnp.zeros((batch.x_BTC.shape[0], self.model.latent_dim))
+        output_BTC, mean_BZ, logvar_BZ = self.model.apply(params, batch.x_BTC, none_BZ, *self._told(batch.label_B))
         return self._loss(output_BTC, kl_to_standard_normal(mean_BZ, logvar_BZ), batch, hyper)[0]
+
+    def _told(self, label_B: Int[Array, " B"]) -> tuple[Float[Array, "B K"], ...]:
+        """Return what the model is told of each clip beside its picture: nothing."""
+        return ()
 
     def _loss(
         self, output_BTC: Float[Array, "B T C"], kl_B: Float[Array, " B"], batch: Batch, hyper: Hyper
@@ -100,6 +104,18 @@ class VaeObjective:
         squared_B = jnp.sum(squared_error_by_feature(batch.x_BTC, output_BTC, batch.mask_BT), axis=-1)
         n_B = n_elements(batch)
         return (0.5 * squared_B + hyper.beta * kl_B) / n_B, {"squared_error": squared_B / n_B, "kl": kl_B}
+
+
+@dataclass(frozen=True)
+class ConditionalVaeObjective(VaeObjective):
+    """The same of a model that is told each clip's class `y`: `z ~ q(z|x, y)`, `dec(z, y)` (Sohn, Lee & Yan 2015)."""
+
+    model: ConditionalVAE
+    n_classes: int
+
+    def _told(self, label_B: Int[Array, " B"]) -> tuple[Float[Array, "B K"], ...]:
+        """Return the class of each clip, one-hot."""
+        return (jax.nn.one_hot(label_B, self.n_classes),)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from serjax.experiments.config import Training
 from serjax.experiments.generative import Explained, Models
 from serjax.experiments.problem import Cell, Problem, emotion_runs
 from serjax.experiments.verdict import judge, spread
+from serjax.models import VAE
 from serjax.train.shares import Trained
 
 N, LABELS = 24, ("happy", "sad", "angry")
@@ -34,7 +35,8 @@ def problem():
 @pytest.fixture
 def models(problem):
     runs = emotion_runs(problem, False, Training(), 0.1, 1, 1)
-    return Models(runs, Trained({}, np.ones(len(runs), np.int32), np.zeros(len(runs), np.float32)))
+    trained = Trained({}, np.ones(len(runs), np.int32), np.zeros(len(runs), np.float32))
+    return Models(VAE(1, 1), runs, {}, runs, trained)
 
 
 def explained(problem, seed=0, better=("reconstruction", "elbo"), noise=0.5):

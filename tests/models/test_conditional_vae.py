@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from serjax.models import VAE, ConditionalVAE
+from serjax.models.conditional_vae import bind_class, bound
 from tests.reference import vae as reference
 
 RNG = np.random.default_rng(11)
@@ -51,3 +52,25 @@ def test_without_classes_it_is_the_vae():
     ours = model.apply(params, X_BTC, NOISE_BZ, none_BK)
     theirs = vae.apply({"params": params["params"]["vae"]}, X_BTC, NOISE_BZ)
     jax.tree.map(np.testing.assert_array_equal, ours, theirs)
+
+
+@pytest.mark.parametrize("architecture", ["dense", "conv"])
+def test_bound_to_a_class_it_is_a_vae_that_equals_the_conditional_one(architecture):
+    """Bit for bit, for each of several parameters and classes side by side."""
+    model, _ = made(architecture)
+    shapes = jax.eval_shape(model.init, jax.random.key(0), X_BTC, NOISE_BZ, CLASS_BK)
+    params_R = jax.tree.map(lambda *a: jnp.stack(a), *[reference.random_params(shapes, seed) for seed in (1, 1, 2)])
+    class_R = (0, 3, 3)
+    bound_to_R = bind_class(params_R, jnp.eye(5)[jnp.array(class_R)])
+    assert isinstance(bound(model), VAE)
+    outputs = []
+    for r, k in enumerate(class_R):
+        of_r, bound_to = (jax.tree.map(lambda a, r=r: a[r], tree) for tree in (params_R, bound_to_R))
+        told_BK = jnp.eye(5)[jnp.full(3, k)]
+        for method, given in {"encode": (X_BTC,), "decode": (NOISE_BZ,), "__call__": (X_BTC, NOISE_BZ)}.items():
+            value = bound(model).apply(bound_to, *given, method=method)
+            expected = model.apply(of_r, *given, told_BK, method=method)
+            jax.tree.map(np.testing.assert_array_equal, value, expected)
+        outputs.append(value[0])
+    assert np.abs(outputs[0] - outputs[1]).max() > 1e-2  # another class
+    assert np.abs(outputs[1] - outputs[2]).max() > 1e-2  # other parameters

@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from serjax.models import ConditionalVAE
 from serjax.models.mlp import MLP
-from serjax.train.objectives import ClassifierObjective, PictureAugmentation, fold_each
+from serjax.train.objectives import ClassifierObjective, ConditionalVaeObjective, PictureAugmentation, fold_each
 from serjax.train.state import Batch
 from tests.reference import vae as reference
 from tests.train import tiny
@@ -49,6 +50,29 @@ def test_vae_losses_equal_float64():
     ]
     np.testing.assert_allclose(parts["squared_error"][:4], error_B[:4] / (4 * MASK_BT[:4].sum(axis=1)), rtol=1e-5)
     assert np.isfinite(loss_B).all()  # a clip without a valid frame too
+
+
+def test_conditional_vae_losses_equal_float64_and_follow_the_label():
+    objective = ConditionalVaeObjective(ConditionalVAE(tiny.T, tiny.C, latent_dim=8, hidden=(16,)), PLAIN, 3)
+    params, label_B = make_params(objective), np.array([0, 2, 1, 1, 0])
+    told = replace(BATCH, label_B=jnp.asarray(label_B))
+    class_BK, plain = np.eye(3)[label_B], {"params": params["params"]["vae"]}
+    beside_BTC = np.concatenate([X_BTC, np.repeat(class_BK[:, None], tiny.T, axis=1)], axis=-1)
+    mean_BZ, logvar_BZ = reference.encode(plain, beside_BTC)
+    noise_BZ = np.stack([jax.random.normal(key, (8,)) for key in fold_each(KEY_B, 2)])
+    training, validation = alone(objective), jax.jit(objective.validation_loss)
+    for value_B, noise in ((training(params, told, KEY, HYPER)[0], noise_BZ), (validation(params, told, HYPER), 0.0)):
+        z_BZ = mean_BZ + np.exp(0.5 * logvar_BZ) * noise
+        output_BTC = reference.decode(plain, np.concatenate([z_BZ, class_BK], axis=-1), tiny.T)
+        terms = list(zip(X_BTC, output_BTC, MASK_BT, mean_BZ, logvar_BZ, strict=True))[:4]
+        np.testing.assert_allclose(value_B[:4], [reference.vae_loss(*clip, BETA) for clip in terms], rtol=1e-5)
+    otherwise = replace(told, label_B=jnp.array([0, 2, 2, 1, 0]))
+    for loss_B in (
+        lambda batch: training(params, batch, KEY, HYPER)[0],
+        lambda batch: validation(params, batch, HYPER),
+    ):
+        differs_B = np.abs(loss_B(otherwise) - loss_B(told)) > 1e-3
+        assert differs_B.tolist() == [False, False, True, False, False]
 
 
 def test_autoencoder_losses_equal_float64():
