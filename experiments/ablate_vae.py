@@ -1,14 +1,19 @@
-"""The generative classifier, taken apart: latent size × β × hidden width, under every score.
+"""The generative classifier, taken apart: latent size × β × hidden width, one VAE an emotion or one for all.
+
+Question: what does the result rest on: the sizes, the weight of the KL term, the score, or that every emotion has a VAE
+of its own and not one that is told the emotion?
 
     python experiments/ablate_vae.py --corpus ravdess --root RAVDESS --out runs/ablate_vae \
         --results experiments/results/ablate_vae.md
 
 One VAE an emotion for each combination, with the recipe of `serjax.experiments.vae_mfcc` for all else. The first row is
-that recipe. Every run is scored by reconstruction error, ELBO and importance-weighted bound; the table compares
-`--score`, and a second one shows the UAR by each. β changes no shape: its values are trained as one stack, each latent
-size and width is a program of its own. Nothing but the epoch is chosen (and, by `auto`, the score of a fold) on
-validation speakers: to pick a row by this table has seen the test speakers. Without arguments it runs on synthetic
-speech; finished rows are kept.
+that recipe. `--conditional-latent-dims` are tried with one conditional VAE a fold too, at the recipe's width and with
+every β: rows `conditional=True,…`, whose partners are those of the same numbers. Both kinds see each training clip
+equally often, and a row of either costs about as much. Every run is scored by reconstruction error, ELBO and
+importance-weighted bound; the table compares `--score`, and a second one shows the UAR by each. β changes no shape: its
+values are trained as one stack, each latent size, width and kind is a program of its own. Nothing but the epoch is
+chosen (and, by `auto`, the score of a fold) on validation speakers: to pick a row by this table has seen the test
+speakers. Without arguments it runs on synthetic speech; finished rows are kept.
 """
 
 from dataclasses import dataclass, field, replace
@@ -34,12 +39,15 @@ class Grid:
     """Weights of the KL term in training."""
     widths: tuple[int, ...] = (64, 256)
     """Hidden units of encoder and decoder."""
+    conditional_latent_dims: tuple[int, ...] = (2, 8, 32, 128)
+    """Numbers in the code of a conditional VAE, at the recipe's width, each with every weight; none: no such rows."""
 
     @property
     def overrides(self) -> Overrides:
-        """The recipe, then every combination."""
-        widths = vary("hidden", *((width,) for width in self.widths))
-        return chain(BASE, product(widths, vary("latent_dim", *self.latent_dims), vary("beta", *self.betas)))
+        """The recipe, then every combination, then one VAE for all emotions instead of one an emotion."""
+        widths, betas = vary("hidden", *((width,) for width in self.widths)), vary("beta", *self.betas)
+        conditional = vary("conditional", True), vary("latent_dim", *self.conditional_latent_dims), betas
+        return chain(BASE, product(widths, vary("latent_dim", *self.latent_dims), betas), product(*conditional))
 
 
 @dataclass(frozen=True)

@@ -97,15 +97,27 @@ def test_fewer_speakers_have_more_passes(tmp_path: Path, made_up: list[Trainable
 
 
 def test_vaes_are_every_size_with_every_beta_and_shown_by_every_score(tmp_path: Path, made_up, capsys) -> None:
-    grid = ablate_vae.Grid(latent_dims=(2, 8), betas=(0.1, 1.0), widths=(64,))
+    grid = ablate_vae.Grid(latent_dims=(2, 8), betas=(0.1, 1.0), widths=(64,), conditional_latent_dims=(8,))
     recipe = vae_mfcc.Config(machine=machine(tmp_path))
     ablate_vae.run(ablate_vae.Config(grid=grid, recipe=recipe, results=tmp_path / "page.md"))
     sizes = [(one.model.hidden, one.model.latent_dim, one.beta) for one in made_up]
-    assert sizes == [((256,), 128, 0.1)] + [((64,), latent, beta) for latent in (2, 8) for beta in (0.1, 1.0)]
+    every = [((64,), latent, beta) for latent in (2, 8) for beta in (0.1, 1.0)]
+    assert sizes == [((256,), 128, 0.1), *every, ((256,), 8, 0.1), ((256,), 8, 1.0)]
+    assert [one.conditional for one in made_up] == [False] * 5 + [True] * 2
     assert "| run | reconstruction | elbo | iwae | auto |" in (tmp_path / "page.md").read_text()
-    assert len(rows(tmp_path / "page")) == 5
+    assert len(rows(tmp_path / "page")) == 7
+    assert rows(tmp_path / "page")[6]["name"] == "conditional=True,latent_dim=8,beta=1.0"
     with pytest.raises(ConfigError, match="Markdown"):
         ablate_vae.run(ablate_vae.Config(recipe=recipe, results=tmp_path / "page.txt"))
+
+
+def test_without_sizes_no_vae_is_told_the_emotion() -> None:
+    grid = ablate_vae.Grid(conditional_latent_dims=())
+    assert not any(config.conditional for config in apply(vae_mfcc.Config(), grid.overrides).values())
+    found = apply(vae_mfcc.Config(), ablate_vae.Grid().overrides).values()
+    told = [config for config in found if config.conditional]
+    assert len(told) == 4 * 3
+    assert all(replace(config, conditional=False) in found for config in told)  # each has a partner
 
 
 def test_features_change_one_thing_at_a_time_and_keep_the_seconds() -> None:
