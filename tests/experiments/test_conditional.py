@@ -131,7 +131,7 @@ def trained(problem: Problem, out: Path) -> tuple[Trainer, Models]:
     objective = make_objective(ConditionalVAE, FLAGS.model, FLAGS.training, problem)
     layout = Layout(tuple(jax.devices()[:1]))
     places = (99, 1e9, out / "checkpoints", History(out / "history.jsonl"), "x", lambda *_: None)
-    trainer = Trainer(objective, FLAGS.training, layout, *places)
+    trainer = Trainer(objective, FLAGS.training, layout, "map", *places)
     stages = train_models(problem, trainer, FLAGS.training, FLAGS.beta)
     request = next(stages)
     assert [run.train.tolist() for run in request.runs] == [cell.fold.train.tolist() for cell in problem.cells]
