@@ -15,12 +15,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from serjax.data.splits import Protocol
 from serjax.evaluate.comparison import estimate
 from serjax.evaluate.predictions import read_predictions
 from serjax.experiments.classification import METRICS, PREDICTIONS
 from serjax.experiments.config import ConfigError
 from serjax.experiments.results_page import read_result
+from serjax.experiments.study import RECONSTRUCTION
 from serjax.train.loop import Interrupted, stop_requests
 
 Side = Literal["same", "independent"]
@@ -104,7 +107,8 @@ class Outcome:
     """What one side of a row reached; `sd` over seeds and the interval over speakers (`ci95`) are those of the WAR.
 
     `minutes` are those of its own command: of a vote not those of its members.
-    `losses`: for training clips, test clips and all clips the losses of the happy model, `[happy, sad]`.
+    `losses`: for training clips, test clips and all clips the losses of the happy model, `[happy, sad]`; `losses_sd`:
+    their deviations over seeds, and under `ratio` that of sad / happy over all clips.
     `n_clips` of `n_speakers` were tested, each once or more.
     """
 
@@ -125,6 +129,7 @@ class Outcome:
     git: str | None
     n_clips: int | None = None
     n_speakers: int | None = None
+    losses_sd: dict[str, list[float]] | None = None
 
 
 def command(row: Row, side: Side, places: Places) -> tuple[str, ...]:
@@ -190,6 +195,7 @@ def read_outcome(task: Task, shown: str) -> Outcome:
     predictions = read_predictions(task.folder / PREDICTIONS)
     shared = metrics["speakers_shared"]
     war, uar = (estimate(predictions, name, speakers_shared=shared) for name in ("war", "uar"))
+    losses, losses_sd = _losses(task.folder / RECONSTRUCTION) if isinstance(task.row.reported, Losses) else (None, None)
     return Outcome(
         war=war.mean,
         uar=uar.mean,
@@ -200,7 +206,7 @@ def read_outcome(task: Task, shown: str) -> Outcome:
         roc_auc=metrics["roc_auc"]["macro"],
         train_war=metrics.get("train_war"),
         cv_war=metrics.get("cv_war"),
-        losses=_losses(task.folder / "reconstruction.json") if isinstance(task.row.reported, Losses) else None,
+        losses=losses,
         protocol=metrics["protocol"],
         seeds=task.row.split(task.side).seeds,
         minutes=round(metrics["seconds"] / 60, 1),
@@ -208,6 +214,7 @@ def read_outcome(task: Task, shown: str) -> Outcome:
         git=metrics["git"],
         n_clips=len(set(predictions.utterance)),
         n_speakers=len(set(predictions.speaker)),
+        losses_sd=losses_sd,
     )
 
 
@@ -264,9 +271,18 @@ def _log(task: Task) -> Path:
     return task.folder.with_name(f"{task.folder.name}.log")
 
 
-def _losses(path: Path) -> dict[str, list[float]]:
-    """Return the mean losses of the model of happy clips, in units of each coefficient's range."""
+def _losses(path: Path) -> tuple[dict[str, list[float]], dict[str, list[float]] | None]:
+    """Return the mean losses of the model of happy clips, in units of each coefficient's range, and deviations."""
     content = read_result(path)
-    labels, matrices = content["labels"], content["minmax"]
-    order = [labels.index(emotion) for emotion in ("happy", "sad")]
-    return {part: [matrices[part][order[0]][n] for n in order] for part in ("train", "test", "all")}
+    order = [content["labels"].index(emotion) for emotion in ("happy", "sad")]
+
+    def of_happy(matrices: Mapping[str, list[list[float]]]) -> dict[str, list[float]]:
+        return {part: [matrices[part][order[0]][n] for n in order] for part in ("train", "test", "all")}
+
+    by_seed = [of_happy(matrices) for matrices in content["minmax"]["by_seed"].values()]
+    if len(by_seed) == 1:
+        return by_seed[0], None
+    values = [seed | {"ratio": [seed["all"][1] / seed["all"][0]]} for seed in by_seed]
+    return of_happy(content["minmax"]), {
+        part: np.std([value[part] for value in values], axis=0, ddof=1).tolist() for part in values[0]
+    }

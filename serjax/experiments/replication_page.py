@@ -110,11 +110,20 @@ def loss_lines(row: Row, outcomes: Mapping[Side, Outcome]) -> list[tuple[Cell, .
     lines: list[tuple[Cell, ...]] = [(name, "as reported", "–", "–", *own, "–", "–")]
     for outcome in outcomes.values():
         assert outcome.losses is not None
-        train, test, every = (outcome.losses[part] for part in ("train", "test", "all"))
-        figures = [f"{loss:.4f}" for loss in (train[0], test[0], *every)]
-        ratio = f"{every[1] / every[0]:.2f}"
-        lines.append((name, outcome.protocol, *figures, ratio, outcome.uar, f"{outcome.minutes:.1f}"))
+        (train, _), (test, _), (happy, sad) = (outcome.losses[part] for part in ("train", "test", "all"))
+        figures = (f"{train:.4f}", f"{test:.4f}", f"{happy:.4f}", f"{sad:.4f}", f"{sad / happy:.2f}")
+        shown = figures if outcome.losses_sd is None else _with_spread(figures, outcome.losses_sd)
+        lines.append((name, outcome.protocol, *shown, outcome.uar, f"{outcome.minutes:.1f}"))
     return lines
+
+
+def _with_spread(figures: Sequence[str], spread: Mapping[str, list[float]]) -> list[str]:
+    """Put the deviation over seeds behind each loss of `loss_lines`, and behind their ratio."""
+    deviations = (spread["train"][0], spread["test"][0], *spread["all"])
+    return [
+        *(f"{figure} ± {deviation:.4f}" for figure, deviation in zip(figures, deviations, strict=False)),
+        f"{figures[-1]} ± {spread['ratio'][0]:.2f}",
+    ]
 
 
 def draw(report: str, heading: str, rows: Sequence[Row], outcomes: Outcomes) -> Figure:

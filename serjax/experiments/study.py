@@ -29,7 +29,7 @@ from serjax.experiments.problem import FeatureFlags, Problem, load_problem
 from serjax.experiments.run_folder import RunFolder, provenance
 from serjax.experiments.stages import METRICS, Stages, complete
 from serjax.experiments.trainer import Trainer
-from serjax.experiments.verdict import Matrices, Verdict, judge, merge, reconstruction_matrices
+from serjax.experiments.verdict import Matrices, Verdict, judge, merge, over_seeds, reconstruction_matrices
 from serjax.models.conditional_vae import ConditionalVAE
 from serjax.train.parallel import Layout
 from serjax.train.runs import Run
@@ -169,7 +169,7 @@ def _write(
     selected: Models,
     final: Explained,
     verdict: Verdict,
-    matrices: Mapping[str, Matrices],
+    matrices: Mapping[str, Mapping[int, Matrices]],
 ) -> None:
     """Write everything of the run folder, `metrics.json` last: where it is, the run is finished."""
     predictions = verdict.by_score[study.classification.score]
@@ -179,7 +179,7 @@ def _write(
     seen = tuple(dict.fromkeys(run.emotion for run in selected.trained_runs))
     figures.draw_classification(predictions, title, drawn)
     figures.draw_training(folder.history.read(), seen, "loss / nats an element", title, drawn)
-    figures.draw_reconstruction(matrices["standard"], problem.labels, title, drawn)
+    figures.draw_reconstruction(over_seeds(matrices["standard"]), problem.labels, title, drawn)
     figures.draw_examples(problem, selected, study.features.frontend(), title, drawn)
     figures.draw_latents(problem, selected, title, drawn)
     write_predictions(predictions, folder.path / "predictions.csv")
@@ -224,8 +224,11 @@ def metrics_content(
     }
 
 
-def reconstruction_content(problem: Problem, matrices: Mapping[str, Matrices]) -> dict[str, object]:
+def reconstruction_content(problem: Problem, matrices: Mapping[str, Mapping[int, Matrices]]) -> dict[str, object]:
     """Return `reconstruction.json`: matrices [vae emotion][clip emotion] of the models chosen on validation rows."""
+
+    def of_all(by_seed: Mapping[int, Matrices]) -> dict[str, object]:
+        return rows(over_seeds(by_seed)) | {"by_seed": {str(seed): rows(parts) for seed, parts in by_seed.items()}}
 
     def rows(parts: Matrices) -> dict[str, object]:
         return {**{part: matrix.rows() for part, matrix in parts.items()}, "all": merge(parts).rows()}
@@ -235,10 +238,10 @@ def reconstruction_content(problem: Problem, matrices: Mapping[str, Matrices]) -
         "corpus": problem.corpus.name,
         "protocol": problem.protocol,
         "unit": "mean squared error a valid element, features divided by the standard deviation of training rows",
-        **rows(matrices["standard"]),
+        **of_all(matrices["standard"]),
         "minmax": {
             "unit": "the same, each coefficient divided by its range (maximum − minimum) over training rows",
-            **rows(matrices["minmax"]),
+            **of_all(matrices["minmax"]),
         },
     }
 

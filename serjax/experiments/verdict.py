@@ -1,5 +1,8 @@
 """From explained clips to results: the classification by each score, the reconstruction matrices, the tables."""
 
+import functools
+import operator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import get_args
 
@@ -85,8 +88,10 @@ def scores(
     return bound_RN[runs][:, rows].T
 
 
-def reconstruction_matrices(problem: Problem, models: Models, explained: Explained, minmax: bool) -> Matrices:
-    """Return for each part of the folds the matrix [VAE emotion][clip emotion] of mean loss, over folds and seeds.
+def reconstruction_matrices(
+    problem: Problem, models: Models, explained: Explained, minmax: bool
+) -> dict[int, Matrices]:
+    """Return for each seed and part of the folds the matrix [VAE emotion][clip emotion] of mean loss, over folds.
 
     Losses are mean squared errors a valid element, in units of the training rows' standard deviation, or with
     `minmax` of each coefficient's range (maximum − minimum) over the fold's training rows.
@@ -96,13 +101,19 @@ def reconstruction_matrices(problem: Problem, models: Models, explained: Explain
         scale_RC = np.stack([run.scale_C for run in models.runs]).astype(np.float64)
         weight_RC = (scale_RC / _ranges(problem)) ** 2
     loss_RN = mean_squared_error(problem, explained.squared_RNC, weight_RC)
-    matrices: Matrices = {}
+    by_seed: dict[int, Matrices] = {cell.seed: {} for cell in problem.cells}
     for c, cell in enumerate(problem.cells):
+        matrices = by_seed[cell.seed]
         for part, rows in zip(PARTS, (cell.fold.train, cell.fold.validation, cell.fold.test), strict=True):
             loss_NK = loss_RN[_runs(problem, c)][:, rows].T
             matrix = reconstruction_matrix(loss_NK, problem.truth_N[rows], len(problem.labels))
             matrices[part] = matrices[part] + matrix if part in matrices else matrix
-    return matrices
+    return by_seed
+
+
+def over_seeds(by_seed: Mapping[int, Matrices]) -> Matrices:
+    """Return for each part of the folds the matrix over all seeds."""
+    return {part: functools.reduce(operator.add, [parts[part] for parts in by_seed.values()]) for part in PARTS}
 
 
 def merge(matrices: Matrices) -> ReconstructionMatrix:

@@ -25,6 +25,7 @@ from serjax.experiments.replication import (
     Side,
     Split,
     Task,
+    _losses,
     as_json,
     command,
     make_task,
@@ -174,6 +175,27 @@ def test_losses_are_shown_beside_what_was_reported() -> None:
     reported, measured = loss_lines(row, {"same": outcome})
     assert reported[4:7] == ("0.0100", "0.0200", "2.00")
     assert measured[2:7] == ("1.0000", "3.0000", "5.0000", "6.0000", "1.20")
+    spread = {"train": [0.1, 9.0], "test": [0.2, 9.0], "all": [0.3, 0.4], "ratio": [0.05]}
+    _, measured = loss_lines(row, {"same": dataclasses.replace(outcome, losses_sd=spread)})
+    shown = ("1.0000 ± 0.1000", "3.0000 ± 0.2000", "5.0000 ± 0.3000", "6.0000 ± 0.4000", "1.20 ± 0.05")
+    assert measured[2:7] == shown
+
+
+def test_losses_and_their_ratio_deviate_over_seeds(tmp_path: Path) -> None:
+    def parts(happy: float, sad: float) -> dict[str, list[list[float]]]:
+        return {part: [[9.0, 9.0], [sad, happy]] for part in ("train", "validation", "test", "all")}
+
+    by_seed = {"0": parts(1.0, 2.0), "1": parts(3.0, 4.0)}
+    path = tmp_path / "reconstruction.json"
+    path.write_text(json.dumps({"labels": ["sad", "happy"], "minmax": parts(2.0, 3.0) | {"by_seed": by_seed}}))
+    losses, spread = _losses(path)
+    assert losses["all"] == [2.0, 3.0]
+    assert spread["all"] == pytest.approx([2**0.5, 2**0.5])
+    assert spread["ratio"] == pytest.approx([(2 - 4 / 3) / 2**0.5])
+    path.write_text(
+        json.dumps({"labels": ["sad", "happy"], "minmax": parts(1.0, 2.0) | {"by_seed": {"0": parts(1.0, 2.0)}}})
+    )
+    assert _losses(path) == ({part: [1.0, 2.0] for part in ("train", "test", "all")}, None)
 
 
 def test_unknown_rows_and_missing_corpora_are_told() -> None:

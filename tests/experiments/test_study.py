@@ -9,11 +9,13 @@ import jax
 import numpy as np
 import pytest
 
+from serjax.evaluate.generative import ReconstructionMatrix
 from serjax.evaluate.predictions import read_predictions
 from serjax.evaluate.summary import summarise
 from serjax.experiments import ae_mfcc, vae_mfcc
 from serjax.experiments.config import Classification, Data, Machine, Model, Training
 from serjax.experiments.trainer import pad_rows, stacks
+from serjax.experiments.verdict import over_seeds
 
 DATA = Data(synthetic_clips=48, emotions=("happy", "sad"), protocol="speaker-5fold")
 TRAINING = Training(epochs=3, pretrain_epochs=2, batch_size=8)
@@ -83,6 +85,16 @@ def test_reconstruction_matrices_have_every_part_and_a_harder_test_than_training
         assert np.shape(content[part]) == np.shape(content["minmax"][part]) == (2, 2)
     assert np.mean(content["train"]) < np.mean(content["test"])
     assert np.mean(content["minmax"]["test"]) < 0.1 * np.mean(content["test"])  # a range is several deviations
+    assert content["by_seed"] == {"0": {part: content[part] for part in ("train", "validation", "test", "all")}}
+
+
+def test_reconstruction_matrices_over_seeds_count_every_clip_once():
+    def parts(total: float, n: int) -> dict[str, ReconstructionMatrix]:
+        matrix = ReconstructionMatrix(np.full((2, 2), total), np.full((2, 2), n))
+        return dict.fromkeys(("train", "validation", "test"), matrix)
+
+    both = over_seeds({0: parts(6.0, 3), 1: parts(2.0, 1)})
+    np.testing.assert_array_equal(both["test"].mean(), np.full((2, 2), 2.0))
 
 
 def test_history_has_each_epoch_of_each_run_once(finished):
