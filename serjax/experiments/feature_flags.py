@@ -1,71 +1,62 @@
 """The flags that describe a clip's features, as frozen dataclasses: each makes a DSP front end."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from serjax.dsp import LogMel, Mfcc, Stats26, Stats180
 from serjax.dsp.parameters import Transform
 
 
 @dataclass(frozen=True)
-class Features:
-    """The MFCC picture of a clip."""
+class Framing:
+    """How the sound of a clip is cut into frames, and their spectra are computed."""
 
     sample_rate: int = 22_050
     """Hz; files of another rate are resampled."""
-    n_mfcc: int = 20
-    """Coefficients a frame."""
     frames: int = 108
     """Frames a clip: 108 × 512 samples are 2.5 s."""
     n_fft: int = 2048
     """Samples a frame."""
     hop_length: int = 512
     """Samples between frames."""
-    n_mels: int = 128
-    """Mel bands under the cosine transform."""
     transform: Transform = "fft"
     """How spectra are computed: fft, or matmul for accelerators with a slow FFT."""
 
-    def frontend(self) -> Mfcc:
-        """Return the DSP front end these flags describe."""
-        return Mfcc(
-            sample_rate_hz=self.sample_rate,
-            n_mfcc=self.n_mfcc,
-            frames=self.frames,
-            n_fft=self.n_fft,
-            hop_length=self.hop_length,
-            n_mels=self.n_mels,
-            transform=self.transform,
-        )
+    def framing(self) -> dict[str, Any]:
+        """Return these flags as arguments of a front end."""
+        return {
+            "sample_rate_hz": self.sample_rate,
+            "frames": self.frames,
+            "n_fft": self.n_fft,
+            "hop_length": self.hop_length,
+            "transform": self.transform,
+        }
 
 
 @dataclass(frozen=True)
-class MelFeatures:
+class Features(Framing):
+    """The MFCC picture of a clip."""
+
+    n_mfcc: int = 20
+    """Coefficients a frame."""
+    n_mels: int = 128
+    """Mel bands under the cosine transform."""
+
+    def frontend(self) -> Mfcc:
+        """Return the DSP front end these flags describe."""
+        return Mfcc(**self.framing(), n_mfcc=self.n_mfcc, n_mels=self.n_mels)
+
+
+@dataclass(frozen=True)
+class MelFeatures(Framing):
     """The mel picture of a clip, in dB."""
 
-    sample_rate: int = 22_050
-    """Hz; files of another rate are resampled."""
     n_mels: int = 64
     """Mel bands."""
-    frames: int = 108
-    """Frames a clip: 108 × 512 samples are 2.5 s."""
-    n_fft: int = 2048
-    """Samples a frame."""
-    hop_length: int = 512
-    """Samples between frames."""
-    transform: Transform = "fft"
-    """How spectra are computed: fft, or matmul for accelerators with a slow FFT."""
 
     def frontend(self) -> LogMel:
         """Return the DSP front end these flags describe."""
-        return LogMel(
-            sample_rate_hz=self.sample_rate,
-            frames=self.frames,
-            n_fft=self.n_fft,
-            hop_length=self.hop_length,
-            n_mels=self.n_mels,
-            transform=self.transform,
-        )
+        return LogMel(**self.framing(), n_mels=self.n_mels)
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,17 @@
 """The flags of pictures of any kind, one or several side by side."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from serjax.dsp import Chroma, Descriptors, Frontend, LogMel, Mfcc, SideBySide
-from serjax.dsp.parameters import Transform
 from serjax.experiments.config import ConfigError
+from serjax.experiments.feature_flags import Framing
 
 PictureKind = Literal["mfcc", "mel", "chroma", "descriptors"]
 
 
 @dataclass(frozen=True)
-class PictureFeatures:
+class PictureFeatures(Framing):
     """The picture of a clip, a row of features for each frame."""
 
     kinds: tuple[PictureKind, ...] = ("mfcc",)
@@ -22,16 +22,6 @@ class PictureFeatures:
     """Mel bands under the cosine transform of mfcc."""
     n_mels: int = 64
     """Bands of mel."""
-    frames: int = 108
-    """Frames a clip: 108 × 512 samples are 2.5 s."""
-    sample_rate: int = 22_050
-    """Hz; files of another rate are resampled."""
-    n_fft: int = 2048
-    """Samples a frame."""
-    hop_length: int = 512
-    """Samples between frames."""
-    transform: Transform = "fft"
-    """How spectra are computed: fft, or matmul for accelerators with a slow FFT."""
 
     def frontend(self) -> Frontend:
         """Return the DSP front end these flags describe; several kinds stand side by side in each frame.
@@ -46,13 +36,7 @@ class PictureFeatures:
 
     def one(self, kind: PictureKind) -> Frontend:
         """Return the front end of one kind."""
-        framing: dict[str, Any] = {
-            "sample_rate_hz": self.sample_rate,
-            "frames": self.frames,
-            "n_fft": self.n_fft,
-            "hop_length": self.hop_length,
-            "transform": self.transform,
-        }
+        framing = self.framing()
         match kind:
             case "mfcc":
                 return Mfcc(**framing, n_mfcc=self.n_mfcc, n_mels=self.mfcc_bands)
