@@ -57,7 +57,7 @@ def fitting_runs(stack: Stack) -> int:
     """
     layout = stack.layout
     run_bytes, host_bytes = _bytes_of_a_run(stack)
-    n_local = max(1, len(jax.local_devices()))
+    n_local = min(len(layout.devices), len(jax.local_devices()))
     own = free_device_bytes(layout.devices[0])
     host = SHARE * free_host_bytes() / n_local
     fitting = host / (run_bytes + host_bytes) if own is None else min(SHARE * own / run_bytes, host / host_bytes)
@@ -92,7 +92,7 @@ def step_seconds(stack: Stack) -> float:
 
     They train on the stack's own rows, validation included; nothing of them is kept.
     """
-    n = min(len(stack.runs), MEASURED_RUNS * stack.layout.n_shares)
+    n = min(len(stack.runs), MEASURED_RUNS * stack.layout.n_shares, fitting_runs(stack))
     runs = [replace(run, epochs=MEASURED_CALLS + 1, decay_epochs=MEASURED_CALLS + 1) for run in stack.runs[:n]]
     steps = min(MEASURED_STEPS, stack.schedule.steps)
     schedule = replace(stack.schedule, steps=steps, epochs_per_call=1)
