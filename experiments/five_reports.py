@@ -46,6 +46,7 @@ SHOWN = {
     "ravdess": "--corpus ravdess --root RAVDESS",
     "ravdess-all": "--corpus ravdess-all --root RAVDESS",
     "crema-d": "--corpus crema-d --root CREMA_D",
+    "crema-d-voted": "--corpus crema-d-voted --root CREMA_D",
 }
 ABOUT = """Each row is run twice by the commands below it: under the report's own protocol (mean ± standard deviation \
 of the accuracy, WAR, over the seeds of random splits), where the speakers that are tested are in training too, and on \
@@ -147,10 +148,9 @@ def where(config: Config, rows: Sequence[Row]) -> dict[str, str]:
     """Return the flags of each corpus that rows need."""
     if config.synthetic is not None:
         return dict.fromkeys(SHOWN, f"--corpus synthetic --synthetic-clips {config.synthetic}")
-    roots = {"ravdess": config.ravdess, "ravdess-all": config.ravdess, "crema-d": config.crema_d}
     flags = {}
     for name in sorted({row.corpus for row in rows}):
-        flag, root = "--crema-d" if name == "crema-d" else "--ravdess", roots[name]
+        flag, root = ("--ravdess", config.ravdess) if "ravdess" in name else ("--crema-d", config.crema_d)
         if root is None:
             raise ConfigError(
                 f"The rows need {name}: give {flag} FOLDER, or choose others by --rows, or try it with --synthetic 192."

@@ -158,8 +158,23 @@ THIRD = (
         flags=f"{JOINT} --clips 200 {PICTURES}",
         same=Split("random-80-20", 10),
     ),
-    _crema("S3.2", "CNN + LSTM, MFCC, 6 emotions", 0.65, "cnn_lstm_mfcc", SEQUENCES, UNSAID),
-    _crema("S3.2-12", "CNN + LSTM, MFCC, 12 classes", 0.65, "cnn_lstm_mfcc", f"{JOINT} {SEQUENCES}", UNSAID),
+    _crema(
+        "S3.2",
+        "CNN + LSTM, MFCC, 6 emotions",
+        0.65,
+        "cnn_lstm_mfcc",
+        SEQUENCES,
+        f"{UNSAID} Tried: whole clips for 80 epochs .522 ± .019; half of the clips .479 ± .013, so that the 67 actors "
+        "that are not at hand may add some hundredths. Labels as listeners heard them explain it: see S3.2-voted.",
+    ),
+    _crema("S3.2-12", "CNN + LSTM, MFCC, 12 classes", 0.65, "cnn_lstm_mfcc", f"{JOINT} {SEQUENCES}", "As S3.2."),
+    replace(
+        _crema("S3.2-voted", "CNN + LSTM, MFCC, 6 emotions as heard", 0.65, "cnn_lstm_mfcc", SEQUENCES, ""),
+        corpus="crema-d-voted",
+        remark="The emotion that most listeners heard, ties left out; the report does not say whether its labels are "
+        "those or what actors meant. Most clips are heard as neutral: always to say so gives .565 here, which accuracy "
+        "does not show and UAR does.",
+    ),
 )
 
 COPIES = "--picks 2 --copies-before-split 3 --epochs 35"
