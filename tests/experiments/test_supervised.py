@@ -22,15 +22,8 @@ from serjax.experiments import (
     trainer,
     vgg_mel,
 )
-from serjax.experiments.config import (
-    ClipFeatures,
-    ConfigError,
-    Data,
-    Features,
-    Machine,
-    SupervisedTraining,
-    check_training,
-)
+from serjax.experiments.config import ConfigError, Data, Machine, SupervisedTraining, check_training
+from serjax.experiments.feature_flags import ClipFeatures, Features
 from serjax.experiments.supervised import log_softmax, make_runs, run_supervised
 from serjax.models.weights import save_weights
 from serjax.train.runs import fit_projections, stack_inputs
