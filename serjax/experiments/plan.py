@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 
 from serjax.experiments.run_folder import RunFolder
 from serjax.experiments.trainer import Request
-from serjax.train.plan import MEASURED_RUNS, Plan, faster_stacking, fitting_runs
+from serjax.train.plan import BATCHED, Plan, faster_stacking, fitting_runs
 from serjax.train.processes import exchange
 
 MEASURED_FROM = 100_000  # steps on a device: measuring takes as long as some thousands of them, compiling included
@@ -44,7 +44,7 @@ def _found(request: Request) -> Plan:
     stacking = own.layout.stacking
     n_steps = -(-len(request.runs) // n_shares) * request.epochs * request.schedule.steps
     if own.stacking == "auto" and n_steps >= MEASURED_FROM:
-        stacking = faster_stacking(request.sample(MEASURED_RUNS * n_shares))
+        stacking = faster_stacking(request.sample(BATCHED * n_shares))
     if own.stack_size is not None:
         return Plan(stacking, own.stack_size)
     found = _agreed(Plan(stacking, fitting_runs(request.sample(1).stacked(stacking))))

@@ -8,7 +8,7 @@ import pytest
 from serjax.train import plan
 from serjax.train.memory import tree_bytes
 from serjax.train.parallel import Layout, Stacking
-from serjax.train.plan import MOST_RUNS, Stack, faster_stacking, fitting_runs, step_seconds
+from serjax.train.plan import Stack, faster_stacking, fitting_runs, most_runs, step_seconds
 from tests.train.tiny import DATASET, OBJECTIVE, SCHEDULE, make_params, make_runs, make_state
 
 RUNS = make_runs()
@@ -30,26 +30,27 @@ def memory(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 def test_runs_one_after_another_need_their_state_four_times(memory: pytest.MonkeyPatch) -> None:
     """As it comes, as it goes, and twice on the host; what they read is small beside it."""
-    memory.setitem(MOST_RUNS, "map", 10_000)
+    memory.setattr(plan, "most_runs", lambda *_: 10_000)
     fitting = fitting_runs(tiny_stack())
     assert fitting == pytest.approx(60_000_000 / (4 * STATE_BYTES), rel=0.05)
     assert fitting_runs(tiny_stack(n_devices=2)) == pytest.approx(fitting, abs=1)  # devices share the host's memory
 
 
 def test_batched_runs_need_their_activations_too(memory: pytest.MonkeyPatch) -> None:
-    memory.setitem(MOST_RUNS, "map", 10_000)
+    memory.setattr(plan, "most_runs", lambda *_: 10_000)
     assert 1 <= fitting_runs(tiny_stack("vmap")) < fitting_runs(tiny_stack("map"))
 
 
 def test_no_more_runs_than_gain_anything_and_one_where_memory_is_short(memory: pytest.MonkeyPatch) -> None:
     memory.setattr(plan, "free_host_bytes", lambda: 2**50)
-    assert [fitting_runs(tiny_stack(stacking)) for stacking in ("map", "vmap")] == [24, 512]
+    assert [fitting_runs(tiny_stack(stacking)) for stacking in ("map", "vmap")] == [24, 8]
+    assert [most_runs(stacking, "gpu") for stacking in ("map", "vmap")] == [24, 512]
     memory.setattr(plan, "free_host_bytes", lambda: 1)
     assert fitting_runs(tiny_stack(n_devices=2)) == 2
 
 
 def test_an_accelerator_and_its_host_must_both_have_room(memory: pytest.MonkeyPatch) -> None:
-    memory.setitem(MOST_RUNS, "map", 10_000)
+    memory.setattr(plan, "most_runs", lambda *_: 10_000)
     memory.setattr(plan, "free_device_bytes", lambda device: 10_000_000)
     by_device = fitting_runs(tiny_stack())
     assert by_device == pytest.approx(6_000_000 / (2 * STATE_BYTES), rel=0.1)
