@@ -8,7 +8,7 @@ from serjax.experiments.trainer import Request
 from serjax.train.plan import BATCHED, Plan, faster_stacking, fitting_runs
 from serjax.train.processes import exchange
 
-MEASURED_FROM = 100_000  # steps on a device: measuring takes as long as some thousands of them, compiling included
+MEASURED_FROM = 500_000  # steps of all runs of a stage: fewer are done before it would pay
 Plans = dict[Hashable, Plan]
 
 
@@ -42,9 +42,9 @@ def _found(request: Request) -> Plan:
     """Return the plan of a stage that has none: measured where that pays, cut where memory ends."""
     own, n_shares = request.trainer, request.trainer.layout.n_shares
     stacking = own.layout.stacking
-    n_steps = -(-len(request.runs) // n_shares) * request.epochs * request.schedule.steps
+    n_steps = len(request.runs) * request.epochs * request.schedule.steps
     if own.stacking == "auto" and n_steps >= MEASURED_FROM:
-        stacking = faster_stacking(request.sample(BATCHED * n_shares))
+        stacking = faster_stacking(request.sample(BATCHED * n_shares), n_steps)
     if own.stack_size is not None:
         return Plan(stacking, own.stack_size)
     found = _agreed(Plan(stacking, fitting_runs(request.sample(1).stacked(stacking))))

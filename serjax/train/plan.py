@@ -20,6 +20,7 @@ from serjax.train.waveforms import AugmentedFeatures
 MAPPED, BATCHED, BATCHED_ON_CPU = 24, 512, 8  # runs a device at most; see `most_runs`
 SHARE = 0.6  # of what is free: the rest is for what is not counted, and for others
 MEASURED_STEPS, MEASURED_CALLS = 8, 3
+WORTH_S = 600.0  # of training: to compile and time both ways takes from seconds to a minute
 CLEARLY = 0.9  # of the time of the usual stacking must be enough to leave it: times of a busy machine vary as much
 
 
@@ -92,11 +93,17 @@ def _bytes_of_a_run(stack: Stack) -> tuple[int, int]:
     return held + program_bytes(one, state_R, inputs_R, rows_RESB, stack.dataset), 2 * tree_bytes(state_R)
 
 
-def faster_stacking(stack: Stack) -> Stacking:
-    """Return which stacking is faster on this machine, measured: the present one unless the other clearly is."""
+def faster_stacking(stack: Stack, n_steps: int) -> Stacking:
+    """Return which stacking is faster on this machine, measured: the present one unless the other clearly is.
+
+    `n_steps` are those of all runs that are to be trained: what is soon done is not worth compiling a second time.
+    """
     usual = stack.layout.stacking
     other: Stacking = "vmap" if usual == "map" else "map"
-    return other if step_seconds(stack.stacked(other)) < CLEARLY * step_seconds(stack) else usual
+    seconds = step_seconds(stack)
+    if n_steps * seconds < WORTH_S:
+        return usual
+    return other if step_seconds(stack.stacked(other)) < CLEARLY * seconds else usual
 
 
 def step_seconds(stack: Stack) -> float:

@@ -44,7 +44,7 @@ def test_a_study_that_goes_on_cuts_its_stacks_as_before(
 def test_flags_that_are_given_are_not_planned(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stacks: list[list[int]]
 ) -> None:
-    def never(stack: Stack) -> int:
+    def never(*_: object) -> int:
         raise AssertionError("asked for a plan")
 
     monkeypatch.setattr(plan, "fitting_runs", never)
@@ -63,7 +63,8 @@ def test_long_stages_are_measured_once_for_all_studies_of_a_program(
     used: list[str] = []
     train_requests = trainer.train_requests
 
-    def measure(stack: Stack) -> str:
+    def measure(stack: Stack, n_steps: int) -> str:
+        assert n_steps == 6 * 2 * stack.schedule.steps
         measured.append(len(stack.runs))
         return "vmap"
 

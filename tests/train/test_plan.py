@@ -72,7 +72,14 @@ def test_the_usual_stacking_is_left_for_one_that_is_clearly_faster(
     monkeypatch: pytest.MonkeyPatch, seconds: dict[Stacking, float], faster: Stacking
 ) -> None:
     monkeypatch.setattr(plan, "step_seconds", lambda stack: seconds[stack.layout.stacking])
-    assert faster_stacking(tiny_stack()) == faster
+    assert faster_stacking(tiny_stack(), n_steps=1_000) == faster
+
+
+def test_what_is_soon_done_is_not_compiled_a_second_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    timed: list[Stacking] = []
+    monkeypatch.setattr(plan, "step_seconds", lambda stack: timed.append(stack.layout.stacking) or 1.0)
+    assert faster_stacking(tiny_stack("vmap"), n_steps=int(plan.WORTH_S) - 1) == "vmap"
+    assert timed == ["vmap"]
 
 
 def test_no_more_runs_are_timed_than_fit(monkeypatch: pytest.MonkeyPatch) -> None:
