@@ -12,6 +12,7 @@ import numpy as np
 from serjax.train.loop import Schedule, compile_training
 from serjax.train.memory import free_device_bytes, free_host_bytes, program_bytes, tree_bytes
 from serjax.train.parallel import Layout, Stacking
+from serjax.train.processes import from_first
 from serjax.train.runs import Run, stack_inputs, stack_states
 from serjax.train.state import Dataset
 from serjax.train.step import Objective, make_train_epochs, make_train_step
@@ -70,7 +71,7 @@ def fitting_runs(stack: Stack) -> int:
     layout = stack.layout
     run_bytes, host_bytes = _bytes_of_a_run(stack)
     n_local = min(len(layout.devices), len(jax.local_devices()))
-    own = free_device_bytes(layout.devices[0])
+    own = free_device_bytes(next(d for d in layout.devices if d.process_index == jax.process_index()))
     host = SHARE * free_host_bytes() / n_local
     fitting = host / (run_bytes + host_bytes) if own is None else min(SHARE * own / run_bytes, host / host_bytes)
     most = most_runs(layout.stacking, layout.devices[0].platform)
@@ -109,9 +110,10 @@ def faster_stacking(stack: Stack, n_steps: int) -> Stacking:
 def step_seconds(stack: Stack) -> float:
     """Return the seconds of a step and run: the best of several short epochs of as many runs as a stack would have.
 
-    They train on the stack's own rows, validation included; nothing of them is kept.
+    They train on the stack's own rows, validation included; nothing of them is kept. Several processes train together,
+    and go by what the first has memory for and what it measured.
     """
-    n = min(len(stack.runs), fitting_runs(stack))
+    n = from_first(min(len(stack.runs), fitting_runs(stack)))
     runs = [replace(run, epochs=MEASURED_CALLS + 1, decay_epochs=MEASURED_CALLS + 1) for run in stack.runs[:n]]
     steps = min(MEASURED_STEPS, stack.schedule.steps)
     schedule = replace(stack.schedule, steps=steps, epochs_per_call=1)
@@ -120,9 +122,9 @@ def step_seconds(stack: Stack) -> float:
     state = layout.put_runs(stack_states(runs, params_R, optimizer))
     inputs, shared = layout.put_runs(stack_inputs(runs)), layout.put_shared(stack.dataset)
     drawn = [np.resize(run.train, (1, steps, schedule.batch_size)) for run in runs]
-    rows, seconds = layout.put_rows(np.stack(drawn).astype(np.int32)), []
+    rows, passed_ns = layout.put_rows(np.stack(drawn).astype(np.int32)), []
     for _ in range(MEASURED_CALLS + 1):  # the first compiles
-        started = time.perf_counter()
+        started_ns = time.perf_counter_ns()
         state, _ = jax.block_until_ready(train(state, inputs, rows, shared))
-        seconds.append(time.perf_counter() - started)
-    return min(seconds[1:]) / (steps * n)
+        passed_ns.append(time.perf_counter_ns() - started_ns)
+    return from_first(min(passed_ns[1:])) / 1e9 / (steps * n)

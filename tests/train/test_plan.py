@@ -90,6 +90,13 @@ def test_no_more_runs_are_timed_than_fit(monkeypatch: pytest.MonkeyPatch) -> Non
     assert timed == [2]
 
 
+def test_processes_go_by_what_the_first_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others have other memory and other times: each by its own would train something else, or wait for ever."""
+    answers = iter([2, 8_000_000_000])
+    monkeypatch.setattr(plan, "from_first", lambda value: next(answers))
+    assert step_seconds(tiny_stack()) == 8.0 / (SCHEDULE.steps * 2)
+
+
 @pytest.mark.parametrize("stacking", ["map", "vmap"])
 def test_a_step_is_timed_and_nothing_of_it_is_kept(stacking: Stacking, monkeypatch: pytest.MonkeyPatch) -> None:
     """All calls train: a run that has done its epochs would stand still, and look fast."""
