@@ -142,7 +142,7 @@ def _crema(row: str, about: str, reported: float, experiment: str, flags: str, r
 
 
 UNSAID = "Layers are not stated; which labels the number is of is not said: both are run."
-FEW = "The report's file table ends at index 199: of 200 clips in 12 classes .26 is what comes of it (S3.1-12-200)."
+FEW = "The report's file table ends at index 199: with 200 clips in 12 classes .26 lies within 2 sd (S3.1-12-200)."
 SMALLER = "Pictures of 32 bands × 54 frames, for 64 × 108 take 2 cores more than an hour a row."
 PICTURES = "--n-mels 32 --frames 54 --hop-length 1024 --epochs 25"
 SEQUENCES = "--epochs 40"
