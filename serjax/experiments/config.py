@@ -171,6 +171,12 @@ def check_positive(flag: str, value: int | float) -> None:
         raise ConfigError(f"{flag} {value}: expected a number above 0.")
 
 
+def check_machine(machine: Machine) -> None:
+    """Raise ConfigError for a stack that holds nothing."""
+    if machine.stack_size is not None:
+        check_positive("--stack-size", machine.stack_size)
+
+
 def check_dropout(flag: str, rate: float) -> None:
     """Raise ConfigError unless `rate` leaves something."""
     if not 0 <= rate < 1:

@@ -51,9 +51,7 @@ class Trainer:
 
     def planned(self, plan: Plan) -> "Trainer":
         """Return what trains as planned."""
-        layout = replace(self.layout, stacking=plan.stacking)
-        augmented = self.augmented and replace(self.augmented, one_by_one=plan.stacking == "map")
-        return replace(self, layout=layout, stack_size=plan.stack_size, augmented=augmented)
+        return replace(self, layout=replace(self.layout, stacking=plan.stacking), stack_size=plan.stack_size)
 
     def evaluate(
         self,

@@ -4,7 +4,7 @@ import contextlib
 import functools
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import chex
 import jax
@@ -21,7 +21,7 @@ from serjax.train.runs import Run, n_epochs, stack_inputs
 from serjax.train.shares import Share, Stage, Start, Trained, begin, cut, finish, record, save
 from serjax.train.signals import Interrupted, stop_requests
 from serjax.train.state import Dataset, TrainState
-from serjax.train.step import Objective, make_train_epochs, make_train_step
+from serjax.train.step import Objective, TrainEpochs, make_train_epochs, make_train_step
 from serjax.train.waveforms import AugmentedFeatures
 
 
@@ -102,11 +102,24 @@ def compile_training(
     objective: Objective, schedule: Schedule, layout: Layout, augmented: AugmentedFeatures | None = None
 ) -> tuple[optax.GradientTransformationExtraArgs, Callable]:
     """Return the optimiser and the compiled stack of epochs; the same objects for the same arguments."""
+    optimizer, train_epochs = make_training(objective, schedule, layout, augmented)
+    return optimizer, layout.train(train_epochs)
+
+
+def make_training(
+    objective: Objective, schedule: Schedule, layout: Layout, augmented: AugmentedFeatures | None = None
+) -> tuple[optax.GradientTransformationExtraArgs, TrainEpochs]:
+    """Return the optimiser and the epochs of one run, in the form that suits a layout.
+
+    Where runs are mapped, clips are augmented one after another too; where they are batched, all at once.
+    """
     optimizer = make_optimizer(
         schedule.steps, schedule.warmup_steps, schedule.clip_norm, schedule.optimizer, schedule.momentum
     )
+    if augmented is not None:
+        augmented = replace(augmented, one_by_one=layout.stacking == "map")
     step = make_train_step(objective, optimizer)
-    return optimizer, layout.train(make_train_epochs(objective, step, augmented, layout.one_by_one))
+    return optimizer, make_train_epochs(objective, step, augmented, layout.one_by_one)
 
 
 def index_blocks(runs: list[Run], schedule: Schedule) -> IndexBlocks:

@@ -82,8 +82,9 @@ def free_host_bytes() -> int:
 
     Containers and Slurm limit a process by its control group (Linux, version 2).
     """
+    left = _left_by_cgroup(Path("/proc/self/cgroup"), CGROUP)
     available = int(psutil.virtual_memory().available)
-    return min(available, _left_by_cgroup(Path("/proc/self/cgroup"), CGROUP) or available)
+    return available if left is None else min(available, left)
 
 
 def _left_by_cgroup(membership: Path, mounted: Path) -> int | None:

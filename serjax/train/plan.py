@@ -9,13 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from serjax.train.loop import Schedule, compile_training
+from serjax.train.loop import Schedule, compile_training, make_training
 from serjax.train.memory import free_device_bytes, free_host_bytes, program_bytes, tree_bytes
 from serjax.train.parallel import Layout, Stacking
 from serjax.train.processes import from_first
 from serjax.train.runs import Run, stack_inputs, stack_states
 from serjax.train.state import Dataset
-from serjax.train.step import Objective, make_train_epochs, make_train_step
+from serjax.train.step import Objective
 from serjax.train.waveforms import AugmentedFeatures
 
 MAPPED, BATCHED, BATCHED_ON_CPU = 24, 512, 8  # runs a device at most; see `most_runs`
@@ -35,7 +35,7 @@ class Plan:
 
 @dataclass(frozen=True, eq=False)
 class Stack:
-    """What is to be trained: runs, their parameters, and the program; `augmented` follows the layout's stacking."""
+    """What is to be trained: runs, their parameters, and the program."""
 
     runs: Sequence[Run]
     params_R: chex.ArrayTree
@@ -47,8 +47,7 @@ class Stack:
 
     def stacked(self, stacking: Stacking) -> "Stack":
         """Return the same with the runs of a device one after another, or batched."""
-        augmented = self.augmented and replace(self.augmented, one_by_one=stacking == "map")
-        return replace(self, layout=replace(self.layout, stacking=stacking), augmented=augmented)
+        return replace(self, layout=replace(self.layout, stacking=stacking))
 
 
 def most_runs(stacking: Stacking, platform: str) -> int:
@@ -81,7 +80,7 @@ def fitting_runs(stack: Stack) -> int:
 def _bytes_of_a_run(stack: Stack) -> tuple[int, int]:
     """Return what one run more takes on its device, and on the host."""
     schedule, layout, first = stack.schedule, stack.layout, list(stack.runs[:1])
-    optimizer, _ = compile_training(stack.objective, schedule, layout, stack.augmented)
+    optimizer, train_epochs = make_training(stack.objective, schedule, layout, stack.augmented)
     params_R = jax.tree.map(lambda a: a[:1], stack.params_R)
     state_R, inputs_R = stack_states(first, params_R, optimizer), stack_inputs(first)
     n_batch = -(-schedule.batch_size // (len(layout.devices) // layout.n_shares))
@@ -89,8 +88,7 @@ def _bytes_of_a_run(stack: Stack) -> tuple[int, int]:
     held = tree_bytes((state_R, inputs_R, rows_RESB))
     if layout.stacking == "map":
         return held + tree_bytes(state_R), 2 * tree_bytes(state_R)
-    step = make_train_step(stack.objective, optimizer)
-    one = layout.on_a_device(make_train_epochs(stack.objective, step, stack.augmented))
+    one = layout.on_a_device(train_epochs)
     return held + program_bytes(one, state_R, inputs_R, rows_RESB, stack.dataset), 2 * tree_bytes(state_R)
 
 

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+from serjax.train import memory
 from serjax.train.memory import (
     _left_by_cgroup,
     _left_by_stats,
@@ -99,3 +100,8 @@ def test_a_control_group_without_limit_or_none_at_all(cgroup: tuple[Path, Path])
     (mounted / "job" / "step" / "memory.max").write_text("max\n")
     assert _left_by_cgroup(membership, mounted) is None
     assert _left_by_cgroup(mounted / "nothing", mounted) is None
+
+
+def test_a_control_group_that_is_full_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "_left_by_cgroup", lambda *_: 0)
+    assert free_host_bytes() == 0
