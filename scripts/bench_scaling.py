@@ -142,7 +142,7 @@ def train_peer(settings: Settings, fused: bool, device: str, dataset: Dataset, t
     from scripts.torch_peers import Training
 
     x_NTC, label_N = np.asarray(dataset.x_NTC), np.asarray(dataset.label_N)
-    peer = Training(settings.network, x_NTC, label_N, bench_train.SCHEDULE.clip_norm, fused, device)
+    peer = Training(settings.network, x_NTC, label_N, bench_train.CLIP_NORM, fused, device)
     rows_SB = np.random.default_rng(1).integers(0, N_CLIPS, (settings.steps_a_call(1), BATCH_SIZE))
     call = peer.steps(rows_SB)
     for _ in range(CALLS):

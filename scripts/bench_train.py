@@ -43,7 +43,8 @@ from serjax.train.state import Batch, Dataset, RunInputs, TrainState, gather
 from serjax.train.step import TrainEpochs
 
 N_CLIPS, FRAMES, N_MFCC, N_CLASSES = 1440, 108, 20, 8
-SCHEDULE = Schedule(batch_size=32, steps=8, warmup_steps=20, clip_norm=1.0, epochs_per_call=2, max_rejected=20)
+CLIP_NORM = 1.0
+SCHEDULE = Schedule(batch_size=32, steps=8, warmup_steps=20, clip_norm=CLIP_NORM, epochs_per_call=2, max_rejected=20)
 EPOCHS = 10_000  # more than any call reaches
 STEPS_A_CALL = SCHEDULE.steps * SCHEDULE.epochs_per_call
 Name = Literal["VAE", "CNN", "LSTM", "dense"]
@@ -143,7 +144,7 @@ def make_calls(name: Name, layout: Layout, dataset: Dataset) -> dict[str, Call]:
         x_NTC, label_N = np.asarray(dataset.x_NTC), np.asarray(dataset.label_N)
         rows_SB = np.random.default_rng(1).integers(0, N_CLIPS, (network.n_runs * STEPS_A_CALL, SCHEDULE.batch_size))
         calls |= {
-            label: Training(name, x_NTC, label_N, SCHEDULE.clip_norm, fused).steps(rows_SB)
+            label: Training(name, x_NTC, label_N, CLIP_NORM, fused).steps(rows_SB)
             for label, fused in (("PyTorch", False), ("fused", True))
         }
     return calls

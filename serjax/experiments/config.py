@@ -86,8 +86,8 @@ class Optimisation:
     """Share of a kernel that a step takes away, times the learning rate (AdamW), e.g. 0.01; default: none."""
     warmup_steps: int = 20
     """Steps in which the learning rate rises from 0."""
-    clip_norm: float = 1.0
-    """Gradients of a larger global norm are scaled down to it."""
+    clip_norm: float | None = 1.0
+    """Gradients of a larger global norm are scaled down to it; None: they are taken as they come."""
     roll_frames: int = 8
     """Augmentation: training pictures are rolled in time by up to so many frames."""
     noise: float = 0.0
@@ -166,8 +166,8 @@ class Machine:
 
 
 def check_positive(flag: str, value: int | float) -> None:
-    """Raise ConfigError unless `value` is above zero."""
-    if not value > 0:
+    """Raise ConfigError unless `value` is above zero, and finite."""
+    if not 0 < value < math.inf:
         raise ConfigError(f"{flag} {value}: expected a number above 0.")
 
 
@@ -185,8 +185,10 @@ def check_dropout(flag: str, rate: float) -> None:
 
 def check_training(training: Training | SupervisedTraining) -> None:
     """Raise ConfigError for numbers that nothing can be trained with."""
-    for flag in ("epochs", "batch_size", "learning_rate", "clip_norm"):
+    for flag in ("epochs", "batch_size", "learning_rate"):
         check_positive(f"--{flag.replace('_', '-')}", getattr(training, flag))
+    if training.clip_norm is not None:
+        check_positive("--clip-norm", training.clip_norm)
     if not 0 <= training.momentum < 1:
         raise ConfigError(f"--momentum {training.momentum}: expected a number from 0 to below 1, such as 0.9.")
     if not 0 <= (training.weight_decay or 0.0) < math.inf:

@@ -38,7 +38,7 @@ def _vote(number: str, about: str, reported: float, members: tuple[str, ...], we
     )
 
 
-SGD = "--optimizer sgd --learning-rate 0.01 --batch-size 16"
+SGD = "--optimizer sgd --learning-rate 0.01 --batch-size 16 --clip-norm None"
 
 
 def _picture(
@@ -51,7 +51,7 @@ def _picture(
         reported,
         "ravdess-all",
         experiment,
-        f"--labels emotion-gender --size {size} --width 0.25 --epochs {epochs} {flags}".rstrip(),
+        f"--labels emotion-gender --size {size} --width 0.25 --epochs {epochs} --roll-frames 0 {SGD} {flags}".rstrip(),
         same=SEVERAL,
         remark=f"{remark} Pictures of {size} × {size}, a quarter of the published channels and {epochs} epochs, for "
         "224 × 224 does not fit 2 cores; at full size: the same commands with `--size 224 --width 1 --epochs 100`.",
@@ -110,11 +110,11 @@ FOURTH = (
         "VGG-16 on mel pictures",
         0.73,
         "vgg_mel",
-        f"--depth 16 {SGD}",
+        "--depth 16",
         size=32,
         epochs=25,
         remark="From scratch: the report's pretrained weights are not at hand, and no other weights of VGG-16 were "
-        "tried. After 25 epochs the network knows .67 of its training rows, the report's all.",
+        "tried.",
     ),
     Row(
         "S4.14",
@@ -127,13 +127,24 @@ FOURTH = (
         remark="180 steps of one number. Its units and epochs are not stated; the report's reached .19 on its training "
         "rows, ours .28.",
     ),
-    _picture("15", "MobileNet on mel pictures", 0.56, "mobilenet_mel", "", size=64, epochs=60, remark="From scratch."),
+    _picture(
+        "15",
+        "MobileNet on mel pictures",
+        0.56,
+        "mobilenet_mel",
+        "",
+        size=64,
+        epochs=40,
+        remark="From scratch. Its optimiser is not stated: that of the report's other networks. Tried: Adam for 60 "
+        "epochs, gradients clipped and pictures rolled, .439, when it knows .56 of its training rows, the report's "
+        ".99.",
+    ),
     _picture(
         "16",
         "VGG-19 on mel pictures, from scratch",
         0.46,
         "vgg_mel",
-        f"--depth 19 {SGD}",
+        "--depth 19",
         size=32,
         epochs=25,
         remark="Reported with pretrained weights: .59.",

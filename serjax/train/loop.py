@@ -38,7 +38,7 @@ class Schedule:
     batch_size: int
     steps: int
     warmup_steps: int
-    clip_norm: float
+    clip_norm: float | None
     epochs_per_call: int
     max_rejected: int
     optimizer: OptimizerName = "adam"

@@ -14,9 +14,9 @@ OptimizerName = Literal["adam", "sgd"]
 
 
 def make_optimizer(
-    steps: int, warmup_steps: int, clip_norm: float, name: OptimizerName = "adam", momentum: float = 0.9
+    steps: int, warmup_steps: int, clip_norm: float | None, name: OptimizerName = "adam", momentum: float = 0.9
 ) -> optax.GradientTransformationExtraArgs:
-    """Adam or SGD behind global-norm clipping, with decoupled weight decay, along a curve from 0 over 1 to 0.
+    """Adam or SGD behind global-norm clipping (None: without), with decoupled weight decay, on a curve over 1 to 0.
 
     Adam is that of Kingma & Ba (2015), with its own decays. SGD moves by the velocity `v ← momentum · v + g` (Polyak
     1964, as in Sutskever et al. 2013). An epoch has `steps`. Learning rate, weight decay and the length of the curve
@@ -24,7 +24,8 @@ def make_optimizer(
     `update` is given them as `hyper`.
     """
     direction = optax.scale_by_adam() if name == "adam" else optax.trace(momentum)
-    return optax.chain(clip_by_global_norm(clip_norm), direction, scale_by_hyper(steps, warmup_steps))
+    clip = optax.identity() if clip_norm is None else clip_by_global_norm(clip_norm)
+    return optax.chain(clip, direction, scale_by_hyper(steps, warmup_steps))
 
 
 def clip_by_global_norm(most: float) -> optax.GradientTransformation:

@@ -60,6 +60,16 @@ def test_sgd_decays_beside_its_velocity():
     np.testing.assert_array_equal(decayed["bias"], plain["bias"])
 
 
+def test_without_a_norm_gradients_are_taken_as_they_come():
+    """As optax's SGD with momentum, whose first gradient here is above any norm that clips in these tests."""
+    expected = ends(optax.sgd(optax.warmup_cosine_decay_schedule(0.0, RATE, WARMUP, STEPS), momentum=0.9))
+    found = ends(make_optimizer(STEPS, WARMUP, None, "sgd", momentum=0.9), hyper=tiny.make_hyper(learning_rate=RATE))
+    clipped = ends(make_optimizer(STEPS, WARMUP, CLIP_NORM, "sgd", 0.9), hyper=tiny.make_hyper(learning_rate=RATE))
+    kernels = [np.asarray(one[-1]["params"]["kernel"]) for one in (expected, found, clipped)]
+    np.testing.assert_allclose(kernels[1], kernels[0], rtol=1e-5, atol=5e-7)
+    assert np.abs(kernels[2] - kernels[0]).max() > 1e-3
+
+
 @pytest.mark.parametrize("warmup_steps", [0, 5, 20])
 def test_each_run_has_the_curve_of_its_own_length(warmup_steps):
     """Several at once, each as optax has it for that length; one shorter than the warm-up ends a step behind it."""
