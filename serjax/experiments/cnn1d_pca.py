@@ -2,7 +2,8 @@
 
 Question: is there anything for convolutions in the order of principal components? Eight convolutions and three dense
 layers, as the fourth report describes; the components are fitted on each fold's training rows. Its optimiser is
-`--optimizer sgd --momentum 0.9 --learning-rate 0.01` with 16 clips a step, at a constant rate; Adam is the default.
+`--optimizer sgd --learning-rate 0.01 --clip-norm None` (momentum .9) with 16 clips a step, at a constant rate; Adam and
+gradients clipped to a norm of 1 are the default, and clip those of SGD at every step.
 """
 
 from dataclasses import dataclass, field
