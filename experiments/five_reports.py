@@ -117,7 +117,7 @@ def run(config: Config) -> None:
             tell(progress, task, well, n_done, len(tasks))
             if well:
                 outcome = read_outcome(task, text(task.row, task.side, shown))
-                outcomes = read_outcomes(page)  # anew: another call may have added to it
+                outcomes = without_votes_of(task, read_outcomes(page))  # anew: another call may have added to it
                 outcomes.setdefault(task.row.id, {})[task.side] = outcome
                 write(page, outcomes, made_up=config.synthetic is not None)
 
@@ -179,9 +179,24 @@ def missing(rows: Sequence[Row], outcomes: dict[str, dict[Side, Outcome]], shown
 
 
 def is_known(row: Row, side: Side, outcomes: dict[str, dict[Side, Outcome]], shown: Places) -> bool:
-    """Tell whether there is an outcome under the side's present command."""
+    """Tell whether there is an outcome under the side's present command, of a vote under its members' too."""
     known = outcomes.get(row.id, {}).get(side)
-    return known is not None and known.command == text(row, side, shown)
+    members = (one for one in ROWS if one.id in row.members)
+    return (
+        known is not None
+        and known.command == text(row, side, shown)
+        and all(is_known(member, side, outcomes, shown) for member in members)
+    )
+
+
+def without_votes_of(task: Task, outcomes: dict[str, dict[Side, Outcome]]) -> dict[str, dict[Side, Outcome]]:
+    """Leave out what votes gave in which another run of the task's row had a say."""
+    outdated = {row.id for row in ROWS if task.row.id in row.members}
+    kept = {
+        name: {side: one for side, one in sides.items() if name not in outdated or side != task.side}
+        for name, sides in outcomes.items()
+    }
+    return {name: sides for name, sides in kept.items() if sides}
 
 
 def finished(row: Row, side: Side, places: Places) -> bool:

@@ -293,3 +293,20 @@ def test_another_command_is_run_again() -> None:
     assert make_task(row, "same", shown).folder == Path("runs/S2.4-same")
     again = {row.id: {"same": OUTCOME}}
     assert [t.side for t in five_reports.missing([row], again, shown, shown)] == ["same", "independent"]
+
+
+def test_a_vote_is_run_again_where_a_member_is(tmp_path: Path) -> None:
+    rows, shown = five_reports.chosen(("S4.3", "S4.5", "S4.8")), Places(five_reports.SHOWN, "runs")
+    outcomes = known(rows, shown)
+    outcomes["S4.3"]["same"] = dataclasses.replace(OUTCOME, command="another")
+    lacking = five_reports.missing(rows, outcomes, shown, Places(five_reports.SHOWN, str(tmp_path)))
+    assert [t.name for t in lacking] == ["S4.3 same", "S4.5 same", "S4.8 same"]
+
+
+def test_what_a_member_gives_outdates_its_votes() -> None:
+    shown = Places(five_reports.SHOWN, "runs")
+    outcomes = known(five_reports.chosen(("S4.3", "S4.5", "S4.8", "S4.12")), shown)
+    member = make_task(five_reports.chosen(("S4.3",))[0], "same", shown)
+    left = five_reports.without_votes_of(member, outcomes)
+    assert left.pop("S4.8") == {"independent": outcomes["S4.8"]["independent"]}
+    assert left == {name: outcomes[name] for name in ("S4.3", "S4.5", "S4.12")}
