@@ -191,12 +191,9 @@ def is_known(row: Row, side: Side, outcomes: dict[str, dict[Side, Outcome]], sho
 
 def without_votes_of(task: Task, outcomes: dict[str, dict[Side, Outcome]]) -> dict[str, dict[Side, Outcome]]:
     """Leave out what votes gave in which another run of the task's row had a say."""
-    outdated = {row.id for row in ROWS if task.row.id in row.members}
-    kept = {
-        name: {side: one for side, one in sides.items() if name not in outdated or side != task.side}
-        for name, sides in outcomes.items()
-    }
-    return {name: sides for name, sides in kept.items() if sides}
+    votes = {row.id for row in ROWS if task.row.id in row.members} & outcomes.keys()
+    others = {name: {side: one for side, one in outcomes[name].items() if side != task.side} for name in votes}
+    return {name: sides for name, sides in (outcomes | others).items() if sides}
 
 
 def finished(row: Row, side: Side, places: Places) -> bool:

@@ -165,16 +165,10 @@ class Machine:
     """No progress, only the result."""
 
 
-def check_positive(flag: str, value: int | float) -> None:
-    """Raise ConfigError unless `value` is above zero, and finite."""
-    if not 0 < value < math.inf:
-        raise ConfigError(f"{flag} {value}: expected a number above 0.")
-
-
-def check_machine(machine: Machine) -> None:
-    """Raise ConfigError for a stack that holds nothing."""
-    if machine.stack_size is not None:
-        check_positive("--stack-size", machine.stack_size)
+def check_positive(flag: str, value: int | float | None) -> None:
+    """Raise ConfigError unless `value` is above zero and finite, or None where a flag may be left open."""
+    if value is not None and not 0 < value < math.inf:
+        raise ConfigError(f"{flag} {value}: expected a number above 0, not infinite.")
 
 
 def check_dropout(flag: str, rate: float) -> None:
@@ -185,10 +179,8 @@ def check_dropout(flag: str, rate: float) -> None:
 
 def check_training(training: Training | SupervisedTraining) -> None:
     """Raise ConfigError for numbers that nothing can be trained with."""
-    for flag in ("epochs", "batch_size", "learning_rate"):
+    for flag in ("epochs", "batch_size", "learning_rate", "clip_norm"):
         check_positive(f"--{flag.replace('_', '-')}", getattr(training, flag))
-    if training.clip_norm is not None:
-        check_positive("--clip-norm", training.clip_norm)
     if not 0 <= training.momentum < 1:
         raise ConfigError(f"--momentum {training.momentum}: expected a number from 0 to below 1, such as 0.9.")
     if not 0 <= (training.weight_decay or 0.0) < math.inf:

@@ -125,8 +125,7 @@ def check_flags(config: Config) -> None:
         "--clips": config.analysis.clips,
         "--rolloff-at-most": config.clipping.rolloff_at_most,
     }.items():
-        if value is not None:
-            check_positive(flag, value)
+        check_positive(flag, value)
 
 
 def frontend(analysis: Analysis, corpus: str) -> SizedStats26:

@@ -19,7 +19,6 @@ from serjax.experiments.config import (
     Machine,
     Model,
     Training,
-    check_machine,
     check_positive,
     check_training,
 )
@@ -105,13 +104,13 @@ def complete_study(study: Study) -> RunFolder:
 def check_flags(study: Study) -> None:
     """Raise ConfigError for a number that makes no sense."""
     check_training(study.training)
-    check_machine(study.machine)
     if study.training.pretrain_epochs < 0:
         raise ConfigError(f"--pretrain-epochs {study.training.pretrain_epochs}: expected 0 or more.")
     model = study.model
     for flag, value in {
         "--latent-dim": model.latent_dim,
         "--importance-samples": study.classification.importance_samples,
+        "--stack-size": study.machine.stack_size,
         "--hidden": min(model.hidden, default=0),
     }.items():
         check_positive(flag, value)

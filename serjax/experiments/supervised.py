@@ -28,7 +28,7 @@ from serjax.experiments.classification import (
     print_reports,
     write_classification,
 )
-from serjax.experiments.config import Data, Machine, SupervisedTraining, check_dropout, check_machine, check_training
+from serjax.experiments.config import Data, Machine, SupervisedTraining, check_dropout, check_positive, check_training
 from serjax.experiments.config import fingerprint as make_fingerprint
 from serjax.experiments.copies import load_copies
 from serjax.experiments.display import Progresses
@@ -125,7 +125,7 @@ class SupervisedStudy:
         check_training(self.config.training)
         for flag in ("dropout", "input_dropout"):
             check_dropout(f"--{flag.replace('_', '-')}", getattr(self.config.model, flag, 0.0))
-        check_machine(self.machine)
+        check_positive("--stack-size", self.machine.stack_size)
         check_augmentation(self.config.augmentation, self.config.data.protocol)
 
     def load(self, shown: Progresses) -> Problem:

@@ -158,8 +158,7 @@ def check_flags(config: Config) -> None:
         raise ConfigError(f"--tune {fitting.tune}: expected a number of trials, or 0 for none.")
     if fitting.tune:
         check_positive("--inner-folds", fitting.inner_folds)
-    if fitting.cv_seeds is not None:
-        check_positive("--cv-seeds", fitting.cv_seeds)
+    check_positive("--cv-seeds", fitting.cv_seeds)
     if fitting.cv_folds < 0 or fitting.cv_folds == 1:
         raise ConfigError(f"--cv-folds {fitting.cv_folds}: expected a number of folds from 2, or 0 for none.")
     unable = [name for name in choice.models if not isinstance(config.model(name), Weighable)]

@@ -130,6 +130,14 @@ def test_numbers_that_make_no_sense(capsys, monkeypatch, tmp_path, flag):
     assert flag in error
 
 
+@pytest.mark.parametrize("flag", ["--learning-rate", "--clip-norm"])
+def test_infinite_numbers_are_refused_before_anything_is_written(capsys, monkeypatch, tmp_path, flag):
+    code, error = run(capsys, monkeypatch, flag, "inf", "--out", str(tmp_path / "o"))
+    assert code == 2
+    assert f"{flag} inf: expected a number above 0, not infinite" in error
+    assert not (tmp_path / "o").exists()
+
+
 def test_too_many_devices(capsys, monkeypatch, tmp_path):
     code, error = run(capsys, monkeypatch, "--devices", "9", "--out", str(tmp_path / "o"))
     assert code == 2
