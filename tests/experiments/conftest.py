@@ -1,9 +1,17 @@
-"""What tests of several studies note of their training."""
+"""What tests of several studies note of their training, and what they leave out."""
 
 import pytest
 
-from serjax.experiments import trainer
+from serjax.evaluate import plots
+from serjax.experiments import problem, trainer
 from serjax.train.objectives import ClassifierObjective
+from tests.experiments.stand_ins import noise
+
+
+@pytest.fixture
+def no_sound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Train on noise, which needs no clip to be made."""
+    monkeypatch.setattr(problem, "load_features", noise)
 
 
 @pytest.fixture
@@ -32,3 +40,9 @@ def traces(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 
     monkeypatch.setattr(ClassifierObjective, "loss", counting)
     return noted
+
+
+@pytest.fixture
+def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Save no figure: for tests of many studies that look at none, where they take a third of the time."""
+    monkeypatch.setattr(plots, "save", lambda figure, path, dpi=150: None)

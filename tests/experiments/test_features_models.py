@@ -6,15 +6,12 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import pytest
 import tyro
 
 from experiments import features_models
 from experiments.features_models import Budget, Config, Grid, Vae, complete, results_page, run
-from serjax.data import Corpus
-from serjax.data.features import Features
-from serjax.dsp import Chroma, Descriptors, Frontend, LogMel, Mfcc, SideBySide
+from serjax.dsp import Chroma, Descriptors, LogMel, Mfcc, SideBySide
 from serjax.evaluate.comparison import difference
 from serjax.evaluate.predictions import read_predictions
 from serjax.evaluate.statistics import holm
@@ -24,6 +21,7 @@ from serjax.experiments.finished import read_run
 from serjax.experiments.networks import Lstm, Mlp
 from serjax.experiments.pictures import PictureFeatures
 from serjax.experiments.run_folder import RunFolderError
+from tests.experiments.stand_ins import noise
 from tests.experiments.test_compare import predictions, write_run
 
 PICTURES = PictureFeatures(
@@ -68,13 +66,6 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def page(finished: Path) -> dict:
     """Return the finished study's page."""
     return json.loads((finished / "results.json").read_text())
-
-
-def noise(corpus: Corpus, frontend: Frontend, **_: object) -> Features:
-    """Give features that nobody computed: to compile the front ends for eight devices takes longer than all else."""
-    shape = (len(corpus.utterances), frontend.n_frames, frontend.n_features)
-    values_NTD = np.random.default_rng(0).normal(size=shape).astype(np.float32)
-    return Features(values_NTD, np.ones(shape[:2], bool))
 
 
 @pytest.fixture(scope="module")

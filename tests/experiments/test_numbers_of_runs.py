@@ -7,25 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from serjax.experiments import dense_stats, logreg, problem, trainer
+from serjax.experiments import dense_stats, logreg, trainer
 from serjax.experiments.ablations import apply, product, vary
 from serjax.experiments.config import Machine
 from serjax.experiments.feature_flags import ClipFeatures
 from serjax.experiments.stages import complete
 from serjax.experiments.supervised import SupervisedStudy
 from serjax.train.loop import Interrupted
-from tests.experiments.test_features_models import noise
 from tests.experiments.test_stages import DATA, FEATURES, TRAINING, assert_same
+
+pytestmark = pytest.mark.usefixtures("no_sound", "no_figures")
 
 DENSE = dense_stats.Config(
     replace(DATA, offset=0.0), ClipFeatures("stats26", 8_000), dense_stats.Model(hidden=(6,)), TRAINING
 )
 LINEAR = logreg.Config(DATA, FEATURES, logreg.Model(), replace(TRAINING, refit=True))
-
-
-@pytest.fixture(autouse=True)
-def no_sound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(problem, "load_features", noise)
 
 
 def declare(config: dense_stats.Config | logreg.Config, out: Path) -> SupervisedStudy:

@@ -5,18 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from serjax.experiments import plan, problem, trainer
+from serjax.experiments import plan, trainer
 from serjax.experiments.stages import complete
 from serjax.experiments.trainer import Request
 from serjax.train.loop import Interrupted
 from serjax.train.plan import Stack
-from tests.experiments.test_features_models import noise
 from tests.experiments.test_stages import linear, stop_after_first_epoch
 
-
-@pytest.fixture(autouse=True)
-def no_sound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(problem, "load_features", noise)
+pytestmark = pytest.mark.usefixtures("no_sound", "no_figures")
 
 
 def plans_in(out: Path) -> dict:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from serjax.evaluate.predictions import read_predictions
-from serjax.experiments import logreg, problem, trainer
+from serjax.experiments import logreg, trainer
 from serjax.experiments.config import Classification, ConfigError, Data, Machine, Model, SupervisedTraining, Training
 from serjax.experiments.feature_flags import Features as FeatureFlags
 from serjax.experiments.stages import Trainable, complete
@@ -19,7 +19,8 @@ from serjax.experiments.supervised import SupervisedStudy
 from serjax.models.vae import VAE
 from serjax.train.loop import Interrupted
 from serjax.train.processes import ProcessesError
-from tests.experiments.test_features_models import noise
+
+pytestmark = pytest.mark.usefixtures("no_sound", "no_figures")
 
 DATA = Data(synthetic_clips=96, emotions=("happy", "sad"), protocol="speaker-6fold")
 FEATURES = FeatureFlags(sample_rate=8_000, n_mfcc=5, frames=6, n_fft=256, hop_length=128, n_mels=12)
@@ -27,11 +28,6 @@ TRAINING = SupervisedTraining(epochs=2, batch_size=16)
 PRETRAINED = Training(epochs=2, pretrain_epochs=1, batch_size=8)
 VOLATILE = ("seconds", "command", "device", "git")
 RATES = (0.01, 0.1)
-
-
-@pytest.fixture(autouse=True)
-def no_sound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(problem, "load_features", noise)
 
 
 def linear(out: Path, rate: float, data: Data = DATA, **machine: object) -> SupervisedStudy:
