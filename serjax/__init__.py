@@ -7,11 +7,16 @@ import importlib
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from serjax import xla
+
 if TYPE_CHECKING:
     from serjax import data, dsp, evaluate, models, train
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "data", "dsp", "evaluate", "models", "train"]
+
+
+xla.leave_out_wrong_sums()
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -20,6 +20,8 @@ import matplotlib as mpl  # noqa: E402
 import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
+import serjax  # noqa: E402, F401 (says what XLA is to leave out)
+
 mpl.use("Agg")
 jax.config.update("jax_num_cpu_devices", 8)
 jax.config.update("jax_numpy_rank_promotion", "raise")

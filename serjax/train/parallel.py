@@ -18,6 +18,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from serjax import xla
 from serjax.errors import SerjaxError
 from serjax.train.processes import await_loss
 from serjax.train.step import DATA_AXIS
@@ -37,7 +38,7 @@ def request_devices(n_devices: int | None) -> list[jax.Device]:
     Virtual CPU devices can be made only before JAX first computes in a process.
 
     Raises:
-      DeviceError: fewer devices than asked for, or other numbers of them in other processes.
+      DeviceError: fewer devices than asked for, other numbers of them in other processes, or sums that are wrong.
     """
     if n_devices is not None and n_devices < 1:
         raise DeviceError(f"--devices {n_devices}: expected at least 1.")
@@ -49,6 +50,7 @@ def request_devices(n_devices: int | None) -> list[jax.Device]:
             f"--devices {n_devices}: this process has {len(devices)} {devices[0].platform} device(s); "
             f"ask for at most {len(devices)}, or leave --devices out."
         )
+    check_sums()
     everyone = [jax.local_devices(process_index=rank)[:n_devices] for rank in range(jax.process_count())]
     if len({len(theirs) for theirs in everyone}) > 1:
         raise DeviceError(
@@ -56,6 +58,17 @@ def request_devices(n_devices: int | None) -> list[jax.Device]:
             f"give each --devices {min(len(theirs) for theirs in everyone)}."
         )
     return [device for theirs in everyone for device in theirs]
+
+
+def check_sums() -> None:
+    """Raise DeviceError where this process computes a sum wrongly that some releases of jaxlib do (`serjax.xla`)."""
+    x_N3 = jnp.zeros((32_769, 3)).at[:, 0].set(jnp.arange(32_769.0))
+    square_N = jax.jit(jax.vmap(lambda x_3: jnp.sum((jnp.eye(3) @ x_3) ** 2)))(x_N3)
+    if not np.allclose(square_N, np.arange(32_769.0) ** 2, rtol=1e-5):
+        raise DeviceError(
+            f"jaxlib {jax.lib.__version__} computes sums wrongly on this {jax.default_backend()} device, and so would "
+            f"train wrongly. Import serjax before JAX computes anything, or set XLA_FLAGS={xla.WITHOUT_SUMS}."
+        )
 
 
 def n_cores() -> int:

@@ -1,0 +1,32 @@
+"""What XLA must be told before it compiles for CPU, lest it compute something else than was written.
+
+jaxlib 0.10.2 hands sums on CPU to a new library and may let it read the wrong elements, without a word
+(jax-ml/jax issue 39103): in a network with batch norm and pooling most gradients were off by as much as their size.
+"""
+
+import importlib.metadata
+import os
+
+FLAG = "--xla_cpu_experimental_ynn_fusion_type"
+WITHOUT_SUMS = f"{FLAG}=-reduce"
+FIRST_WRONG, FIRST_RIGHT = (0, 10, 2), (0, 12)
+
+
+def leave_out_wrong_sums() -> None:
+    """Set `XLA_FLAGS` so that sums are computed by XLA itself where jaxlib's new ones are wrong.
+
+    It is read once, when JAX first computes: `import serjax` comes before that. A choice of the user's stays.
+    """
+    os.environ["XLA_FLAGS"] = flags(importlib.metadata.version("jaxlib"), os.environ.get("XLA_FLAGS", ""))
+
+
+def flags(jaxlib: str, given: str) -> str:
+    """Return the flags given, and the one that a release of jaxlib needs.
+
+    >>> flags("0.10.2", "--xla_cpu_enable_fast_math=false")
+    '--xla_cpu_enable_fast_math=false --xla_cpu_experimental_ynn_fusion_type=-reduce'
+    """
+    release = tuple(int(part) for part in jaxlib.split(".")[:3] if part.isdigit())
+    if FLAG in given or not FIRST_WRONG <= release < FIRST_RIGHT:
+        return given
+    return f"{given} {WITHOUT_SUMS}".lstrip()
