@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
+import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-from serjax.models.convolution import Formulation, conv, halve
+from serjax.models.convolution import Conv, Formulation, halve
 from serjax.models.head import Head
 from serjax.models.pooling import FramePooling, Pooling, has_sound, zero_masked
 from serjax.models.regularisers import BatchNorm, Rate
@@ -29,11 +30,12 @@ class CNN(nn.Module):
         self, x_BTC: Float[Array, "B T C"], mask_BT: Float[Array, "B T"], train: bool = False
     ) -> Float[Array, "B K"]:
         row_B = has_sound(mask_BT)
-        h = zero_masked(x_BTC, mask_BT)[..., None]
+        h_FTCB, mask_TB = zero_masked(x_BTC, mask_BT).transpose(1, 2, 0)[None], mask_BT.T
         for width in self.channels:
-            h = conv(width, (3, 3), self.formulation, use_bias=False)(h)
-            h = zero_masked(nn.relu(BatchNorm()(h, mask_BT[..., None], train)), mask_BT)
-            h, mask_BT = halve(halve(h, 1), 2), halve(mask_BT, 1)
-        h_BTD = h.reshape(*h.shape[:2], -1)
-        h_BD = FramePooling(self.pooling)(h_BTD, mask_BT)
+            h_FTCB = Conv(width, (3, 3), self.formulation)(h_FTCB)
+            h_FTCB = nn.relu(BatchNorm(axis=0)(h_FTCB, mask_TB[:, None], train))
+            h_FTCB = jnp.where(mask_TB[None, :, None] > 0, h_FTCB, 0.0)
+            h_FTCB, mask_TB = halve(halve(h_FTCB, 1), 2), halve(mask_TB, 0)
+        h_BTCF = h_FTCB.transpose(3, 1, 2, 0)
+        h_BD = FramePooling(self.pooling)(h_BTCF.reshape(*h_BTCF.shape[:2], -1), mask_TB.T)
         return Head(self.n_classes, self.dense, self.dropout)(h_BD, row_B, train)

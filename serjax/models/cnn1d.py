@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 
-import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-from serjax.models.convolution import Formulation, conv, halve
+from serjax.models.convolution import Conv, Formulation, halve
 from serjax.models.head import Head
 from serjax.models.pooling import has_sound, zero_masked
 from serjax.models.regularisers import BatchNorm, Rate
@@ -31,10 +30,10 @@ class CNN1D(nn.Module):
         self, x_BTC: Float[Array, "B T C"], mask_BT: Float[Array, "B T"], train: bool = False
     ) -> Float[Array, "B K"]:
         row_B = has_sound(mask_BT)
-        h_BCF = jnp.swapaxes(zero_masked(x_BTC, mask_BT), 1, 2)
+        h_FCB = zero_masked(x_BTC, mask_BT).transpose(1, 2, 0)
         for i, width in enumerate(self.filters):
-            h_BCF = conv(width, (self.kernel,), self.formulation, use_bias=False)(h_BCF)
-            h_BCF = nn.relu(BatchNorm()(h_BCF, row_B[:, None], train))
-            h_BCF = halve(h_BCF, 1) if i % 2 else h_BCF
-        h_BD = h_BCF.reshape(h_BCF.shape[0], -1)
+            h_FCB = Conv(width, (self.kernel,), self.formulation)(h_FCB)
+            h_FCB = nn.relu(BatchNorm(axis=0)(h_FCB, row_B[None], train))
+            h_FCB = halve(h_FCB, 1) if i % 2 else h_FCB
+        h_BD = h_FCB.transpose(2, 1, 0).reshape(x_BTC.shape[0], -1)
         return Head(self.n_classes, self.dense, self.dropout, batch_norm=True)(h_BD, row_B, train)

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
+import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-from serjax.models.convolution import Formulation, conv, halve
+from serjax.models.convolution import Conv, Formulation, halve
 from serjax.models.head import Head
 from serjax.models.pooling import has_sound, zero_masked
 from serjax.models.recurrent import CellKind, RecurrentStack
@@ -32,11 +33,12 @@ class CNNLSTM(nn.Module):
         self, x_BTC: Float[Array, "B T C"], mask_BT: Float[Array, "B T"], train: bool = False
     ) -> Float[Array, "B K"]:
         row_B = has_sound(mask_BT)
-        h_BTF = zero_masked(x_BTC, mask_BT)
+        h_FTB, mask_TB = zero_masked(x_BTC, mask_BT).transpose(2, 1, 0), mask_BT.T
         for width in self.channels:
-            h_BTF = conv(width, (self.kernel,), self.formulation, use_bias=False)(h_BTF)
-            h_BTF = zero_masked(nn.relu(BatchNorm()(h_BTF, mask_BT, train)), mask_BT)
-            h_BTF, mask_BT = halve(h_BTF, 1), halve(mask_BT, 1)
-        _, last_BH = RecurrentStack(self.kind, self.hidden)(h_BTF, mask_BT)
+            h_FTB = Conv(width, (self.kernel,), self.formulation)(h_FTB)
+            h_FTB = nn.relu(BatchNorm(axis=0)(h_FTB, mask_TB, train))
+            h_FTB = jnp.where(mask_TB[None] > 0, h_FTB, 0.0)
+            h_FTB, mask_TB = halve(h_FTB, 1), halve(mask_TB, 0)
+        _, last_BH = RecurrentStack(self.kind, self.hidden)(h_FTB.transpose(2, 1, 0), mask_TB.T)
         last_BH = Dropout(self.dropout)(last_BH, train)
         return Head(self.n_classes, self.dense, self.dropout)(last_BH, row_B, train)

@@ -1,7 +1,8 @@
 """Convolution layers in two formulations of the same sum, and max pooling by halves, made for XLA on CPU.
 
-Inside `lax.scan` XLA's CPU backend has no fast kernel for convolutions; a matrix product over gathered windows
-("im2col") has. Both formulations have the parameters of `flax.linen.Conv`: weights of one serve the other.
+Arrays have channels first and clips last, `[channels, *places, *clips]`: windows, moments and maxima of neighbours
+then read long runs of neighbouring numbers. Inside `lax.scan` XLA's CPU backend has no fast kernel for convolutions; a
+matrix product over gathered windows ("im2col") has. Weights are those of `flax.linen.Conv`, for both formulations.
 """
 
 from collections.abc import Sequence
@@ -17,94 +18,78 @@ from jaxtyping import Array, Float
 Formulation = Literal["im2col", "xla"]
 
 
-def conv(
-    features: int, kernel: Sequence[int], formulation: Formulation, *, use_bias: bool, stride: int = 1, name: str = ""
-) -> nn.Conv:
-    """Return a convolution layer over the last axes but one, zeros around ("SAME"), for what a ReLU follows."""
-    return nn.Conv(
-        features,
-        tuple(kernel),
-        strides=stride,
-        use_bias=use_bias,
-        kernel_init=nn.initializers.he_normal(),
-        conv_general_dilated=im2col if formulation == "im2col" else None,
-        name=name or None,
-    )
+class Conv(nn.Module):
+    """Convolution over as many axes after the first as `kernel` has, zeros around ("SAME"), for what a ReLU follows.
 
-
-def depthwise_conv(n_channels: int, kernel: Sequence[int], formulation: Formulation, *, stride: int = 1) -> nn.Conv:
-    """Return a convolution layer in which every channel is convolved with one kernel of its own, without bias."""
-    return nn.Conv(
-        n_channels,
-        tuple(kernel),
-        strides=stride,
-        use_bias=False,
-        feature_group_count=n_channels,
-        kernel_init=nn.initializers.he_normal(),
-        conv_general_dilated=shift_and_add if formulation == "im2col" else None,
-    )
-
-
-def im2col(
-    x: Float[Array, "B *s C"],
-    kernel: Float[Array, "*k C F"],
-    window_strides: Sequence[int],
-    padding: str | Sequence[tuple[int, int]],
-    *,
-    lhs_dilation: Sequence[int],
-    rhs_dilation: Sequence[int],
-    dimension_numbers: jax.lax.ConvDimensionNumbers,
-    feature_group_count: int,
-    precision: jax.lax.PrecisionLike = None,
-) -> Float[Array, "B *o F"]:
-    """Return what `jax.lax.conv_general_dilated` returns, by one product `[windows, k·C] × [k·C, F]`.
-
-    Channels last, no dilation, no groups; arguments as `flax.linen.Conv` gives them.
+    `depthwise`: every channel has one kernel of its own. All axes after the places are clips.
     """
-    chex.assert_equal((*lhs_dilation, *rhs_dilation, feature_group_count), (1,) * (2 * x.ndim - 3))
-    columns = jnp.concatenate(_windows(x, kernel.shape[:-2], window_strides, padding), axis=-1)
+
+    features: int
+    kernel: Sequence[int]
+    formulation: Formulation
+    use_bias: bool = False
+    stride: int = 1
+    depthwise: bool = False
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "C *s"]) -> Float[Array, "F *o"]:
+        shape = (*self.kernel, 1 if self.depthwise else x.shape[0], self.features)
+        kernel = self.param("kernel", nn.initializers.he_normal(), shape)
+        if self.formulation == "xla":
+            y = _by_xla(x, kernel, self.stride, self.depthwise)
+        else:
+            y = (shift_and_add if self.depthwise else im2col)(x, kernel, self.stride)
+        if not self.use_bias:
+            return y
+        bias_F = self.param("bias", nn.initializers.zeros, (self.features,))
+        return y + bias_F.reshape(-1, *(1,) * (y.ndim - 1))
+
+
+def im2col(x: Float[Array, "C *s"], kernel: Float[Array, "*k C F"], stride: int) -> Float[Array, "F *o"]:
+    """Return the convolution as one product `[F, k·C] × [k·C, windows]`."""
+    columns = jnp.concatenate(_windows(x, kernel.shape[:-2], stride), axis=0)
     matrix = kernel.reshape(-1, kernel.shape[-1])
-    # As one flat product: contracting the last of four axes was 15 % slower.
-    rows = jnp.dot(columns.reshape(-1, columns.shape[-1]), matrix, precision=precision)
-    return rows.reshape(*columns.shape[:-1], -1)
+    rows = jnp.dot(matrix.T, columns.reshape(columns.shape[0], -1))
+    return rows.reshape(-1, *columns.shape[1:])
 
 
-def shift_and_add(
-    x: Float[Array, "B *s C"],
-    kernel: Float[Array, "*k one C"],
-    window_strides: Sequence[int],
-    padding: str | Sequence[tuple[int, int]],
-    *,
-    lhs_dilation: Sequence[int],
-    rhs_dilation: Sequence[int],
-    dimension_numbers: jax.lax.ConvDimensionNumbers,
-    feature_group_count: int,
-    precision: jax.lax.PrecisionLike = None,
-) -> Float[Array, "B *o C"]:
-    """Return what `jax.lax.conv_general_dilated` returns for depthwise kernels: `Σ_k x shifted by k · kernel[k]`."""
-    chex.assert_equal((*lhs_dilation, *rhs_dilation), (1,) * (2 * x.ndim - 4))
-    chex.assert_equal(feature_group_count, x.shape[-1])
-    shifted = _windows(x, kernel.shape[:-2], window_strides, padding)
-    taps = kernel.reshape(len(shifted), *(1,) * (x.ndim - 1), -1)
+def shift_and_add(x: Float[Array, "C *s"], kernel: Float[Array, "*k one C"], stride: int) -> Float[Array, "C *o"]:
+    """Return the convolution of every channel with its own kernel, `Σ_k x shifted by k · kernel[k]`."""
+    chex.assert_equal(kernel.shape[-2:], (1, x.shape[0]))
+    shifted = _windows(x, kernel.shape[:-2], stride)
+    taps = kernel.reshape(len(shifted), -1, *(1,) * (x.ndim - 1))
     return sum(x * tap for x, tap in zip(shifted, taps, strict=True))
 
 
-def _windows(
-    x: Float[Array, "B *s C"],
-    kernel: Sequence[int],
-    strides: Sequence[int],
-    padding: str | Sequence[tuple[int, int]],
-) -> list[Float[Array, "B *o C"]]:
-    """Return for each place in the kernel, last axis fastest, what of `x` lies under it at every output place."""
-    pads = padding
-    if isinstance(padding, str):
-        pads = jax.lax.padtype_to_pads(x.shape[1:-1], kernel, strides, padding)
-    x = jnp.pad(x, [(0, 0), *pads, (0, 0)])
-    n_out = [(size - width) // step + 1 for size, width, step in zip(x.shape[1:-1], kernel, strides, strict=True)]
+def _by_xla(
+    x: Float[Array, "C *s"], kernel: Float[Array, "*k D F"], stride: int, depthwise: bool
+) -> Float[Array, "F *o"]:
+    n = kernel.ndim - 2
+    places, clips = x.shape[1 : 1 + n], x.shape[1 + n :]
+    axes = "XYZ"[:n]
+    y = jax.lax.conv_general_dilated(
+        x.reshape(-1, *places, int(np.prod(clips))),
+        kernel,
+        window_strides=(stride,) * n,
+        padding="SAME",
+        dimension_numbers=(f"C{axes}N", f"{axes}IO", f"C{axes}N"),
+        feature_group_count=x.shape[0] if depthwise else 1,
+    )
+    return y.reshape(*y.shape[:-1], *clips)
 
-    def under(place: tuple[int, ...]) -> Float[Array, "B *o C"]:
-        end = [p + (n - 1) * step + 1 for p, n, step in zip(place, n_out, strides, strict=True)]
-        return jax.lax.slice(x, (0, *place, 0), (x.shape[0], *end, x.shape[-1]), (1, *strides, 1))
+
+def _windows(x: Float[Array, "C *s"], kernel: Sequence[int], stride: int) -> list[Float[Array, "C *o"]]:
+    """Return for each place in the kernel, last axis fastest, what of `x` lies under it at every output place."""
+    n, steps = len(kernel), (stride,) * len(kernel)
+    pads = jax.lax.padtype_to_pads(x.shape[1 : 1 + n], kernel, steps, "SAME")
+    rest = x.ndim - 1 - n
+    x = jnp.pad(x, [(0, 0), *pads, *[(0, 0)] * rest])
+    n_out = [(size - width) // stride + 1 for size, width in zip(x.shape[1:], kernel, strict=False)]
+
+    def under(place: tuple[int, ...]) -> Float[Array, "C *o"]:
+        end = [p + (n - 1) * stride + 1 for p, n in zip(place, n_out, strict=True)]
+        start = (0, *place, *(0,) * rest)
+        return jax.lax.slice(x, start, (x.shape[0], *end, *x.shape[1 + n :]), (1, *steps, *(1,) * rest))
 
     return [under(place) for place in np.ndindex(*kernel)]
 
@@ -120,4 +105,7 @@ def halve(h: Float[Array, "*s"], axis: int) -> Float[Array, "*o"]:
     pads = [(0, 0)] * h.ndim
     pads[axis] = (0, h.shape[axis] % 2)
     h = jnp.pad(h, pads)
-    return h.reshape(*h.shape[:axis], -1, 2, *h.shape[axis + 1 :]).max(axis=axis + 1)
+    pairs = h.reshape(*h.shape[:axis], -1, 2, *h.shape[axis + 1 :])
+    # Not `max` over the pairs: its gradient, which counts equals, took three times as long.
+    first, second = (jax.lax.index_in_dim(pairs, n, axis + 1, keepdims=False) for n in (0, 1))
+    return jnp.maximum(first, second)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-from serjax.models.convolution import Formulation, conv, depthwise_conv
+from serjax.models.convolution import Conv, Formulation
 from serjax.models.head import Head
 from serjax.models.pooling import has_sound
 from serjax.models.regularisers import BatchNorm, Dropout, Rate
@@ -22,11 +22,12 @@ class SeparableBlock(nn.Module):
     formulation: Formulation
 
     @nn.compact
-    def __call__(self, h: Float[Array, "B H W F"], row_B: Float[Array, " B"], train: bool) -> Float[Array, "B H2 W2 G"]:
-        h = depthwise_conv(h.shape[-1], (3, 3), self.formulation, stride=self.stride)(h)
-        h = nn.relu(BatchNorm()(h, row_B[:, None, None], train))
-        h = conv(self.channels, (1, 1), self.formulation, use_bias=False)(h)
-        return nn.relu(BatchNorm()(h, row_B[:, None, None], train))
+    def __call__(self, h: Float[Array, "F H W B"], row_B: Float[Array, " B"], train: bool) -> Float[Array, "G H2 W2 B"]:
+        mask_11B = row_B[None, None]
+        h = Conv(h.shape[0], (3, 3), self.formulation, stride=self.stride, depthwise=True)(h)
+        h = nn.relu(BatchNorm(axis=0)(h, mask_11B, train))
+        h = Conv(self.channels, (1, 1), self.formulation)(h)
+        return nn.relu(BatchNorm(axis=0)(h, mask_11B, train))
 
 
 class MobileNet(nn.Module):
@@ -49,9 +50,9 @@ class MobileNet(nn.Module):
     ) -> Float[Array, "B K"]:
         row_B = has_sound(mask_BT)
         h = as_picture(x_BTC, mask_BT, self.size)
-        h = conv(n_channels(32, self.width), (3, 3), self.formulation, use_bias=False, stride=2)(h)
-        h = nn.relu(BatchNorm()(h, row_B[:, None, None], train))
+        h = Conv(n_channels(32, self.width), (3, 3), self.formulation, stride=2)(h)
+        h = nn.relu(BatchNorm(axis=0)(h, row_B[None, None], train))
         for channels, stride in self.blocks:
             h = SeparableBlock(n_channels(channels, self.width), stride, self.formulation)(h, row_B, train)
-        h_BF = Dropout(self.dropout)(h.mean(axis=(1, 2)), train)
+        h_BF = Dropout(self.dropout)(h.mean(axis=(1, 2)).T, train)
         return Head(self.n_classes)(h_BF, row_B, train)

@@ -17,29 +17,32 @@ Rate = float | Float[Array, ""]
 class BatchNorm(nn.Module):
     """`y = (h − μ) / √(σ² + ε) · scale + bias` a channel, over what the mask leaves of the whole batch (Ioffe 2015).
 
-    Training takes μ and σ² of the batch and moves the running ones by `1 − momentum`; else the running ones serve, as
-    they do in a batch that is masked throughout. Parameters and statistics are named as in `flax.linen.BatchNorm`.
+    Channels lie on `axis`, which the mask has not; its other axes may be of one. Training takes μ and σ² of the batch
+    and moves the running ones by `1 − momentum`; else the running ones serve, as they do in a batch that is masked
+    throughout. Parameters and statistics are named as in `flax.linen.BatchNorm`.
     """
 
+    axis: int = -1
     momentum: float = 0.9
     epsilon: float = 1e-5
 
     @nn.compact
-    def __call__(self, h: Float[Array, "B *s F"], mask: Float[Array, "B *#s"], train: bool) -> Float[Array, "B *s F"]:
-        width = h.shape[-1]
+    def __call__(self, h: Float[Array, "*s"], mask: Float[Array, "*m"], train: bool) -> Float[Array, "*s"]:
+        width = h.shape[self.axis]
         running_mean = self.variable("batch_stats", "mean", jnp.zeros, (width,))
         running_var = self.variable("batch_stats", "var", jnp.ones, (width,))
         scale_F = self.param("scale", nn.initializers.ones, (width,))
         bias_F = self.param("bias", nn.initializers.zeros, (width,))
         mean_F, var_F = running_mean.value, running_var.value
         if train and not self.is_initializing():
-            n_valid, mean_F, var_F = masked_moments(h, mask)
+            n_valid, mean_F, var_F = masked_moments(h, mask, self.axis)
             mean_F = jnp.where(n_valid > 0, mean_F, running_mean.value)
             var_F = jnp.where(n_valid > 0, var_F, running_var.value)
             running_mean.value = self.momentum * running_mean.value + (1 - self.momentum) * mean_F
             running_var.value = self.momentum * running_var.value + (1 - self.momentum) * var_F
         gain_F = scale_F * jax.lax.rsqrt(var_F + self.epsilon)
-        return (h - _as_channels(mean_F, h)) * _as_channels(gain_F, h) + _as_channels(bias_F, h)
+        mean, gain, bias = (_as_channels(value_F, h, self.axis) for value_F in (mean_F, gain_F, bias_F))
+        return (h - mean) * gain + bias
 
 
 class Dropout(nn.Module):
@@ -62,21 +65,22 @@ class Dropout(nn.Module):
 
 
 def masked_moments(
-    h: Float[Array, "B *s F"], mask: Float[Array, "B *#s"]
+    h: Float[Array, "*s"], mask: Float[Array, "*m"], axis: int
 ) -> tuple[Float[Array, ""], Float[Array, " F"], Float[Array, " F"]]:
     """Return the count, mean and variance of each channel where `mask > 0`, over the whole batch; 0 of nothing.
 
     In two passes: `E[h²] − E[h]²` would lose a variance that is small beside the mean.
     """
-    axes = tuple(range(h.ndim - 1))
-    valid = jnp.broadcast_to(mask > 0, h.shape[:-1])[..., None]
-    n_valid = jax.lax.psum(jnp.sum(valid, dtype=h.dtype), DATA_AXIS)
+    others = tuple(a for a in range(h.ndim) if a != axis % h.ndim)
+    valid = jnp.expand_dims(mask > 0, axis)
+    repeats = h.size // h.shape[axis] // valid.size
+    n_valid = jax.lax.psum(repeats * jnp.sum(valid, dtype=h.dtype), DATA_AXIS)
     share = 1 / jnp.maximum(n_valid, 1.0)
-    mean_F = jax.lax.psum(jnp.sum(jnp.where(valid, h, 0.0), axis=axes), DATA_AXIS) * share
-    distance = jnp.where(valid, h - _as_channels(mean_F, h), 0.0)
-    var_F = jax.lax.psum(jnp.sum(jnp.square(distance), axis=axes), DATA_AXIS) * share
+    mean_F = jax.lax.psum(jnp.sum(jnp.where(valid, h, 0.0), axis=others), DATA_AXIS) * share
+    distance = jnp.where(valid, h - _as_channels(mean_F, h, axis), 0.0)
+    var_F = jax.lax.psum(jnp.sum(jnp.square(distance), axis=others), DATA_AXIS) * share
     return n_valid, mean_F, var_F
 
 
-def _as_channels(value_F: Float[Array, " F"], h: Float[Array, "B *s F"]) -> Float[Array, "*one F"]:
-    return value_F.reshape((1,) * (h.ndim - 1) + (-1,))
+def _as_channels(value_F: Float[Array, " F"], h: Float[Array, "*s"], axis: int) -> Float[Array, "*one"]:
+    return jnp.expand_dims(value_F, [a for a in range(h.ndim) if a != axis % h.ndim])

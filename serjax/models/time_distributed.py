@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-from serjax.models.convolution import Formulation, conv
+from serjax.models.convolution import Conv, Formulation
 from serjax.models.head import Head
 from serjax.models.pooling import has_sound, zero_masked
 from serjax.models.recurrent import CellKind, RecurrentStack
@@ -31,11 +31,11 @@ class TimeDistributed(nn.Module):
     def __call__(
         self, x_BTC: Float[Array, "B T C"], mask_BT: Float[Array, "B T"], train: bool = False
     ) -> Float[Array, "B K"]:
-        h_BTCF = zero_masked(x_BTC, mask_BT)[..., None]
+        h_FCTB = zero_masked(x_BTC, mask_BT).transpose(2, 1, 0)[None]
         for width in self.filters:
-            h_BTCF = conv(width, (3,), self.formulation, use_bias=False)(h_BTCF)
-            h_BTCF = nn.relu(BatchNorm()(h_BTCF, mask_BT[..., None], train))
-        h_BTD = h_BTCF.reshape(*x_BTC.shape[:2], -1)
+            h_FCTB = Conv(width, (3,), self.formulation)(h_FCTB)
+            h_FCTB = nn.relu(BatchNorm(axis=0)(h_FCTB, mask_BT.T[None], train))
+        h_BTD = h_FCTB.transpose(3, 2, 1, 0).reshape(*x_BTC.shape[:2], -1)
         _, last_BH = RecurrentStack(self.kind, self.hidden)(h_BTD, mask_BT)
         last_BH = Dropout(self.dropout)(last_BH, train)
         return Head(self.n_classes, self.dense, self.dropout, batch_norm=True)(last_BH, has_sound(mask_BT), train)

@@ -6,7 +6,7 @@ import jax
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-from serjax.models.convolution import Formulation, conv, halve
+from serjax.models.convolution import Conv, Formulation, halve
 from serjax.models.head import Head
 from serjax.models.pooling import has_sound, zero_masked
 from serjax.models.regularisers import BatchNorm, Rate
@@ -39,23 +39,23 @@ class VGG(nn.Module):
         self, x_BTC: Float[Array, "B T C"], mask_BT: Float[Array, "B T"], train: bool = False
     ) -> Float[Array, "B K"]:
         row_B = has_sound(mask_BT)
-        h = as_picture(x_BTC, mask_BT, self.size)
+        h_FHWB = as_picture(x_BTC, mask_BT, self.size)
         for block, n_layers in enumerate(self.convolutions):
             width = n_channels(CHANNELS[block], self.width)
             for layer in range(n_layers):
                 name = f"conv{block + 1}_{layer + 1}"  # as the paper's successors count
-                h = conv(width, (3, 3), self.formulation, use_bias=not self.batch_norm, name=name)(h)
-                h = BatchNorm()(h, row_B[:, None, None], train) if self.batch_norm else h
-                h = nn.relu(h)
-            h = halve(halve(h, 1), 2)
-        h_BD = h.reshape(h.shape[0], -1)
+                h_FHWB = Conv(width, (3, 3), self.formulation, use_bias=not self.batch_norm, name=name)(h_FHWB)
+                h_FHWB = BatchNorm(axis=0)(h_FHWB, row_B[None, None], train) if self.batch_norm else h_FHWB
+                h_FHWB = nn.relu(h_FHWB)
+            h_FHWB = halve(halve(h_FHWB, 1), 2)
+        h_BD = h_FHWB.transpose(3, 1, 2, 0).reshape(x_BTC.shape[0], -1)
         return Head(self.n_classes, self.dense, self.dropout, batch_norm=True)(h_BD, row_B, train)
 
 
-def as_picture(x_BTC: Float[Array, "B T C"], mask_BT: Float[Array, "B T"], size: int) -> Float[Array, "B size size 1"]:
+def as_picture(x_BTC: Float[Array, "B T C"], mask_BT: Float[Array, "B T"], size: int) -> Float[Array, "1 size size B"]:
     """Return pictures of one channel, `size`×`size`, linear between frames and between coefficients."""
     x_BTC = zero_masked(x_BTC, mask_BT)
-    return jax.image.resize(x_BTC[..., None], (x_BTC.shape[0], size, size, 1), "linear")
+    return jax.image.resize(x_BTC, (x_BTC.shape[0], size, size), "linear").transpose(1, 2, 0)[None]
 
 
 def n_channels(channels: int, width: float) -> int:

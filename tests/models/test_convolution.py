@@ -1,4 +1,4 @@
-"""Convolution as a matrix product and as shifted sums, against Flax's own; pooling by halves against Flax's."""
+"""Convolution as a matrix product, as shifted sums and by XLA, against Flax's own; pooling by halves against Flax's."""
 
 import jax
 import jax.numpy as jnp
@@ -6,55 +6,65 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from serjax.models.convolution import conv, depthwise_conv, halve
+from serjax.models.convolution import Conv, halve
 
+# Places, clips (any number of axes), kernel, stride.
 SHAPES = [
-    ((7,), (3,), 1),
-    ((2, 9), (3,), 1),
-    ((8,), (5,), 2),
-    ((9, 6), (3, 3), 1),
-    ((9, 6), (3, 3), 2),
-    ((4, 4), (1, 1), 1),
-    ((1, 1), (3, 3), 2),
-    ((5, 8), (2, 4), 3),
+    ((7,), (2,), (3,), 1),
+    ((9,), (4, 2), (3,), 1),
+    ((8,), (2,), (5,), 2),
+    ((9, 6), (2,), (3, 3), 1),
+    ((9, 6), (2,), (3, 3), 2),
+    ((4, 4), (2,), (1, 1), 1),
+    ((1, 1), (2,), (3, 3), 2),
+    ((5, 8), (3,), (2, 4), 3),
 ]
+FORMULATIONS = ("im2col", "xla")
 
 
-def layers(make, size, kernel, stride):
-    """Return both formulations of a layer, an input, weights of one and the outputs and gradients of both."""
-    x = jnp.asarray(np.random.default_rng(sum(size)).normal(size=(2, *size, 3)), jnp.float32)
-    ours, flax = (make(kernel, formulation, stride) for formulation in ("im2col", "xla"))
-    variables = flax.init(jax.random.key(0), x)
-    assert jax.tree.map(jnp.shape, variables) == jax.tree.map(jnp.shape, ours.init(jax.random.key(0), x))
+def assert_equals_flax(ours, flax, size, clips):
+    """Values and gradients of our layer, channels first and clips last, are those of Flax's with the same weights."""
+    x_first = jnp.asarray(np.random.default_rng(sum(size)).normal(size=(3, *size, *clips)), jnp.float32)
+    n = len(size)
 
-    def loss(layer):
-        return lambda variables, x: jnp.sum(jnp.sin(layer.apply(variables, x)))
+    def as_flax(h):
+        return jnp.moveaxis(h.reshape(*h.shape[: n + 1], -1), (-1, 0), (0, -1))
 
-    gradients = [jax.grad(loss(layer), argnums=(0, 1))(variables, x) for layer in (ours, flax)]
-    return ours.apply(variables, x), flax.apply(variables, x), *gradients
+    variables = flax.init(jax.random.key(0), as_flax(x_first))
+    jax.tree.map(np.testing.assert_array_equal, ours.init(jax.random.key(0), x_first), variables)
 
+    def loss(apply):
+        return lambda variables, x: jnp.sum(jnp.sin(apply(variables, x)))
 
-@pytest.mark.parametrize(("size", "kernel", "stride"), SHAPES)
-def test_im2col_equals_flax(size, kernel, stride):
-    def make(kernel, formulation, stride):
-        return conv(4, kernel, formulation, use_bias=True, stride=stride)
+    def both(variables, x):
+        return flax.apply(variables, as_flax(x))
 
-    value, expected, gradient, expected_gradient = layers(make, size, kernel, stride)
-    np.testing.assert_allclose(value, expected, atol=1e-5)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=3e-5), gradient, expected_gradient)
+    np.testing.assert_allclose(as_flax(ours.apply(variables, x_first)), both(variables, x_first), atol=1e-5)
+    gradients = [jax.grad(loss(apply), argnums=(0, 1))(variables, x_first) for apply in (ours.apply, both)]
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=3e-5), *gradients)
 
 
-@pytest.mark.parametrize(("size", "kernel", "stride"), [shape for shape in SHAPES if len(shape[0]) == len(shape[1])])
-def test_shift_and_add_equals_flax(size, kernel, stride):
-    def make(kernel, formulation, stride):
-        return depthwise_conv(3, kernel, formulation, stride=stride)
+@pytest.mark.parametrize("formulation", FORMULATIONS)
+@pytest.mark.parametrize(("size", "clips", "kernel", "stride"), SHAPES)
+def test_convolution_equals_flax(size, clips, kernel, stride, formulation):
+    flax = nn.Conv(4, kernel, strides=stride, kernel_init=nn.initializers.he_normal())
+    assert_equals_flax(Conv(4, kernel, formulation, use_bias=True, stride=stride), flax, size, clips)
 
-    value, expected, gradient, expected_gradient = layers(make, size, kernel, stride)
-    np.testing.assert_allclose(value, expected, atol=1e-5)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=3e-5), gradient, expected_gradient)
+
+@pytest.mark.parametrize("formulation", FORMULATIONS)
+@pytest.mark.parametrize(("size", "clips", "kernel", "stride"), SHAPES)
+def test_depthwise_convolution_equals_flax(size, clips, kernel, stride, formulation):
+    initial = nn.initializers.he_normal()
+    flax = nn.Conv(3, kernel, strides=stride, use_bias=False, feature_group_count=3, kernel_init=initial)
+    assert_equals_flax(Conv(3, kernel, formulation, stride=stride, depthwise=True), flax, size, clips)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (6, 4), (7, 5)])
 def test_halving_both_axes_is_max_pooling(size):
     h = nn.relu(jax.random.normal(jax.random.key(1), (2, *size, 3)))
     np.testing.assert_array_equal(halve(halve(h, 1), 2), nn.max_pool(h, (2, 2), (2, 2), "SAME"))
+
+
+def test_halving_gives_the_gradient_to_the_larger_and_half_to_each_of_two_equals():
+    gradient = jax.grad(lambda h: jnp.sum(halve(h, 0) * jnp.array([1.0, 2.0, 3.0])))
+    np.testing.assert_array_equal(gradient(jnp.array([4.0, 1.0, 5.0, 5.0, 7.0])), [1.0, 0.0, 1.0, 1.0, 3.0])

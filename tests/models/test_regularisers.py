@@ -65,6 +65,22 @@ def test_batch_norm_of_everything_is_flax_with_the_same_variables():
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a[0], b, rtol=1e-5), moved, kept)
 
 
+def test_batch_norm_of_channels_on_another_axis_is_the_same():
+    h, mask_BT = case(0.6)
+    out, moved = split_batch(functools.partial(normalise, VARIABLES), 1)(h, mask_BT)
+
+    def channels_first(h, mask_BT):
+        h_FTSB, mask_TSB = h.transpose(3, 1, 2, 0), mask_BT.T[:, None]
+        out, moved = BatchNorm(axis=0).apply(VARIABLES, h_FTSB, mask_TSB, True, mutable=["batch_stats"])
+        return out.transpose(3, 1, 2, 0), moved
+
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6),
+        split_batch(channels_first, 1)(h, mask_BT),
+        (out, moved),
+    )
+
+
 def test_batch_norm_of_a_mean_far_from_zero_keeps_the_variance():
     h, mask_BT = case(1.0)
     out, _ = split_batch(functools.partial(normalise, VARIABLES), 1)(1e4 + h, mask_BT)
