@@ -1,7 +1,7 @@
 """What XLA must be told before it compiles for CPU, lest it compute something else than was written.
 
-jaxlib 0.10.2 hands sums on CPU to a new library and may let it read the wrong elements, without a word
-(jax-ml/jax issue 39103): in a network with batch norm and pooling most gradients were off by as much as their size.
+jaxlib 0.10.2 and 0.11 hand sums on CPU to a new library, which may add up the wrong elements, without a word
+(jax-ml/jax issue 39103); 0.12 adds up the right ones.
 """
 
 import importlib.metadata
