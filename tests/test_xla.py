@@ -2,10 +2,13 @@
 
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 
 from serjax import xla
+from serjax.train import parallel
+from serjax.train.parallel import DeviceError, check_sums
 
 USER_HAS = "--xla_cpu_experimental_ynn_fusion_type=-dot"
 TRAIN = "from serjax.train import parallel; parallel.check_sums()"
@@ -20,6 +23,8 @@ COMPUTE = "import jax; jax.numpy.zeros(1).block_until_ready()"
         ("0.11.1", "--a=1", f"--a=1 {xla.WITHOUT_SUMS}"),
         ("0.10.2", USER_HAS, USER_HAS),
         ("0.12.0.1", "--a=1", "--a=1"),
+        ("0.10.2+local", "", xla.WITHOUT_SUMS),
+        ("0.10.2", "/etc/xla_flags", "/etc/xla_flags"),
         ("0.12.0rc1", "", ""),
     ],
 )
@@ -36,6 +41,15 @@ def test_a_process_that_imports_serjax_first_computes_right():
     assert run(f"import serjax; {COMPUTE}; {TRAIN}").returncode == 0
 
 
-def test_a_process_that_computes_before_either_is_right_or_says_what_to_do():
+def test_a_process_that_computed_before_says_what_to_do_where_it_is_wrong():
     late = run(f"{COMPUTE}; {TRAIN}")
-    assert late.returncode == 0 or f"set XLA_FLAGS={xla.WITHOUT_SUMS}" in late.stderr
+    if xla.flags(version("jaxlib"), ""):
+        assert f"Add {xla.WITHOUT_SUMS} to XLA_FLAGS" in late.stderr
+    else:
+        assert late.returncode == 0
+
+
+def test_wrong_sums_are_refused(monkeypatch):
+    monkeypatch.setattr(parallel.jnp, "sum", lambda x: 2 * x[0])
+    with pytest.raises(DeviceError, match="computes sums wrongly"):
+        check_sums()

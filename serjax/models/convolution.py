@@ -33,6 +33,8 @@ class Conv(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "C *s"]) -> Float[Array, "F *o"]:
+        if self.depthwise:
+            chex.assert_equal(self.features, x.shape[0])
         shape = (*self.kernel, 1 if self.depthwise else x.shape[0], self.features)
         kernel = self.param("kernel", nn.initializers.he_normal(), shape)
         if self.formulation == "xla":
@@ -55,7 +57,6 @@ def im2col(x: Float[Array, "C *s"], kernel: Float[Array, "*k C F"], stride: int)
 
 def shift_and_add(x: Float[Array, "C *s"], kernel: Float[Array, "*k one C"], stride: int) -> Float[Array, "C *o"]:
     """Return the convolution of every channel with its own kernel, `Σ_k x shifted by k · kernel[k]`."""
-    chex.assert_equal(kernel.shape[-2:], (1, x.shape[0]))
     shifted = _windows(x, kernel.shape[:-2], stride)
     taps = kernel.reshape(len(shifted), -1, *(1,) * (x.ndim - 1))
     return sum(x * tap for x, tap in zip(shifted, taps, strict=True))
@@ -80,16 +81,17 @@ def _by_xla(
 
 def _windows(x: Float[Array, "C *s"], kernel: Sequence[int], stride: int) -> list[Float[Array, "C *o"]]:
     """Return for each place in the kernel, last axis fastest, what of `x` lies under it at every output place."""
-    n, steps = len(kernel), (stride,) * len(kernel)
-    pads = jax.lax.padtype_to_pads(x.shape[1 : 1 + n], kernel, steps, "SAME")
-    rest = x.ndim - 1 - n
-    x = jnp.pad(x, [(0, 0), *pads, *[(0, 0)] * rest])
-    n_out = [(size - width) // stride + 1 for size, width in zip(x.shape[1:], kernel, strict=False)]
+    end_of_places = 1 + len(kernel)
+    clips, steps = x.shape[end_of_places:], (stride,) * len(kernel)
+    pads = jax.lax.padtype_to_pads(x.shape[1:end_of_places], kernel, steps, "SAME")
+    x = jnp.pad(x, [(0, 0), *pads, *[(0, 0)] * len(clips)])
+    places = x.shape[1:end_of_places]
+    n_out = [(size - width) // stride + 1 for size, width in zip(places, kernel, strict=True)]
 
     def under(place: tuple[int, ...]) -> Float[Array, "C *o"]:
         end = [p + (n - 1) * stride + 1 for p, n in zip(place, n_out, strict=True)]
-        start = (0, *place, *(0,) * rest)
-        return jax.lax.slice(x, start, (x.shape[0], *end, *x.shape[1 + n :]), (1, *steps, *(1,) * rest))
+        start = (0, *place, *(0,) * len(clips))
+        return jax.lax.slice(x, start, (x.shape[0], *end, *clips), (1, *steps, *(1,) * len(clips)))
 
     return [under(place) for place in np.ndindex(*kernel)]
 
@@ -107,6 +109,6 @@ def halve(h: Float[Array, "*s"], axis: int) -> Float[Array, "*o"]:
     h = jnp.pad(h, pads)
     pairs = h.reshape(*h.shape[:axis], -1, 2, *h.shape[axis + 1 :])
     first, second = (jax.lax.index_in_dim(pairs, n, axis + 1, keepdims=False) for n in (0, 1))
-    # A choice and no maximum, whose slope asks which number *equals* it: neither may where XLA computes them anew for
-    # the slope and rounds otherwise. Most gradients of a network were lost in that way, and it took three times as long.
-    return jnp.where(first >= second, first, second)
+    # A choice, not a maximum, whose slope goes to the number that equals it: XLA may compute both again for the slope
+    # and round them differently, so that neither does. The slope of `.max` over pairs took three times as long, too.
+    return jnp.where((first >= second) | jnp.isnan(first), first, second)

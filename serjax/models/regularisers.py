@@ -4,6 +4,7 @@ Flax's own take the mean of the devices' means, which is wrong where masks diffe
 but padding, and draw one dropout mask a device. In training both must run inside an axis named `"data"`.
 """
 
+import chex
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
@@ -73,8 +74,10 @@ def masked_moments(
     """
     others = tuple(a for a in range(h.ndim) if a != axis % h.ndim)
     valid = jnp.expand_dims(mask > 0, axis)
-    repeats = h.size // h.shape[axis] // valid.size
-    n_valid = jax.lax.psum(repeats * jnp.sum(valid, dtype=h.dtype), DATA_AXIS)
+    chex.assert_equal_rank([h, valid])
+    chex.assert_is_broadcastable(valid.shape, h.shape)
+    n_repeats = h.size // h.shape[axis] // valid.size
+    n_valid = jax.lax.psum(n_repeats * jnp.sum(valid, dtype=h.dtype), DATA_AXIS)
     share = 1 / jnp.maximum(n_valid, 1.0)
     mean_F = jax.lax.psum(jnp.sum(jnp.where(valid, h, 0.0), axis=others), DATA_AXIS) * share
     distance = jnp.where(valid, h - _as_channels(mean_F, h, axis), 0.0)
