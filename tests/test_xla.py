@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from importlib.metadata import version
 
 import pytest
 
@@ -41,12 +40,9 @@ def test_a_process_that_imports_serjax_first_computes_right():
     assert run(f"import serjax; {COMPUTE}; {TRAIN}").returncode == 0
 
 
-def test_a_process_that_computed_before_says_what_to_do_where_it_is_wrong():
+def test_a_process_that_computed_before_is_right_on_this_processor_or_says_what_to_do():
     late = run(f"{COMPUTE}; {TRAIN}")
-    if xla.flags(version("jaxlib"), ""):
-        assert f"Add {xla.WITHOUT_SUMS} to XLA_FLAGS" in late.stderr
-    else:
-        assert late.returncode == 0
+    assert late.returncode == 0 or f"Add {xla.WITHOUT_SUMS} to XLA_FLAGS" in late.stderr
 
 
 def test_wrong_sums_are_refused(monkeypatch):

@@ -165,8 +165,8 @@ THIRD = (
         0.65,
         "cnn_lstm_mfcc",
         SEQUENCES,
-        f"{UNSAID} Tried: whole clips for 80 epochs .522 ± .019; half of the clips .479 ± .013, so that the 67 actors "
-        "that are not at hand may add some hundredths. Labels as listeners heard them explain it: see S3.2-voted.",
+        f"{UNSAID} Labels as listeners heard them explain it: see S3.2-voted. The 67 actors that are not at hand may "
+        "add some hundredths.",
     ),
     _crema("S3.2-12", "CNN + LSTM, MFCC, 12 classes", 0.65, "cnn_lstm_mfcc", f"{JOINT} {SEQUENCES}", "As S3.2."),
     replace(
