@@ -155,16 +155,10 @@ THIRD = (
         remark=f"The report's file table ends at index 199: apparently 200 pictures. {UNSAID} {SMALLER}",
     ),
     replace(
-        _crema(
-            "S3.1-12-200",
-            "CNN, mel, 12 classes, 200 clips",
-            0.26,
-            "cnn_mel",
-            "",
-            "As S3.1-200; .26 lies .008 below mean − 2 sd.",
-        ),
+        _crema("S3.1-12-200", "CNN, mel, 12 classes, 200 clips", 0.26, "cnn_mel", "", ""),
         flags=f"{JOINT} --clips 200 {PICTURES}",
         same=Split("random-80-20", 10),
+        remark="As S3.1-200; .26 lies .008 below mean − 2 sd.",
     ),
     _crema(
         "S3.2",

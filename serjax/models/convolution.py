@@ -66,10 +66,9 @@ def _by_xla(
     x: Float[Array, "C *s"], kernel: Float[Array, "*k D F"], stride: int, depthwise: bool
 ) -> Float[Array, "F *o"]:
     n = kernel.ndim - 2
-    places, clips = x.shape[1 : 1 + n], x.shape[1 + n :]
-    axes = "XYZ"[:n]
+    clips, axes = x.shape[1 + n :], "XYZ"[:n]
     y = jax.lax.conv_general_dilated(
-        x.reshape(-1, *places, int(np.prod(clips))),
+        x.reshape(*x.shape[: 1 + n], -1),
         kernel,
         window_strides=(stride,) * n,
         padding="SAME",
