@@ -21,24 +21,40 @@ def make_optimizer(
     Adam is that of Kingma & Ba (2015), with its own decays. SGD moves by the velocity `v ← momentum · v + g` (Polyak
     1964, as in Sutskever et al. 2013). An epoch has `steps`. Learning rate, weight decay and the length of the curve
     are not in here: they are numbers of the run, so that runs of one stack may differ in them, and each call of
-    `update` is given them as `hyper`.
+    `update` is given them as `hyper`, and as `gradient_norm` the `global_norm` of what it is given.
     """
     direction = optax.scale_by_adam() if name == "adam" else optax.trace(momentum)
     clip = optax.identity() if clip_norm is None else clip_by_global_norm(clip_norm)
     return optax.chain(clip, direction, scale_by_hyper(steps, warmup_steps))
 
 
-def clip_by_global_norm(most: float) -> optax.GradientTransformation:
-    """Scale `g` to `g · min(1, most / ‖g‖)` by one number (Pascanu et al. 2013).
+def clip_by_global_norm(most: float) -> optax.GradientTransformationExtraArgs:
+    """Scale `g` to `g · min(1, most / ‖g‖)` by one number (Pascanu et al. 2013), given `‖g‖` as `gradient_norm`.
 
     optax's own divides element by element, and XLA then writes all scaled gradients out before it uses them.
     """
 
-    def scale(gradient: chex.ArrayTree, params: chex.ArrayTree | None) -> chex.ArrayTree:
-        factor = jnp.minimum(1.0, most / optax.tree.norm(gradient))
-        return jax.tree.map(lambda g: factor * g, gradient)
+    def update(
+        gradient: chex.ArrayTree,
+        state: optax.EmptyState,
+        params: chex.ArrayTree | None = None,
+        *,
+        gradient_norm: Float[Array, ""],
+        **_: object,
+    ) -> tuple[chex.ArrayTree, optax.EmptyState]:
+        factor = jnp.minimum(1.0, most / gradient_norm)
+        return jax.tree.map(lambda g: factor * g, gradient), state
 
-    return optax.stateless(scale)
+    return optax.GradientTransformationExtraArgs(optax.init_empty_state, update)
+
+
+def global_norm(tree: chex.ArrayTree) -> Float[Array, ""]:
+    """`√ Σ x²` over all numbers of all arrays.
+
+    By products of rows with themselves, in full precision: XLA on CPU adds a long row up one by one, but not a product.
+    """
+    products = (jnp.vdot(leaf, leaf, precision=jax.lax.Precision.HIGHEST) for leaf in jax.tree.leaves(tree))
+    return jnp.sqrt(sum(products, start=jnp.zeros(())))
 
 
 def scale_by_hyper(steps: int, warmup_steps: int) -> optax.GradientTransformationExtraArgs:

@@ -11,6 +11,7 @@ import optax
 from jaxtyping import Array, Float, Int, Key
 
 from serjax.models.batch_axis import DATA_AXIS
+from serjax.train.optimizer import global_norm
 from serjax.train.state import Batch, Best, Dataset, Hyper, RunInputs, TrainState, gather
 from serjax.train.waveforms import AugmentedFeatures
 
@@ -62,13 +63,14 @@ def make_train_step(objective: Objective, optimizer: optax.GradientTransformatio
 
         gradient, (metrics, collections) = jax.grad(weighted_mean, has_aux=True)(state.params)
         metrics, gradient = jax.lax.psum((metrics, gradient), DATA_AXIS)
-        metrics["gradient_norm"] = optax.tree.norm(gradient)
+        metrics["gradient_norm"] = global_norm(gradient)
         finite = jnp.isfinite(metrics["loss"]) & jnp.isfinite(metrics["gradient_norm"])
         trains = state.epoch < state.hyper.epochs
 
         def move(held: Held) -> Held:
             params, opt_state = held
-            updates, opt_state = optimizer.update(gradient, opt_state, params, hyper=state.hyper)
+            given = {"hyper": state.hyper, "gradient_norm": metrics["gradient_norm"]}
+            updates, opt_state = optimizer.update(gradient, opt_state, params, **given)
             return {**optax.apply_updates(params, updates), **collections}, opt_state
 
         # A branch and no choice of numbers: reading both sides of a choice took a fifth of the step of a dense VAE.

@@ -8,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 
-from serjax.train.optimizer import make_optimizer, warmup_cosine
+from serjax.train.optimizer import global_norm, make_optimizer, warmup_cosine
 from tests.train import tiny
 
 STEPS, WARMUP, CLIP_NORM, RATE = 7, 2, 3.0, 0.05
@@ -24,10 +24,11 @@ GRADIENTS = [jax.tree.map(lambda p, s=s: jnp.cos(3.0 * p + s) * (4 if s == 0 els
 
 def ends(optimizer, **extra):
     """Return the parameters after each of the gradients."""
+    optimizer = optax.with_extra_args_support(optimizer)
 
     @jax.jit
     def step(params, state, gradient):
-        updates, state = optimizer.update(gradient, state, params, **extra)
+        updates, state = optimizer.update(gradient, state, params, gradient_norm=global_norm(gradient), **extra)
         return optax.apply_updates(params, updates), state
 
     params, state, found = PARAMS, optimizer.init(PARAMS), []
@@ -35,6 +36,11 @@ def ends(optimizer, **extra):
         params, state = step(params, state, gradient)
         found.append(params)
     return found
+
+
+@pytest.mark.parametrize("tree", [PARAMS, {}, {"nan": jnp.array([1.0, jnp.nan])}, jnp.array([1e-30, 2e19, -jnp.inf])])
+def test_the_norm_is_optax_s(tree):
+    np.testing.assert_allclose(jax.jit(global_norm)(tree), optax.tree.norm(tree), rtol=3e-7)
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.7])

@@ -25,7 +25,7 @@ def second_update(schedule):
     params, hyper = jnp.zeros(()), replace(tiny.make_hyper(learning_rate=1.0), decay_epochs=jnp.array(tiny.EPOCHS))
     state = optimizer.init(params)
     for _ in range(2):
-        update, state = optimizer.update(jnp.ones(()), state, params, hyper=hyper)
+        update, state = optimizer.update(jnp.ones(()), state, params, hyper=hyper, gradient_norm=jnp.ones(()))
     return float(update)
 
 
