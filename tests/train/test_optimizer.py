@@ -38,7 +38,9 @@ def ends(optimizer, **extra):
     return found
 
 
-@pytest.mark.parametrize("tree", [PARAMS, {}, {"nan": jnp.array([1.0, jnp.nan])}, jnp.array([1e-30, 2e19, -jnp.inf])])
+@pytest.mark.parametrize(
+    "tree", [PARAMS, {}, jnp.array(-2.0), {"nan": jnp.array([1.0, jnp.nan])}, jnp.array([1e-30, 2e19, -jnp.inf])]
+)
 def test_the_norm_is_optax_s(tree):
     np.testing.assert_allclose(jax.jit(global_norm)(tree), optax.tree.norm(tree), rtol=3e-7)
 
