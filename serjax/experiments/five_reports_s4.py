@@ -5,7 +5,6 @@ from dataclasses import replace
 from serjax.experiments.replication import Row, Split
 
 SEVERAL = Split("random-80-20", 3)
-STALE = "To be run again: trained before 6ac374c, when XLA lost a part of this network's gradient on CPU."
 
 
 def _table(number: str, about: str, reported: float, flags: str, tuned: bool, remark: str = "") -> Row:
@@ -138,7 +137,7 @@ FOURTH = (
         "",
         size=64,
         epochs=40,
-        remark=f"{STALE} From scratch. Its optimiser is not stated: that of the report's other networks.",
+        remark="From scratch. Its optimiser is not stated: that of the report's other networks.",
     ),
     _picture(
         "16",
@@ -159,8 +158,7 @@ FOURTH = (
             0.78,
             ("12", "13"),
             "3 2",
-            "To be run again: its S4.12 is of before 6ac374c, and reached .60. Members from scratch and small, "
-            "see there.",
+            "Members from scratch and small, see there.",
         ),
         same=SEVERAL,
     ),
