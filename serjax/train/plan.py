@@ -64,21 +64,25 @@ def most_runs(stacking: Stacking, platform: str) -> int:
 def fitting_runs(stack: Stack) -> int:
     """Return how many runs like the first of `stack` may be trained at a time on all devices, one a device at least.
 
-    What a run adds on a device: its state twice (as it comes and as it goes), what it reads, and where runs are
-    batched what a step needs of activations, too. The host holds a stack's states twice: to send, and to save.
+    Of a device's memory a run takes its state and what it reads, and where runs are batched what a step needs of
+    activations; where they take turns, these are needed once. The host holds a stack's states twice: to send, and to
+    save.
     """
     layout = stack.layout
-    run_bytes, host_bytes = _bytes_of_a_run(stack)
+    once_bytes, run_bytes, host_bytes = _needs(stack)
     n_local = min(len(layout.devices), len(jax.local_devices()))
     own = free_device_bytes(next(d for d in layout.devices if d.process_index == jax.process_index()))
     host = SHARE * free_host_bytes() / n_local
-    fitting = host / (run_bytes + host_bytes) if own is None else min(SHARE * own / run_bytes, host / host_bytes)
+    if own is None:
+        fitting = (host - once_bytes) / (run_bytes + host_bytes)
+    else:
+        fitting = min((SHARE * own - once_bytes) / run_bytes, host / host_bytes)
     most = most_runs(layout.stacking, layout.devices[0].platform)
     return max(1, min(most, int(fitting))) * layout.n_shares
 
 
-def _bytes_of_a_run(stack: Stack) -> tuple[int, int]:
-    """Return what one run more takes on its device, and on the host."""
+def _needs(stack: Stack) -> tuple[int, int, int]:
+    """Return what a device needs once, what a run more takes of it, and what it takes of the host."""
     schedule, layout, first = stack.schedule, stack.layout, list(stack.runs[:1])
     optimizer, train_epochs = make_training(stack.objective, schedule, layout, stack.augmented)
     params_R = jax.tree.map(lambda a: a[:1], stack.params_R)
@@ -86,10 +90,9 @@ def _bytes_of_a_run(stack: Stack) -> tuple[int, int]:
     n_batch = -(-schedule.batch_size // (len(layout.devices) // layout.n_shares))
     rows_RESB = jax.ShapeDtypeStruct((1, schedule.epochs_per_call, schedule.steps, n_batch), jnp.int32)
     held = tree_bytes((state_R, inputs_R, rows_RESB))
-    if layout.stacking == "map":
-        return held + tree_bytes(state_R), 2 * tree_bytes(state_R)
-    one = layout.on_a_device(train_epochs)
-    return held + program_bytes(one, state_R, inputs_R, rows_RESB, stack.dataset), 2 * tree_bytes(state_R)
+    made = program_bytes(layout.on_a_device(train_epochs), state_R, inputs_R, rows_RESB, stack.dataset)
+    once, each = (made, held) if layout.stacking == "map" else (0, held + made)
+    return once, each, 2 * tree_bytes(state_R)
 
 
 def faster_stacking(stack: Stack, n_steps: int) -> Stacking:

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from serjax.train import parallel
-from serjax.train.loop import compile_training, index_blocks
+from serjax.train.loop import compile_training, index_blocks, make_training
+from serjax.train.memory import tree_bytes
 from serjax.train.objectives import PictureAugmentation
 from serjax.train.parallel import DeviceError, Layout, request_devices
+from serjax.train.runs import stack_inputs
 from tests.train import tiny
 
 STEPS = 50
@@ -98,6 +100,21 @@ def test_the_compiled_stack_calls_no_host(shard):
     assert "callback" not in text
     talking = jax.pmap(lambda x: jax.debug.print("{}", x), devices=where.devices)
     assert "callback" in talking.lower(jnp.arange(2)).as_text()  # so the search would find one
+
+
+@pytest.mark.parametrize(("stacking", "held_once"), [("map", True), ("vmap", False)])
+def test_runs_that_take_turns_leave_their_states_where_they_are(stacking, held_once):
+    """By XLA's own account a program of three more runs needs no more beside what it is given, but for their losses."""
+
+    def needed(n_runs):
+        runs, where = tiny.make_runs(n_runs, epochs=STEPS), layout(1, stacking=stacking)
+        _, train_epochs = make_training(OBJECTIVE, tiny.SCHEDULE, where)
+        given = tiny.make_state(runs), stack_inputs(runs), index_blocks(runs, tiny.SCHEDULE)[0], tiny.DATASET
+        program = jax.jit(where.on_a_device(train_epochs), donate_argnums=(0,)).lower(*given)
+        return program.compile().memory_analysis().temp_size_in_bytes
+
+    one_state = tree_bytes(tiny.make_state(RUNS)) / len(RUNS)
+    assert (needed(5) - needed(2) < 0.1 * one_state) == held_once
 
 
 @pytest.mark.parametrize("shard", ["runs", "data"])

@@ -28,12 +28,12 @@ def memory(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
-def test_runs_one_after_another_need_their_state_four_times(memory: pytest.MonkeyPatch) -> None:
-    """As it comes, as it goes, and twice on the host; what they read is small beside it."""
+def test_runs_that_take_turns_need_their_state_three_times(memory: pytest.MonkeyPatch) -> None:
+    """Once on the device, twice on the host; what they read, and what a step needs, is small beside 100 MB of them."""
     memory.setattr(plan, "most_runs", lambda *_: 10_000)
     fitting = fitting_runs(tiny_stack())
-    assert fitting == pytest.approx(60_000_000 / (4 * STATE_BYTES), rel=0.05)
-    assert fitting_runs(tiny_stack(n_devices=2)) == pytest.approx(fitting, abs=1)  # devices share the host's memory
+    assert fitting == pytest.approx(60_000_000 / (3 * STATE_BYTES), rel=0.05)
+    assert fitting_runs(tiny_stack(n_devices=2)) == pytest.approx(fitting, rel=0.01)  # devices share the host's memory
 
 
 def test_batched_runs_need_their_activations_too(memory: pytest.MonkeyPatch) -> None:
@@ -53,7 +53,7 @@ def test_an_accelerator_and_its_host_must_both_have_room(memory: pytest.MonkeyPa
     memory.setattr(plan, "most_runs", lambda *_: 10_000)
     memory.setattr(plan, "free_device_bytes", lambda device: 10_000_000)
     by_device = fitting_runs(tiny_stack())
-    assert by_device == pytest.approx(6_000_000 / (2 * STATE_BYTES), rel=0.1)
+    assert by_device == pytest.approx(6_000_000 / STATE_BYTES, rel=0.1)
     memory.setattr(plan, "free_host_bytes", lambda: 5_000_000)
     assert fitting_runs(tiny_stack()) == pytest.approx(3_000_000 / (2 * STATE_BYTES), rel=0.1)
 
