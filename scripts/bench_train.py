@@ -3,10 +3,10 @@
     python -m scripts.bench_train [--devices 2] [--stacking map] [--repeats 5] [--networks VAE CNN LSTM]
 
 *ours* is a stack of runs over the devices, compiled as every experiment trains it: augmentation, clipping, the guard
-against what is not finite, metrics, a validation on 32 clips and the best parameters so far after every 8 steps.
-*bare* is the same stack without what stands after augmentation. *PyTorch* (`scripts/torch_peers.py`) trains one network
-with the same layers, augmentation, loss, clipping and Adam, on as many threads as it chooses, and does not validate;
-*fused* is the same with Adam as one kernel, which has to be asked for.
+against what is not finite, metrics, a validation on 128 clips and the best parameters so far after every 32 steps, two
+such epochs a call. *bare* is the same stack without what stands after augmentation. *PyTorch*
+(`scripts/torch_peers.py`) trains one network with the same layers, augmentation, loss, clipping and Adam, on as many
+threads as it chooses, and does not validate; *fused* is the same with Adam as one kernel, which has to be asked for.
 
 Milliseconds a step and run: the time of a call over runs × steps. The LSTM is two layers, 64 and 32 wide, and a dense
 layer of 64 (`lstm_mfcc --filters`). Everything is called once, then in turn in this process, so that what else the
@@ -44,7 +44,7 @@ from serjax.train.step import TrainEpochs
 
 N_CLIPS, FRAMES, N_MFCC, N_CLASSES = 1440, 108, 20, 8
 CLIP_NORM = 1.0
-SCHEDULE = Schedule(batch_size=32, steps=8, warmup_steps=20, clip_norm=CLIP_NORM, epochs_per_call=2, max_rejected=20)
+SCHEDULE = Schedule(batch_size=32, steps=32, warmup_steps=20, clip_norm=CLIP_NORM, epochs_per_call=2, max_rejected=20)
 EPOCHS = 10_000  # more than any call reaches
 STEPS_A_CALL = SCHEDULE.steps * SCHEDULE.epochs_per_call
 Name = Literal["VAE", "CNN", "LSTM", "dense"]
@@ -81,12 +81,12 @@ def make_dataset() -> Dataset:
 
 
 def make_runs(n: int) -> list[Run]:
-    """Return runs that train on 256 clips each and validate on 32."""
+    """Return runs that train on 1 024 clips each and validate on 128."""
     rng = np.random.default_rng(0)
     shift_C, scale_C = np.zeros(N_MFCC, np.float32), np.ones(N_MFCC, np.float32)
     rows = [rng.permutation(N_CLIPS).astype(np.int32) for _ in range(n)]
     numbers = (shift_C, scale_C, 1e-3, 0.1, EPOCHS, EPOCHS, np.ones(N_CLASSES, np.float32))
-    return [Run(0, str(r), "all", rows[r][:256], rows[r][256:288], *numbers) for r in range(n)]
+    return [Run(0, str(r), "all", rows[r][:1_024], rows[r][1_024:1_152], *numbers) for r in range(n)]
 
 
 def make_bare_epochs(network: Network, optimizer: optax.GradientTransformation) -> TrainEpochs:
