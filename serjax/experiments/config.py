@@ -92,6 +92,8 @@ class Optimisation:
     """Augmentation: training pictures are rolled in time by up to so many frames."""
     noise: float = 0.0
     """Augmentation: noise on what the model sees, in standard deviations of the features."""
+    patience: int | None = None
+    """Stop a model when its validation loss has not been lower for so many epochs; default: it makes all epochs."""
     refit: bool = False
     """Train each fold again on train + validation rows, for the number of epochs that validation chose."""
     max_rejected: int = 20
@@ -179,7 +181,7 @@ def check_dropout(flag: str, rate: float) -> None:
 
 def check_training(training: Training | SupervisedTraining) -> None:
     """Raise ConfigError for numbers that nothing can be trained with."""
-    for flag in ("epochs", "batch_size", "learning_rate", "clip_norm"):
+    for flag in ("epochs", "batch_size", "learning_rate", "clip_norm", "patience"):
         check_positive(f"--{flag.replace('_', '-')}", getattr(training, flag))
     if not 0 <= training.momentum < 1:
         raise ConfigError(f"--momentum {training.momentum}: expected a number from 0 to below 1, such as 0.9.")

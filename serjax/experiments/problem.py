@@ -238,6 +238,7 @@ def _with_numbers(problem: Problem, training: Optimisation, beta: float, decay_e
         decay_epochs=decay_epochs,
         class_weight_K=np.ones(len(problem.labels), np.float32),
         weight_decay=training.weight_decay or 0.0,
+        patience=training.patience,
         roll_frames=training.roll_frames,
         noise=training.noise,
     )

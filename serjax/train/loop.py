@@ -162,10 +162,10 @@ def _train(
             # Waiting for each call keeps devices that share cores from drifting apart until a collective times out.
             state, metrics = jax.block_until_ready(train(state, inputs, layout.put_rows(rows), shared))
             done = iterator.get_state()["next_index"]
-            epoch = min(done * blocks.epochs, last_epoch)
-            metrics_RE = layout.get_runs(metrics, len(runs))
-            record(stack, metrics_RE, (done - 1) * blocks.epochs)
-            _stop_if_diverged(layout.get_runs(state.rejected, len(runs)), stack, schedule)
+            metrics_RE, reached = layout.get_runs((metrics, _without_params(state)), len(runs))
+            epoch = min(done * blocks.epochs, last_epoch) if reached.trains.any() else last_epoch
+            record(stack, metrics_RE, (done - 1) * blocks.epochs, reached.epoch)
+            _stop_if_diverged(reached.rejected, stack, schedule)
             for start, loss_RE in zip(stack, cut(metrics_RE["loss"], stack), strict=True):
                 start.share.stage.report(epoch, _last_mean(loss_RE))
             # Asked once: a signal during what follows is answered after the next call.
@@ -179,7 +179,14 @@ def _train(
             if signum:
                 where = ", ".join(dict.fromkeys(start.share.stage.name for start in stack))
                 raise Interrupted(signum, f"saved after epoch {epoch} of {last_epoch} ({where})")
+            if epoch == last_epoch:
+                break
     return cut(layout.get_runs(state, len(runs)), stack)
+
+
+def _without_params(state: TrainState) -> TrainState:
+    """Return how far the runs are, without what takes long to bring to the host."""
+    return replace(state, params={}, opt_state=(), best=replace(state.best, params={}))
 
 
 def _agree(signum: int, is_due: bool) -> tuple[int, bool]:

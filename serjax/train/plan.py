@@ -1,13 +1,15 @@
 """How a stack of runs is laid on this machine: how many at a time, one after another on a device or batched."""
 
+import functools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 
 from serjax.train.loop import Schedule, compile_training, make_training
 from serjax.train.memory import free_device_bytes, free_host_bytes, program_bytes, tree_bytes
@@ -84,15 +86,24 @@ def fitting_runs(stack: Stack) -> int:
 def _needs(stack: Stack) -> tuple[int, int, int]:
     """Return what a device needs once, what a run more takes of it, and what it takes of the host."""
     schedule, layout, first = stack.schedule, stack.layout, list(stack.runs[:1])
-    optimizer, train_epochs = make_training(stack.objective, schedule, layout, stack.augmented)
+    optimizer, program = _program(stack.objective, schedule, layout, stack.augmented)
     params_R = jax.tree.map(lambda a: a[:1], stack.params_R)
     state_R, inputs_R = stack_states(first, params_R, optimizer), stack_inputs(first)
     n_batch = -(-schedule.batch_size // (len(layout.devices) // layout.n_shares))
     rows_RESB = jax.ShapeDtypeStruct((1, schedule.epochs_per_call, schedule.steps, n_batch), jnp.int32)
     held = tree_bytes((state_R, inputs_R, rows_RESB))
-    made = program_bytes(layout.on_a_device(train_epochs), state_R, inputs_R, rows_RESB, stack.dataset)
+    made = program_bytes(program, state_R, inputs_R, rows_RESB, stack.dataset)
     once, each = (made, held) if layout.stacking == "map" else (0, held + made)
     return once, each, 2 * tree_bytes(state_R)
+
+
+@functools.cache
+def _program(
+    objective: Objective, schedule: Schedule, layout: Layout, augmented: AugmentedFeatures | None
+) -> tuple[optax.GradientTransformationExtraArgs, Callable]:
+    """Return the optimiser and what one device runs, which JAX then traces once, however often it is looked at."""
+    optimizer, train_epochs = make_training(objective, schedule, layout, augmented)
+    return optimizer, jax.jit(layout.on_a_device(train_epochs))
 
 
 def faster_stacking(stack: Stack, n_steps: int) -> Stacking:
@@ -115,7 +126,8 @@ def step_seconds(stack: Stack) -> float:
     and go by what the first has memory for and what it measured.
     """
     n = from_first(min(len(stack.runs), fitting_runs(stack)))
-    runs = [replace(run, epochs=MEASURED_CALLS + 1, decay_epochs=MEASURED_CALLS + 1) for run in stack.runs[:n]]
+    epochs = MEASURED_CALLS + 1
+    runs = [replace(run, epochs=epochs, decay_epochs=epochs, patience=None) for run in stack.runs[:n]]
     steps = min(MEASURED_STEPS, stack.schedule.steps)
     schedule = replace(stack.schedule, steps=steps, epochs_per_call=1)
     optimizer, train = compile_training(stack.objective, schedule, stack.layout, stack.augmented)

@@ -19,9 +19,10 @@ from serjax.train.state import Hyper, RunInputs, TrainState, init_state
 class Run:
     """One model to be trained: its place in the study, its rows and its numbers.
 
-    It is trained for `epochs` along a learning-rate curve that ends after `decay_epochs`. With the class of each
-    training row, rows are drawn so that classes come equally often. Without a dropout rate it has that of the
-    model, without strengths of augmentation those of the objective.
+    It is trained for `epochs`, or until its validation loss has not been lower for `patience` of them, along a
+    learning-rate curve that ends after `decay_epochs`. With the class of each training row, rows are drawn so that
+    classes come equally often. Without a dropout rate it has that of the model, without strengths of augmentation
+    those of the objective.
     """
 
     seed: int
@@ -39,6 +40,7 @@ class Run:
     projection_CP: Float[np.ndarray, "C P"] | None = None
     train_class_n: Int[np.ndarray, " n"] | None = None
     weight_decay: float = 0.0
+    patience: int | None = None
     dropout: float | None = None
     roll_frames: int | None = None
     noise: float | None = None
@@ -133,6 +135,7 @@ def stack_states(runs: Sequence[Run], params_R: chex.ArrayTree, optimizer: optax
         learning_rate=jnp.array([run.learning_rate for run in runs], jnp.float32),
         beta=jnp.array([run.beta for run in runs], jnp.float32),
         epochs=jnp.array([run.epochs for run in runs], jnp.int32),
+        patience=jnp.array([run.epochs if run.patience is None else run.patience for run in runs], jnp.int32),
         decay_epochs=jnp.array([run.decay_epochs for run in runs], jnp.int32),
         weight_decay=jnp.array([run.weight_decay for run in runs], jnp.float32),
         dropout=stack_numbers([run.dropout for run in runs], np.float32),

@@ -113,20 +113,29 @@ def save(stack: list[Start], state_R: TrainState, epoch: int, iterator: object) 
         start.running.save(epoch, state, {"epoch": epoch, "iterator": iterator})
 
 
-def record(stack: list[Start], metrics_RE: dict[str, Float[np.ndarray, "R E"]], first_epoch: int) -> None:
-    """Write the epochs of one call to the history of each share, if this process writes."""
+def record(
+    stack: list[Start],
+    metrics_RE: dict[str, Float[np.ndarray, "R E"]],
+    first_epoch: int,
+    epoch_R: Int[np.ndarray, " R"],
+) -> None:
+    """Write the epochs of a call, after which each run has done `epoch_R`, to the histories if this process writes."""
     if not is_first():
         return
-    for start, own_RE in zip(stack, cut(metrics_RE, stack), strict=True):
+    for start, (own_RE, own_R) in zip(stack, cut((metrics_RE, epoch_R), stack), strict=True):
         stage = start.share.stage
-        stage.history.append(_history_rows(stage.name, start.share.runs, own_RE, first_epoch))
+        stage.history.append(_history_rows(stage.name, start.share.runs, own_RE, first_epoch, own_R))
 
 
 def _history_rows(
-    stage: str, runs: list[Run], metrics_RE: dict[str, Float[np.ndarray, "R E"]], first_epoch: int
+    stage: str,
+    runs: list[Run],
+    metrics_RE: dict[str, Float[np.ndarray, "R E"]],
+    first_epoch: int,
+    epoch_R: Int[np.ndarray, " R"],
 ) -> Iterator[dict[str, str | int | float]]:
     for e in range(metrics_RE["loss"].shape[1]):
         for r, run in enumerate(runs):
-            if first_epoch + e < run.epochs:
+            if first_epoch + e < epoch_R[r]:
                 values = {name: float(f"{values_RE[r, e]:.6g}") for name, values_RE in metrics_RE.items()}
                 yield {"stage": stage, **run.name, "epoch": first_epoch + e + 1, **values}

@@ -7,8 +7,9 @@ from typing import TypeVar
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
-from jaxtyping import Array, Float, Int, Key, UInt32
+from jaxtyping import Array, Bool, Float, Int, Key, UInt32
 
 T = TypeVar("T")
 
@@ -39,14 +40,15 @@ def pytree(cls: type[T]) -> type[T]:
 class Hyper:
     """Hyper-parameters that are numbers: an entry of the run axis may differ from its neighbour in each.
 
-    A run stands still after `epochs`; its learning rate reaches 0 after `decay_epochs`, which may be later. Where
-    there is a `dropout` it takes the place of the rate that the model was built with; so do `roll_frames` and `noise`
-    of strengths of augmentation that are not 0.
+    A run stands still after `epochs`, or when its validation loss has not been lower for `patience` of them; its
+    learning rate reaches 0 after `decay_epochs`, which may be later. Where there is a `dropout` it takes the place of
+    the rate that the model was built with; so do `roll_frames` and `noise` of strengths of augmentation that are not 0.
     """
 
     learning_rate: Float[Array, "*r"]
     beta: Float[Array, "*r"]
     epochs: Int[Array, "*r"]
+    patience: Int[Array, "*r"]
     decay_epochs: Int[Array, "*r"]
     weight_decay: Float[Array, "*r"]
     dropout: Float[Array, "*r"] | None = None
@@ -80,6 +82,11 @@ class TrainState:
     hyper: Hyper
     best: Best
     rejected: Int[Array, "*r"]
+
+    @property
+    def trains(self) -> Bool[Array | np.ndarray, "*r"]:
+        """Whether the run goes on, or stands still."""
+        return (self.epoch < self.hyper.epochs) & (self.epoch - self.best.epoch < self.hyper.patience)
 
     @property
     def step_key(self) -> Key[Array, ""]:

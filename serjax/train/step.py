@@ -47,8 +47,8 @@ def make_train_step(objective: Objective, optimizer: optax.GradientTransformatio
 
     The loss is `psum(Σ weight·loss) / psum(Σ weight)`. Random numbers come from the run's key, the step and the
     clip's place in the whole batch: never from the device. A step whose loss or gradient is not finite
-    leaves parameters and optimiser as they were and counts in `state.rejected`. A run that has done its
-    `hyper.epochs` stands still.
+    leaves parameters and optimiser as they were and counts in `state.rejected`. A run that no longer
+    `state.trains` stands still.
     """
 
     def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
@@ -65,7 +65,7 @@ def make_train_step(objective: Objective, optimizer: optax.GradientTransformatio
         metrics, gradient = jax.lax.psum((metrics, gradient), DATA_AXIS)
         metrics["gradient_norm"] = global_norm(gradient)
         finite = jnp.isfinite(metrics["loss"]) & jnp.isfinite(metrics["gradient_norm"])
-        trains = state.epoch < state.hyper.epochs
+        trains = state.trains
 
         def move(held: Held) -> Held:
             params, opt_state = held
@@ -116,7 +116,7 @@ def make_train_epochs(
             return state, jax.tree.map(lambda values: jnp.full(values.shape, jnp.nan, values.dtype), metrics)
 
         def one_epoch(state: TrainState, rows_SB: Int[Array, "S B"]) -> tuple[TrainState, Metrics]:
-            trains = state.epoch < state.hyper.epochs
+            trains = state.trains
             if one_by_one:
                 state, metrics = jax.lax.cond(trains, steps, no_steps, state, rows_SB)
             else:

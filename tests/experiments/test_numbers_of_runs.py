@@ -52,6 +52,19 @@ def test_dropout_and_weight_decay_are_numbers_of_a_run(
     assert len({scores(tmp_path / name) for name in studies}) == 4
 
 
+def test_patience_is_a_number_of_a_run(tmp_path: Path, stacks: list[list[int]]) -> None:
+    """A stopped run is judged by its best epoch, as every run is; its refit is as long as that."""
+    long = replace(LINEAR, training=replace(LINEAR.training, epochs=12, learning_rate=3.0))
+    studies = {name: declare(config, tmp_path / name) for name, config in apply(long, vary("patience", 1, 4)).items()}
+    complete(list(studies.values()))
+    assert stacks == [[6, 6], [6, 6]]  # train, refit
+    for name, study in studies.items():
+        complete([declare(study.config, tmp_path / "alone" / name)])
+        assert_same(tmp_path / name, tmp_path / "alone" / name)
+    lines = [len((tmp_path / name / "history.jsonl").read_text().splitlines()) for name in studies]
+    assert lines[0] < lines[1]
+
+
 def test_strengths_of_augmentation_are_numbers_of_a_run(tmp_path: Path, stacks: list[list[int]]) -> None:
     """Of what is on: a study without noise is another program, in which none is drawn."""
     overrides = product(vary("roll_frames", 1, 3), vary("training.noise", 0.1, 2.0, 0.0))

@@ -74,6 +74,29 @@ def test_a_run_that_has_done_its_epochs_stands_still_bit_for_bit(epochs):
         assert (last.step[r], last.epoch[r]) == (9 * SCHEDULE.steps, 9)
 
 
+@pytest.mark.parametrize("patience", [1, 3])
+@pytest.mark.parametrize("stacking", ["map", "vmap"])
+def test_a_run_without_a_lower_validation_loss_for_its_patience_stands_still(epochs, patience, stacking):
+    """Where it would have come to, bit for bit if it is mapped; a neighbour without validation rows goes on."""
+    layout = Layout((jax.devices()[0],), stacking=stacking)
+    runs = [replace(run, patience=patience) for run in RUNS]
+    _, train = compile_training(tiny.OBJECTIVE, SCHEDULE, layout)
+    state, inputs, shared = tiny.lay(layout, runs, tiny.make_state(runs))
+    for e in range(max(EPOCHS)):
+        state, metrics = train(state, inputs, layout.put_rows(index_blocks(runs, SCHEDULE)[e]), shared)
+    last, metrics = layout.get_runs((state, metrics), 3)
+    losses = [found["validation_loss"][0, 0] for _, found in epochs]
+    waits = [e - int(np.argmin(losses[: e + 1])) for e in range(len(losses))]
+    stop = next(e for e, wait in enumerate(waits) if wait == patience) + 1
+    assert stop < 9
+    assert last.epoch.tolist() == [stop, min(last.epoch[1], 4), 9]
+    assert last.best.epoch[0] == stop - patience
+    assert np.isnan(metrics["loss"][:, 0]).tolist() == [True, True, False]
+    assert last.trains.tolist() == [False, False, False]
+    if stacking == "map":
+        assert tiny.leaves_equal(of_run(last.params, 0), of_run(epochs[stop - 1][0].params, 0))
+
+
 def test_validation_is_the_mean_loss_over_the_validation_rows_as_they_are(epochs):
     """Run 1 has five of them, padded to six; in float64 from the parameters after the third epoch."""
     state, metrics = epochs[2]

@@ -57,6 +57,24 @@ def whole(tmp_path_factory):
     return outcome(trained), stage.history.path.read_text(), epochs, stage
 
 
+def test_a_stack_whose_runs_have_all_lost_patience_is_finished(tmp_path):
+    """It reports its last epoch, has the history of those that were trained, and goes on from a checkpoint as ever."""
+    runs = [replace(run, epochs=50, decay_epochs=50, learning_rate=0.3, patience=2) for run in RUNS]
+    stage, reported = tiny.make_stage(tmp_path / "whole", save_every_s=1e9), []
+    trained = train(replace(stage, report=lambda epoch, loss: reported.append(epoch)), runs)
+    rows = stage.history.read()
+    stops = [max(row["epoch"] for row in rows if row["emotion"] == f"emotion{r}") for r in range(3)]
+    assert stops == [best + 2 for best in trained.epoch_R]
+    assert len(rows) == sum(stops)
+    assert max(stops) < 48
+    assert reported == [*range(2, max(stops), 2), 50]
+    again = tiny.make_stage(tmp_path / "again", save_every_s=1e9)
+    with pytest.raises(Interrupted):
+        train(replace(again, report=at_epoch(2, send(signal.SIGTERM))), runs)
+    assert tiny.leaves_equal(outcome(train(again, runs)), outcome(trained))
+    assert again.history.path.read_text() == stage.history.path.read_text()
+
+
 def at_epoch(epoch, act):
     return lambda now, loss: act() if now == epoch else None
 

@@ -52,7 +52,8 @@ def make_runs(n: int = 3, epochs: int = EPOCHS, learning_rate: float = 3e-3) -> 
 
 def make_hyper(learning_rate: float = 0.1, beta: float = 1.0, epochs: int = 9, decay: float = 0.0) -> Hyper:
     """Return the numbers of one run whose learning rate reaches 0 after one epoch; `decay` is that of weights."""
-    return Hyper(jnp.array(learning_rate), jnp.array(beta), jnp.array(epochs), jnp.array(1), jnp.array(decay))
+    stops = jnp.array(epochs)
+    return Hyper(jnp.array(learning_rate), jnp.array(beta), stops, stops, jnp.array(1), jnp.array(decay))
 
 
 def make_params(runs: list[Run], objective: VaeObjective = OBJECTIVE) -> Params:
