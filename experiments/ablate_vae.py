@@ -8,12 +8,13 @@ of its own and not one that is told the emotion?
 
 One VAE an emotion for each combination, with the recipe of `serjax.experiments.vae_mfcc` for all else. The first row is
 that recipe. `--conditional-latent-dims` are tried with one conditional VAE a fold too, at the recipe's width and with
-every β: rows `conditional=True,…`, whose partners are those of the same numbers. Both kinds see each training clip
-equally often, and a row of either costs about as much. Every run is scored by reconstruction error, ELBO and
-importance-weighted bound; the table compares `--score`, and a second one shows the UAR by each. β changes no shape: its
-values are trained as one stack, each latent size, width and kind is a program of its own. Nothing but the epoch is
-chosen (and, by `auto`, the score of a fold) on validation speakers: to pick a row by this table has seen the test
-speakers. Without arguments it runs on synthetic speech; finished rows are kept.
+every β: rows `conditional=True,…`, whose partners are those of the same numbers. Both kinds see the clips of a large
+emotion equally often (VAEs of their own see the few of a small one, as RAVDESS's neutral, more often), and a row of
+either costs about as much. Every run is scored by reconstruction error, ELBO and importance-weighted bound; the table
+compares `--score`, and a second one shows the UAR by each. β changes no shape: its values share a program, and stacks
+where they fit; each latent size, width and kind is a program of its own. Nothing but the epoch is chosen (and, by
+`auto`, the score of a fold) on validation speakers: to pick a row by this table has seen the test speakers. Without
+arguments it runs on synthetic speech; finished rows are kept.
 """
 
 from dataclasses import dataclass, field, replace
@@ -75,7 +76,7 @@ def run(config: Config) -> None:
 
 
 def by_score(runs: dict[str, FinishedRun]) -> tuple[tuple[str, ...], list[tuple[str | float, ...]]]:
-    """Return the UAR of every run by every score, and on validation speakers where it was selected."""
+    """Return the UAR of every run by every score."""
     found = {name: read_result(run.path / "metrics.json")["scores"] for name, run in runs.items()}
     names = tuple(next(iter(found.values())))
     return ("run", *names), [(name, *(scores[score]["uar"] for score in names)) for name, scores in found.items()]

@@ -5,16 +5,15 @@
 
 Every kind of picture alone, and all side by side in each frame, under every model: logistic regression, MLP, CNN, LSTM,
 and one VAE an emotion as a generative classifier. All cells have the same clips, folds, seeds, normaliser rule and
-augmentation, and each trains for as many passes over the training clips (a VAE's are cut in two: all emotions together,
-then each alone). A fold keeps its best epoch by its validation speakers; nothing else is chosen, no cell is tuned. The
-reference that all cells are tested against, MFCC × logistic regression, was declared before any cell was run.
+augmentation, and each trains for as many epochs over the training clips (a VAE's are cut in two: all emotions together,
+then each alone, in as many steps as the largest emotion needs, so that RAVDESS's neutral comes round twice). A fold
+keeps its best epoch by its validation speakers; nothing else is chosen, no cell is tuned. The reference that all cells
+are tested against, MFCC × logistic regression, was declared before any cell was run.
 
 The VAE's form, β and rolls come from experiments/vae_recipe.py, which was developed on MFCC pictures of RAVDESS speech;
 the other sizes were fixed by time alone. Logistic regression has a learning rate of its own: at the networks' .001, its
-loss on training and validation rows of MFCC still fell at the last epoch of every fold. CPU time of a train step of 32
-clips with 20 MFCC and with all 102 features: CNN (16, 32, 64 channels) 35 and 194 ms, LSTM (64 units, every frame) 13
-and 18 ms, VAE 5 and 36 ms. A fold of RAVDESS has 30 steps an epoch, a cell 7 200: by these some 45 minutes for all 25
-cells on 2 CPU cores, half of them the CNNs'. Finished cells are kept; without arguments it runs on synthetic speech.
+loss on training and validation rows of MFCC still fell at the last epoch of every fold. A fold of RAVDESS has 30 steps
+an epoch, a cell 7 200. Finished cells are kept; without arguments it runs on synthetic speech.
 """
 
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from typing import Any, Literal
 
 import tyro
 
+from serjax.experiments import stages
 from serjax.experiments.augmentation import Augmentation
 from serjax.experiments.cnn_mfcc import Model as Cnn
 from serjax.experiments.command import run_command
@@ -45,8 +45,8 @@ from serjax.experiments.networks import Lstm, Mlp
 from serjax.experiments.pictures import PictureFeatures, PictureKind
 from serjax.experiments.results_page import read_result
 from serjax.experiments.run_folder import provenance
-from serjax.experiments.study import Study, complete_study
-from serjax.experiments.supervised import ModelFlags, complete_supervised
+from serjax.experiments.study import Study
+from serjax.experiments.supervised import ModelFlags, SupervisedStudy
 from serjax.models.pooling import Pooling
 from serjax.models.vae import VAE
 from serjax.train.processes import is_first
@@ -151,8 +151,8 @@ class Config:
     @property
     def out(self) -> Path:
         """The folder of all cells' run folders."""
-        sections = (self.data, self.features, self.training, self.logreg, self.mlp, self.cnn, self.lstm, self.vae)
-        mark = fingerprint("features_models", sections)[:8]
+        cells = replace(self, grid=Grid(), machine=Machine())
+        mark = fingerprint("features_models", (cells,))[:8]
         return self.machine.out or Path("runs") / f"features_models-{self.data.corpus_name}-{mark}"
 
 
@@ -184,6 +184,8 @@ def check_flags(config: Config) -> None:
         )
     if grid.results is not None and grid.results.suffix != ".md":
         raise ConfigError(f"--results {grid.results}: expected the name of a Markdown file, NAME.md.")
+    for place in config.places:
+        declare(config, place).check()
 
 
 def train(config: Config) -> Iterator[tuple[Place, FinishedRun]]:
@@ -198,6 +200,11 @@ def train(config: Config) -> Iterator[tuple[Place, FinishedRun]]:
 
 def complete(config: Config, place: Place) -> None:
     """Train one cell in its run folder, unless it is finished."""
+    stages.complete([declare(config, place)])
+
+
+def declare(config: Config, place: Place) -> Study | SupervisedStudy:
+    """Return one cell as a study with a run folder of its own."""
     feature, model = place
     name, training = "-".join(place), config.training
     features = replace(config.features, kinds=config.kinds[feature])
@@ -205,12 +212,10 @@ def complete(config: Config, place: Place) -> None:
     experiment = f"features_models/{name}"
     if model == "vae":
         sections = (config.vae, training.of_vae(), Classification(), machine)
-        complete_study(Study(experiment, VAE, config.vae.beta, config.data, features, *sections))
-    else:
-        flags = getattr(config, model)
-        complete_supervised(
-            experiment, Supervised(config.data, features, flags, training.of_classifier(model), machine)
-        )
+        return Study(experiment, VAE, config.vae.beta, config.data, features, *sections)
+    flags = getattr(config, model)
+    cell = Supervised(config.data, features, flags, training.of_classifier(model), machine)
+    return SupervisedStudy(experiment, cell)
 
 
 def results_page(config: Config, runs: dict[Place, FinishedRun]) -> GridPage:
@@ -246,8 +251,9 @@ def about(config: Config, metrics: dict) -> str:
         f"Features a frame: {sizes}; {ALL}: these {sum(counts.values())} side by side; {features.frames} frames a "
         "clip. Every cell has the same clips and folds, features normalised by mean and standard deviation over "
         f"training rows, rolls of up to {training.roll_frames} frames, a learning rate of {training.learning_rate:g} "
-        f"(logreg: {training.linear_rate:g}), and {training.epochs} passes over the training clips (VAEs: "
-        f"{training.pretrain_epochs} of them over all emotions together). A fold keeps its best epoch by validation "
+        f"(logreg: {training.linear_rate:g}), and {training.epochs} epochs over the training clips (VAEs: "
+        f"{training.pretrain_epochs} of them over all emotions together, then each alone, in as many steps as the "
+        f"largest emotion needs). A fold keeps its best epoch by validation "
         f"speakers{refit}; nothing else is chosen. The reference was declared beforehand."
     )
 

@@ -105,7 +105,8 @@ class Training(Optimisation):
     """How the models of single emotions are trained."""
 
     epochs: int = 50
-    """Passes over an emotion's training clips; the best one on validation rows is kept."""
+    """Passes over the training clips of the emotion that has most, and as many steps for each of the others; the best
+    one on validation rows is kept."""
     pretrain_epochs: int = 20
     """Passes over all emotions' training clips by one model a fold, from which each emotion's starts; 0: none."""
 
@@ -207,6 +208,7 @@ def fingerprint(experiment: str, sections: tuple[object, ...]) -> str:
     What is None, a flag not given, does not count: a run of before such a flag was thought of stays what it was.
     """
     content = {type(s).__name__: _given(dataclasses.asdict(s)) for s in sections}  # type: ignore[call-overload]
+    assert len(content) == len(sections), "two sections of one name: the fingerprint would leave one out"
     text = json.dumps([experiment, content], sort_keys=True, default=_absolute)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

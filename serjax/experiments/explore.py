@@ -110,7 +110,7 @@ def run(config: Config) -> None:
     request_devices(None)
     sections = (config.data, config.analysis, config.clipping)
     mark = fingerprint("explore", sections)
-    out = config.output.out or Path("runs") / f"explore-{config.data.corpus}-{mark[:8]}"
+    out = config.output.out or Path("runs") / f"explore-{Path(config.data.corpus).resolve().stem}-{mark[:8]}"
     with open_run_folder(out, "explore", mark) as folder:
         if folder.read_json(SUMMARY) is None:
             explore(config, folder)

@@ -3,8 +3,9 @@
 Stages: `pretrain` (one model a cell on all emotions, optional) → `train` (one a cell and emotion, best epoch on
 validation speakers) → and with `--refit` both again on train + validation for the number of epochs chosen.
 
-A conditional model is one a cell, trained in `train` for the epochs of both stages, so that each clip is seen as often
-and a cell costs as many steps. Told one emotion after another it is then scored as if it were one model of each.
+An epoch of an emotion's model has as many steps as the largest emotion needs: the clips of smaller ones come round more
+often. A conditional model is one a cell, trained in `train` for the epochs of both stages, so that clips of the large
+emotions are seen as often. Told one emotion after another it is then scored as if it were one model of each.
 """
 
 import functools

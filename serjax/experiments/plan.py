@@ -3,6 +3,7 @@
 from collections.abc import Hashable
 from dataclasses import asdict, replace
 
+from serjax.experiments.config import ConfigError
 from serjax.experiments.run_folder import RunFolder
 from serjax.experiments.trainer import Request
 from serjax.train.plan import BATCHED, Plan, faster_stacking, fitting_runs
@@ -17,9 +18,19 @@ def settle(request: Request, folder: RunFolder, plans: Plans) -> Request:
 
     The plan is that of the folder, else the one that `plans` holds for the same program, else found now and kept in
     both: a command that goes on cuts its stacks as before, however much memory is free by then.
+
+    Raises:
+      ConfigError: the stage was begun in stacks of another size than is asked for now.
     """
     own, program = request.trainer, request.program
-    plan = _agreed(_kept(request, folder)) or plans.get(program) or _found(request)
+    kept = _agreed(_kept(request, folder))
+    if kept is not None and own.stack_size not in (None, kept.stack_size):
+        raise ConfigError(
+            f"--stack-size {own.stack_size}: the stage {request.name} of {folder.path} was begun in stacks of "
+            f"{kept.stack_size}, and its checkpoints are those of such stacks. Leave the flag out to go on, or begin "
+            "anew by another --out."
+        )
+    plan = kept or plans.get(program) or _found(request)
     stacking = plan.stacking if own.stacking == "auto" else own.layout.stacking
     plan = plans[program] = Plan(stacking, own.stack_size or plan.stack_size)
     folder.keep_plan(request.name, asdict(plan))
@@ -44,7 +55,7 @@ def _found(request: Request) -> Plan:
     stacking = own.layout.stacking
     n_steps = len(request.runs) * request.epochs * request.schedule.steps
     if own.stacking == "auto" and n_steps >= MEASURED_FROM:
-        stacking = faster_stacking(request.sample(BATCHED * n_shares), n_steps)
+        stacking = faster_stacking(request.sample(own.stack_size or BATCHED * n_shares), n_steps)
     if own.stack_size is not None:
         return Plan(stacking, own.stack_size)
     found = _agreed(Plan(stacking, fitting_runs(request.sample(1).stacked(stacking))))

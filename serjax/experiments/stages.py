@@ -82,7 +82,8 @@ def complete(studies: Sequence[Trainable]) -> list[RunFolder]:
     _check_folders(studies)
     machine = studies[0].machine
     layout = lay_out(machine)
-    check_same("configuration", " ".join([layout.shard, layout.stacking, *(study.fingerprint for study in studies)]))
+    cut = f"{layout.shard} {layout.stacking} {len(layout.devices)} {machine.stacking} {machine.stack_size}"
+    check_same("configuration", " ".join([cut, *(study.fingerprint for study in studies)]))
     with contextlib.ExitStack() as opened:
         folders = []
         for study in studies:

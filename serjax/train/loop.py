@@ -168,7 +168,7 @@ def _train(
             _stop_if_diverged(reached.rejected, stack, schedule)
             for start, loss_RE in zip(stack, cut(metrics_RE["loss"], stack), strict=True):
                 start.share.stage.report(epoch, _last_mean(loss_RE))
-            # Asked once: a signal during what follows is answered after the next call.
+            # Asked once: a signal during what follows is answered after the next call, or below.
             signum, is_due = _agree(requests[0] if requests else 0, time.monotonic() - saved_at > pause_s)
             if signum or is_due:
                 started = time.monotonic()
@@ -177,10 +177,13 @@ def _train(
                 if pause_s:  # a large stack is saved less often: saving takes a twentieth of the time at most
                     pause_s = max(save_every_s, 20 * (saved_at - started))
             if signum:
-                where = ", ".join(dict.fromkeys(start.share.stage.name for start in stack))
-                raise Interrupted(signum, f"saved after epoch {epoch} of {last_epoch} ({where})")
+                raise _interrupted(signum, epoch, last_epoch, stack)
             if epoch == last_epoch:
                 break
+        signum, _ = _agree(requests[0] if requests else 0, is_due=False)
+        if signum:
+            save(stack, layout.get_runs(state, len(runs)), last_epoch, iterator.get_state())
+            raise _interrupted(signum, last_epoch, last_epoch, stack)
     return cut(layout.get_runs(state, len(runs)), stack)
 
 
@@ -193,6 +196,12 @@ def _agree(signum: int, is_due: bool) -> tuple[int, bool]:
     """Return the signal that any process got (0: none), and whether process 0 finds it time to save."""
     answers = exchange(signum, int(is_due))
     return max(int(asked) for asked, _ in answers), bool(answers[0][1])
+
+
+def _interrupted(signum: int, epoch: int, last_epoch: int, stack: list[Start]) -> Interrupted:
+    """Return what is raised once a stack has been saved because of a signal."""
+    where = ", ".join(dict.fromkeys(start.share.stage.name for start in stack))
+    return Interrupted(signum, f"saved after epoch {epoch} of {last_epoch} ({where})")
 
 
 def _stop_if_diverged(rejected_R: Int[np.ndarray, " R"], stack: list[Start], schedule: Schedule) -> None:

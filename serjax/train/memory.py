@@ -78,21 +78,33 @@ def _left_by_stats(stats: Mapping[str, int] | None) -> int | None:
 
 
 def free_host_bytes() -> int:
-    """Return how many bytes of the host's memory are left to this process: by the machine, and by its control group.
+    """Return how many bytes of the host's memory are left to this process: by the machine, and by its control groups.
 
-    Containers and Slurm limit a process by its control group (Linux, version 2).
+    Containers and Slurm limit a process by the control groups that it is in (Linux, version 2).
     """
-    left = _left_by_cgroup(Path("/proc/self/cgroup"), CGROUP)
+    left = _left_by_cgroups(Path("/proc/self/cgroup"), CGROUP)
     available = int(psutil.virtual_memory().available)
     return available if left is None else min(available, left)
 
 
-def _left_by_cgroup(membership: Path, mounted: Path) -> int | None:
-    """Return what a control group leaves, None where there is no limit; files that are cached count as free."""
+def _left_by_cgroups(membership: Path, mounted: Path) -> int | None:
+    """Return what the strictest of a process's control groups leaves, None where none has a limit.
+
+    A group's limit holds for all groups within it: Slurm limits a job and its step, and puts a task two groups deeper.
+    """
     try:
         place = mounted / membership.read_text().rpartition("::")[2].strip().lstrip("/")
-        limit, used = (int((place / name).read_text()) for name in ("memory.max", "memory.current"))
-        stat = dict(line.split() for line in (place / "memory.stat").read_text().splitlines())
+    except OSError:
+        return None
+    groups = [group for group in (place, *place.parents) if group.is_relative_to(mounted)]
+    return min((left for group in groups if (left := _left_by_cgroup(group)) is not None), default=None)
+
+
+def _left_by_cgroup(group: Path) -> int | None:
+    """Return what one control group leaves, None where it has no limit; files that are cached count as free."""
+    try:
+        limit, used = (int((group / name).read_text()) for name in ("memory.max", "memory.current"))
+        stat = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
     except (OSError, ValueError):  # no such files; "max": no limit
         return None
     return max(0, limit - used + int(stat.get("inactive_file", 0)))

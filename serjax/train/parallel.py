@@ -151,13 +151,14 @@ class Layout:
     def evaluate(self, function: Callable) -> Callable:
         """Compile `function(run, shared)` of one run for the whole stack, cut over the devices by runs.
 
+        The runs of a device take turns, however they were trained: what it needs of memory is what one run needs.
+
         Raises:
           ValueError: on a layout that shards the batch; evaluate on `by_runs()`.
         """
         if self.shard != "runs":
             raise ValueError("evaluation is spread over devices by runs: use layout.by_runs()")
-        stacked = jax.vmap(function, (0, None)) if self.stacking == "vmap" else _mapped(function)
-        return self._pmap(stacked, RUNS_AXIS, (0, None), 0)
+        return self._pmap(_mapped(function), RUNS_AXIS, (0, None), 0)
 
     def by_runs(self) -> "Layout":
         """Return the layout of the same devices that cuts the run axis."""

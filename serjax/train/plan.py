@@ -14,7 +14,7 @@ import optax
 from serjax.train.loop import Schedule, compile_training, make_training
 from serjax.train.memory import free_device_bytes, free_host_bytes, program_bytes, tree_bytes
 from serjax.train.parallel import Layout, Stacking
-from serjax.train.processes import from_first
+from serjax.train.processes import from_first, processes_on_this_host
 from serjax.train.runs import Run, stack_inputs, stack_states
 from serjax.train.state import Dataset
 from serjax.train.step import Objective
@@ -72,9 +72,9 @@ def fitting_runs(stack: Stack) -> int:
     """
     layout = stack.layout
     once_bytes, run_bytes, host_bytes = _needs(stack)
-    n_local = min(len(layout.devices), len(jax.local_devices()))
+    n_here = min(len(layout.devices), len(jax.local_devices())) * processes_on_this_host()
     own = free_device_bytes(next(d for d in layout.devices if d.process_index == jax.process_index()))
-    host = SHARE * free_host_bytes() / n_local
+    host = SHARE * free_host_bytes() / n_here
     if own is None:
         fitting = (host - once_bytes) / (run_bytes + host_bytes)
     else:

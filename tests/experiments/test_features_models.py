@@ -10,7 +10,7 @@ import pytest
 import tyro
 
 from experiments import features_models
-from experiments.features_models import Budget, Config, Grid, Vae, complete, results_page, run
+from experiments.features_models import Budget, Config, Grid, Vae, complete, declare, results_page, run
 from serjax.dsp import Chroma, Descriptors, LogMel, Mfcc, SideBySide
 from serjax.evaluate.comparison import difference
 from serjax.evaluate.predictions import read_predictions
@@ -161,7 +161,7 @@ def test_the_page_is_written_and_printed(finished: Path, capsys: pytest.CaptureF
     assert "| mfcc | 1.000 (1.000 – 1.000) | 0.922 (" in written
     assert "- logreg: each feature's mean and standard deviation over the clip's frames; linear" in written
     assert "mfcc 5, descriptors 6; all: these 11 side by side; 12 frames a clip" in written
-    assert "2 passes over the training clips (VAEs: 1 of them" in written
+    assert "2 epochs over the training clips (VAEs: 1 of them" in written
 
 
 def test_stars_mark_differences_that_are_shown(finished: Path, page: dict) -> None:
@@ -215,6 +215,7 @@ def test_sizes_are_flags_of_their_model() -> None:
         ({"grid": Grid(results=Path("page.txt"))}, "--results page.txt: expected the name of a Markdown file"),
         ({"features": PictureFeatures(kinds=())}, "--kinds : expected one kind at least"),
         ({"features": PictureFeatures(kinds=("mel", "mel"))}, "--kinds mel mel: expected"),
+        ({"vae": Vae(latent_dim=0)}, "--latent-dim 0: expected"),
         ({"training": Budget(epochs=4, pretrain_epochs=4)}, "--pretrain-epochs 4: expected 0 or more, and less"),
     ],
 )
@@ -242,11 +243,8 @@ def test_networks_are_what_their_flags_say(flags: Mlp | Lstm) -> None:
 
 
 @pytest.mark.parametrize("name", ["logreg", "mlp", "cnn", "lstm"])
-def test_each_column_is_its_model(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    given = {}
-    monkeypatch.setattr(features_models, "complete_supervised", lambda n, c: given.update({n: c}))
-    complete(below(tmp_path), ("all", name))
-    (config,) = given.values()
+def test_each_column_is_its_model(name: str, tmp_path: Path) -> None:
+    config = declare(below(tmp_path), ("all", name)).config
     assert config.model == getattr(SMALL, name)
     assert config.features == PICTURES
     assert config.machine.out == tmp_path / f"all-{name}"

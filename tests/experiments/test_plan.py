@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from serjax.experiments import plan, trainer
+from serjax.experiments.config import ConfigError
 from serjax.experiments.stages import complete
 from serjax.experiments.trainer import Request
 from serjax.train.loop import Interrupted
@@ -35,6 +36,22 @@ def test_a_study_that_goes_on_cuts_its_stacks_as_before(
     complete([study])
     assert stacks[1:] == [[3], [3], [6]]
     assert [kept["stack_size"] for kept in plans_in(study.out).values()] == [4, 6]
+
+
+def test_stacks_are_not_cut_otherwise_than_they_were_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plan is kept as it was, so that the command without the flag goes on."""
+    monkeypatch.setattr(trainer, "EPOCHS_PER_CALL", 1)
+    with monkeypatch.context() as patch:
+        stop_after_first_epoch(patch)
+        with pytest.raises(Interrupted):
+            complete([linear(tmp_path / "out", 0.1, stack_size=4)])
+    with pytest.raises(ConfigError, match=r"--stack-size 3: the stage train of .*out was begun in stacks of 4"):
+        complete([linear(tmp_path / "out", 0.1, stack_size=3)])
+    assert plans_in(tmp_path / "out")["train"]["stack_size"] == 4
+    complete([linear(tmp_path / "out", 0.1)])
+    complete([linear(tmp_path / "whole", 0.1, stack_size=4)])
+    out, whole = ((tmp_path / name / "predictions.csv").read_text() for name in ("out", "whole"))
+    assert out == whole
 
 
 def test_flags_that_are_given_are_not_planned(

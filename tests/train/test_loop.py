@@ -155,6 +155,24 @@ def test_a_damaged_checkpoint_costs_time_not_the_result(whole, tmp_path):
     assert stage.history.path.read_text() == whole[1]
 
 
+def test_a_signal_while_the_last_epoch_is_saved_is_not_lost(whole, tmp_path, monkeypatch):
+    """No call follows that would answer it."""
+    checkpoint = loop.save
+
+    def save(stack, state_R, epoch, iterator):
+        checkpoint(stack, state_R, epoch, iterator)
+        if epoch == 5:
+            send(signal.SIGTERM)()
+
+    stage = tiny.make_stage(tmp_path, save_every_s=0.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "save", save)
+        with pytest.raises(Interrupted, match="SIGTERM: saved after epoch 5 of 5"):
+            train(stage)
+    trained = train(replace(stage, report=lambda epoch, loss: pytest.fail("trained again")))
+    assert tiny.leaves_equal(outcome(trained), whole[0])
+
+
 def nothing(state, progress):
     return state, progress
 

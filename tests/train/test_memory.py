@@ -8,7 +8,7 @@ import pytest
 
 from serjax.train import memory
 from serjax.train.memory import (
-    _left_by_cgroup,
+    _left_by_cgroups,
     _left_by_stats,
     free_device_bytes,
     free_host_bytes,
@@ -92,16 +92,28 @@ def cgroup(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def test_a_control_group_limits_and_its_cached_files_are_free(cgroup: tuple[Path, Path]) -> None:
-    assert _left_by_cgroup(*cgroup) == 350
+    assert _left_by_cgroups(*cgroup) == 350
+
+
+def test_a_limit_holds_for_the_groups_within_it_and_the_strictest_counts(cgroup: tuple[Path, Path]) -> None:
+    membership, mounted = cgroup
+    task = mounted / "job" / "step" / "user" / "task_0"
+    task.mkdir(parents=True)
+    (task / "memory.max").write_text("max\n")
+    membership.write_text("0::/job/step/user/task_0\n")
+    assert _left_by_cgroups(membership, mounted) == 350
+    for name, content in {"memory.max": "800\n", "memory.current": "700\n", "memory.stat": "anon 700\n"}.items():
+        (mounted / "job" / name).write_text(content)
+    assert _left_by_cgroups(membership, mounted) == 100
 
 
 def test_a_control_group_without_limit_or_none_at_all(cgroup: tuple[Path, Path]) -> None:
     membership, mounted = cgroup
     (mounted / "job" / "step" / "memory.max").write_text("max\n")
-    assert _left_by_cgroup(membership, mounted) is None
-    assert _left_by_cgroup(mounted / "nothing", mounted) is None
+    assert _left_by_cgroups(membership, mounted) is None
+    assert _left_by_cgroups(mounted / "nothing", mounted) is None
 
 
 def test_a_control_group_that_is_full_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "_left_by_cgroup", lambda *_: 0)
+    monkeypatch.setattr(memory, "_left_by_cgroups", lambda *_: 0)
     assert free_host_bytes() == 0

@@ -5,7 +5,7 @@ from dataclasses import replace
 import jax
 import pytest
 
-from serjax.train import plan
+from serjax.train import plan, processes
 from serjax.train.memory import tree_bytes
 from serjax.train.parallel import Layout, Stacking
 from serjax.train.plan import Stack, faster_stacking, fitting_runs, most_runs, step_seconds
@@ -56,6 +56,13 @@ def test_an_accelerator_and_its_host_must_both_have_room(memory: pytest.MonkeyPa
     assert by_device == pytest.approx(6_000_000 / STATE_BYTES, rel=0.1)
     memory.setattr(plan, "free_host_bytes", lambda: 5_000_000)
     assert fitting_runs(tiny_stack()) == pytest.approx(3_000_000 / (2 * STATE_BYTES), rel=0.1)
+
+
+def test_processes_of_one_host_share_its_memory(memory: pytest.MonkeyPatch) -> None:
+    memory.setattr(plan, "most_runs", lambda *_: 10_000)
+    alone = fitting_runs(tiny_stack())
+    memory.setattr(processes, "exchange", lambda host: [[host], ["another"], [host]])
+    assert fitting_runs(tiny_stack()) == pytest.approx(alone / 2, rel=0.01)
 
 
 def test_a_batch_that_is_split_leaves_every_device_all_runs(memory: pytest.MonkeyPatch) -> None:

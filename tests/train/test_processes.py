@@ -110,6 +110,18 @@ def test_a_signal_to_one_stops_both_and_one_process_goes_on(tmp_path, one_proces
 
 
 @pytest.mark.slow
+def test_another_number_of_devices_goes_on(tmp_path, one_process):
+    """Each run is trained by one device, so not even rounding differs."""
+    (started,) = start(1, tmp_path, 1, "--pause", "0.3")
+    wait_for_checkpoint(tmp_path, [started])
+    started.terminate()
+    started.communicate(timeout=60)
+    assert started.returncode == 128 + signal.SIGTERM
+    finish(start(1, tmp_path, 3))
+    assert results(tmp_path, 1) == [one_process]
+
+
+@pytest.mark.slow
 def test_two_processes_share_batches_too(tmp_path, one_process):
     finish(start(1, tmp_path / "one", 2, "--shard", "data"))
     finish(start(2, tmp_path / "two", 1, "--shard", "data"))
