@@ -4,9 +4,10 @@
         --out runs/ablate_augmentation --results experiments/results/ablate_augmentation.md
 
 The first row has none. Then pictures rolled in time, noise on pictures, and waveforms changed before their features are
-computed (noise, pitch, tempo, shift, any two of them at random), all in the train step, on training clips alone. All
-else is the same; changed waveforms cost a front end a step, so these rows take longest. Nothing but the epoch is
-chosen, on each fold's validation speakers. Without arguments it runs on synthetic speech; finished rows are kept.
+computed (noise, pitch, tempo, shift; two picks for each clip among these and none, as the fifth report has it), all in
+the train step, on training clips alone. All else is the same; changed waveforms cost a front end a step, so these rows
+take longest. Nothing but the epoch is chosen, on each fold's validation speakers. Without arguments it runs on
+synthetic speech; finished rows are kept.
 """
 
 from dataclasses import dataclass, field, replace

@@ -5,9 +5,10 @@
 
 Test and validation speakers of each fold stay; of its training speakers so many are kept, women and men in turn, drawn
 anew by each seed, those of a smaller number among those of a larger one. Fewer speakers have more passes, so that all
-rows take about as many steps as the largest number does, which has `--epochs` (default: the experiment's own). The
-first row has all training speakers and as many passes; it is the reference. Nothing but the epoch is chosen, on each
-fold's validation speakers. Without arguments it runs on synthetic speech; finished rows are kept.
+rows take about as many steps as the largest number does, which has `--epochs` (default: the experiment's own; the
+pretraining of vae_mfcc keeps its own, and so has fewer steps). The first row has all training speakers and as many
+passes; it is the reference. Nothing but the epoch is chosen, on each fold's validation speakers. Without arguments it
+runs on synthetic speech; finished rows are kept.
 """
 
 from dataclasses import dataclass, field, replace

@@ -22,7 +22,7 @@ worth anything on the test speakers, the shared start (.03, p .18) included.
 
 This script does not choose anything. It trains the default and its neighbours, and shows the validation UAR, which is
 what a recipe may be chosen by, beside the test UAR, each neighbour tested against the default on the same test clips.
-A minute or two a row on 2 CPU cores; finished rows are kept. Without arguments it runs on the synthetic corpus.
+One to seven minutes a row on 2 CPU cores; finished rows are kept. Without arguments it runs on the synthetic corpus.
 """
 
 from dataclasses import dataclass, field, replace

@@ -9,7 +9,7 @@ from serjax.evaluate.comparison import Metric
 from serjax.experiments.ablations import Overrides, apply
 from serjax.experiments.candidates import CandidateConfig, declare
 from serjax.experiments.compare import make_table
-from serjax.experiments.comparison_table import Table, draw, print_comparison, write_table
+from serjax.experiments.comparison_table import Table, draw, markdown, print_comparison, write_table
 from serjax.experiments.config import ConfigError, Data, Machine, fingerprint
 from serjax.experiments.finished import FinishedRun, read_run
 from serjax.experiments.stages import complete
@@ -57,7 +57,8 @@ def publish(
     table = make_table(list(runs.values()), metric, anyway)
     table = replace(table, notes=(*notes, *table.notes))
     for path in page.files:
-        write_table(table, path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(markdown(table, path.with_suffix(".png").name), encoding="utf-8")
         write_table(table, path.with_suffix(".json"))
         plots.save(draw(table), path.with_suffix(".png"))
     print_comparison(table)

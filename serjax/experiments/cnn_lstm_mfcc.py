@@ -3,7 +3,7 @@
 Question: do convolutions before the recurrent layers help?
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from serjax.experiments.augmentation import Augmentation
 from serjax.experiments.command import run_command
@@ -12,7 +12,7 @@ from serjax.experiments.feature_flags import Features
 from serjax.experiments.supervised import run_supervised
 from serjax.models.cnn_lstm import CNNLSTM
 from serjax.models.convolution import Formulation
-from serjax.models.recurrent import CellKind
+from serjax.models.recurrent import CellKind, StatePooling
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,14 @@ class Model:
     """Share of activations set to 0 in training."""
     formulation: Formulation = "im2col"
     """How convolutions are computed: im2col (fast inside a compiled epoch on CPU) or xla."""
+    bidirectional: bool = False
+    """Read the frames backwards too."""
+    pooling: StatePooling = "last"
+    """From states to one vector: the last one, or as of frames (flatten, mean, statistics, attention)."""
 
     def build(self, n_classes: int) -> CNNLSTM:
         """Return the classifier."""
-        return CNNLSTM(
-            n_classes, self.channels, self.kernel, self.kind, self.hidden, self.dense, self.dropout, self.formulation
-        )
+        return CNNLSTM(n_classes, **{f.name: getattr(self, f.name) for f in fields(self)})
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from itertools import chain
 from pathlib import Path
@@ -118,15 +118,25 @@ def cells(table: Table, row: Row) -> tuple[Cell, ...]:
     )
 
 
-def markdown(table: Table) -> str:
-    """Return the table as a page of Markdown."""
+def markdown(table: Table, picture: str | None = None) -> str:
+    """Return the table as a page of Markdown, with the forest plot where `picture` names its file."""
     parts = [f"# {table.title}", markdown_table(header(table), [cells(table, row) for row in table.rows])]
     if table.settings:
         names = [row.name for row in table.rows]
         rows = [(f"`{flag}`", *(values[name] for name in names)) for flag, values in table.settings.items()]
         parts += ["## Flags that differ", markdown_table(("flag", *names), rows)]
-    parts.append("\n".join(f"- {note}" for note in (*table.notes, f"Command: `{table.made['command']}`")))
+    if picture is not None:
+        parts.append(f"![{table.title}]({picture})")
+    parts.append("\n".join(f"- {note}" for note in (*table.notes, f"Command: `{table.made['command']}`", made(table))))
     return "\n\n".join(parts) + "\n"
+
+
+def made(table: Table) -> str:
+    """Return how long the runs took, and on what and with which code the table was made."""
+    minutes = sum(row.seconds for row in table.rows) / 60
+    versions: Mapping[str, str] = table.made["versions"]  # type: ignore[assignment]
+    said = ", ".join(f"{name} {versions[name]}" for name in ("python", "jax", "serjax"))
+    return f"{minutes:.0f} minutes for all rows; {table.made['machine']}; {said}; git {table.made['git']}."
 
 
 def csv_text(table: Table) -> str:

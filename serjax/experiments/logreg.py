@@ -1,7 +1,7 @@
 """Multinomial logistic regression on the MFCC picture, or on its statistics over time.
 
-Question: what do the pictures tell a linear model? The first report's rows S1.1 and S1.2 (happy against sad) are
-`--emotions happy sad --protocol random-5fold --pooling flatten`.
+Question: what do the pictures tell a linear model? `--emotions happy sad --protocol random-5fold --pooling flatten` is
+near the first report's row S1.1, which five_reports runs with scikit-learn (`tabular --view flat`).
 """
 
 from dataclasses import dataclass, field

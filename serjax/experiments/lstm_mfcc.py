@@ -1,10 +1,11 @@
 """Convolutions inside each frame, then stacked recurrent layers over the MFCC frames: the fifth report's network.
 
 Question: does the order of frames tell more than statistics over time? Rows S5.1 (`--filters 32`), S5.2 (default) and
-S5.3 (`--kind rnn`); `--filters` without numbers: the recurrent layers alone.
+S5.3 (`--kind rnn`); `--filters` without numbers: the recurrent layers alone. `--bidirectional` and `--pooling` are not
+the report's.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from serjax.experiments.augmentation import Augmentation
 from serjax.experiments.command import run_command
@@ -12,7 +13,7 @@ from serjax.experiments.config import Data, Machine, SupervisedTraining
 from serjax.experiments.feature_flags import Features
 from serjax.experiments.supervised import run_supervised
 from serjax.models.convolution import Formulation
-from serjax.models.recurrent import CellKind
+from serjax.models.recurrent import CellKind, StatePooling
 from serjax.models.time_distributed import TimeDistributed
 
 
@@ -32,12 +33,14 @@ class Model:
     """Share of activations set to 0 in training."""
     formulation: Formulation = "im2col"
     """How convolutions are computed: im2col (fast inside a compiled epoch on CPU) or xla."""
+    bidirectional: bool = False
+    """Read the frames backwards too."""
+    pooling: StatePooling = "last"
+    """From states to one vector: the last one, or as of frames (flatten, mean, statistics, attention)."""
 
     def build(self, n_classes: int) -> TimeDistributed:
         """Return the classifier."""
-        return TimeDistributed(
-            n_classes, self.filters, self.kind, self.hidden, self.dense, self.dropout, self.formulation
-        )
+        return TimeDistributed(n_classes, **{f.name: getattr(self, f.name) for f in fields(self)})
 
 
 @dataclass(frozen=True)

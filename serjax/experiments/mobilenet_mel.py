@@ -1,6 +1,8 @@
 """A MobileNet-shaped network on resized mel pictures, trained from scratch (row S4.15).
 
-Question: does a network of depthwise separable convolutions, a tenth of VGG's parameters, do as well?
+Question: does a network of depthwise separable convolutions, a tenth of VGG's parameters, do as well? The defaults are
+the published size, for accelerators. `--size 64 --width 0.25` fits 2 CPU cores: 6 folds of 40 epochs on RAVDESS take
+some six minutes.
 """
 
 from dataclasses import dataclass, field
@@ -18,9 +20,9 @@ from serjax.models.mobilenet import MobileNet
 class Model:
     """The network."""
 
-    size: int = 64
+    size: int = 224
     """Height and width that pictures are resized to."""
-    width: float = 0.25
+    width: float = 1.0
     """Factor on the published channels."""
     dropout: float = 0.2
     """Share of activations set to 0 in training."""

@@ -1,11 +1,10 @@
 """The flags of networks that have no experiment of their own: a dense and a recurrent one."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 from serjax.models.mlp import MLP
 from serjax.models.pooling import Pooling
-from serjax.models.recurrent import CellKind, Recurrent
+from serjax.models.recurrent import CellKind, Recurrent, StatePooling
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class Lstm:
     """Recurrent cell: rnn, lstm or gru."""
     hidden: tuple[int, ...] = (64,)
     """Widths of the recurrent layers."""
-    pooling: Literal["last"] | Pooling = "statistics"
+    pooling: StatePooling = "statistics"
     """From states to one vector: the last one, or as of frames (flatten, mean, statistics, attention)."""
     dense: tuple[int, ...] = (64,)
     """Widths of the dense layers."""

@@ -18,6 +18,7 @@ from serjax.models.pooling import FramePooling, Pooling, has_sound
 from serjax.models.regularisers import Dropout, Rate
 
 CellKind = Literal["rnn", "lstm", "gru"]
+StatePooling = Literal["last"] | Pooling  # which states of a clip its vector is made of
 KEPT = "products"
 State = tuple[Float[Array, "B H"], ...]  # what the next layer sees comes first; an LSTM has its memory behind it
 
@@ -145,7 +146,7 @@ class Recurrent(nn.Module):
     kind: CellKind = "lstm"
     hidden: Sequence[int] = (64, 32)
     bidirectional: bool = False
-    pooling: Literal["last"] | Pooling = "last"
+    pooling: StatePooling = "last"
     dense: Sequence[int] = ()
     dropout: Rate = 0.2
 
@@ -153,9 +154,8 @@ class Recurrent(nn.Module):
     def __call__(
         self, x_BTC: Float[Array, "B T C"], mask_BT: Float[Array, "B T"], train: bool = False
     ) -> Float[Array, "B K"]:
-        h_BTH, h_BH = RecurrentStack(self.kind, self.hidden, self.bidirectional)(x_BTC, mask_BT)
-        if self.pooling != "last":
-            h_BH = FramePooling(self.pooling)(h_BTH, mask_BT)
+        h_BTH, last_BH = RecurrentStack(self.kind, self.hidden, self.bidirectional)(x_BTC, mask_BT)
+        h_BH = last_BH if self.pooling == "last" else FramePooling(self.pooling)(h_BTH, mask_BT)
         h_BH = Dropout(self.dropout)(h_BH, train)
         return Head(self.n_classes, self.dense, self.dropout)(h_BH, has_sound(mask_BT), train)
 

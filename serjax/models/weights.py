@@ -98,7 +98,8 @@ def _from_torchvision(path: Path, arrays: Arrays, params: chex.ArrayTree) -> Arr
     if len(theirs) != len(ours) or any(kernel.ndim != 4 for kernel in kernels):
         raise WeightsError(
             f"{path}: {len(theirs)} layers named features.N, expected the {len(ours)} convolutions of this model. "
-            "Give the weights of torchvision's vgg16 or vgg19, not of a variant with batch norm, and their depth."
+            "Give the weights of torchvision's vgg16 or vgg19, not of a variant with batch norm, "
+            "to a model of their --depth, of --width 1 and --no-batch-norm."
         )
     named = {f"params/{name}/kernel": kernel.transpose(2, 3, 1, 0) for name, kernel in zip(ours, kernels, strict=True)}
     biases = {f"params/{name}/bias": arrays[f"features.{n}.bias"] for name, n in zip(ours, theirs, strict=True)}

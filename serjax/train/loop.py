@@ -58,8 +58,8 @@ def train_stack(
     """Train `runs` as one stack from the parameters `params_R`, or from the newest checkpoint of `stage`.
 
     With `augmented`, the waveforms of the data set are changed at random and their features computed in each step.
-    The result depends on configuration and device count, never on when the training was saved, killed or resumed, nor
-    on how many processes the devices belong to; each of them gets all of it, process 0 writes.
+    The result depends on configuration, plan and device count, never on when the training was saved, killed or resumed,
+    nor on how many processes the devices belong to; each of them gets all of it, process 0 writes.
 
     Raises:
       ProcessesError: the processes do not train the same.

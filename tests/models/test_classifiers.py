@@ -63,6 +63,8 @@ CASES = {
     "rnn vector": Case(VectorRecurrent(K, "rnn", (8,)), frames=1, extends=False, learning_rate=0.03),
     "time distributed": Case(TimeDistributed(K, (4,), "lstm", (8,), (8,))),
     "cnn lstm": Case(CNNLSTM(K, (6,), 5, "lstm", (8,), (8,))),
+    "cnn lstm both ways": Case(CNNLSTM(K, (6,), 5, "lstm", (4,), (8,), bidirectional=True, pooling="attention")),
+    "lstm both ways": Case(TimeDistributed(K, (), "lstm", (4,), (8,), bidirectional=True, pooling="statistics")),
     "vgg": Case(VGG(K, (1, 2), 12, 1 / 16, (8,)), extends=False),
     "mobilenet": Case(MobileNet(K, **MOBILE), extends=False),
 }
@@ -71,6 +73,8 @@ HEAVY = {
     "gru both ways",
     "time distributed",
     "cnn lstm",
+    "cnn lstm both ways",
+    "lstm both ways",
     "vgg",
     "mobilenet",
     "rnn",
