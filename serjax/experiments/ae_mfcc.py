@@ -1,6 +1,11 @@
 """One plain autoencoder an emotion: the VAE experiment without a distribution over codes.
 
 Question: is the reconstruction error of a deterministic autoencoder as good a witness as a VAE's?
+
+    python -m serjax.experiments.ae_mfcc --corpus ravdess --root RAVDESS --emotions happy sad --epochs 150 \
+        --pretrain-epochs 0 --roll-frames 0 --score reconstruction --protocol speaker-6fold
+
+Happy against sad, the first report's row S1.5: accuracy .69 on new speakers, in a minute on 2 CPU cores.
 """
 
 from dataclasses import dataclass, field

@@ -1,6 +1,11 @@
 """Convolutions over time, then stacked LSTMs, on MFCC sequences: the third report's network (row S3.2).
 
 Question: do convolutions before the recurrent layers help?
+
+    python -m serjax.experiments.cnn_lstm_mfcc --corpus crema-d --root CREMA_D --epochs 40 --protocol speaker-5fold
+
+Six emotions of 24 actors: accuracy .43 on new speakers, .52 on known ones (reported .65, of 91 actors); one seed took
+some four minutes on 2 CPU cores.
 """
 
 from dataclasses import dataclass, field, fields

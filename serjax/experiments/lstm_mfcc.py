@@ -3,6 +3,12 @@
 Question: does the order of frames tell more than statistics over time? Rows S5.1 (`--filters 32`), S5.2 (default) and
 S5.3 (`--kind rnn`); `--filters` without numbers: the recurrent layers alone. `--bidirectional` and `--pooling` are not
 the report's.
+
+    python -m serjax.experiments.lstm_mfcc --corpus ravdess --root RAVDESS --filters 32 --offset 0.6 --roll-frames 0 \
+        --batch-size 128 --picks 2 --epochs 40 --protocol speaker-6fold
+
+Eight emotions, one convolution: accuracy .43 on new speakers; .76 where copies of test clips are in training, as the
+report had it (.75). One seed took some seven minutes on 2 CPU cores.
 """
 
 from dataclasses import dataclass, field, fields

@@ -2,6 +2,10 @@
 
 Question: does a generative model of each emotion, trained on that emotion's clips alone, tell emotions apart? And with
 `--conditional`: does one of all emotions, told which it hears, so that emotions share what they have in common?
+
+    python -m serjax.experiments.vae_mfcc --corpus ravdess --root RAVDESS --seeds 3
+
+Eight emotions, new speakers: UAR .45 (chance .125), in three minutes on 2 CPU cores; figures and rivals in the README.
 """
 
 from dataclasses import dataclass, field
