@@ -31,7 +31,7 @@ def _needed(jaxpr: Jaxpr) -> int:
     most = 0
     for n, equation in enumerate(jaxpr.eqns):
         made = {v: _n_bytes(v.aval) for v in _variables(equation.outvars)}
-        inside = max((_needed(part) for part in _parts(equation.params)), default=0)
+        inside = max((_needed(part) for part in parts(equation.params)), default=0)
         most = max(most, sum(held.values()) + sum(made.values()) + inside)
         held |= made
         held = {v: size for v, size in held.items() if last_read.get(v, n) > n}
@@ -43,7 +43,7 @@ def _variables(atoms: list) -> Iterator[Var]:
     return (atom for atom in atoms if isinstance(atom, Var))
 
 
-def _parts(params: dict) -> Iterator[Jaxpr]:
+def parts(params: dict) -> Iterator[Jaxpr]:
     """Yield the programs within an operation: the body of a loop, the branches of a choice."""
     for value in jax.tree.leaves(list(params.values()), is_leaf=lambda v: isinstance(v, Jaxpr | ClosedJaxpr)):
         if isinstance(value, ClosedJaxpr):

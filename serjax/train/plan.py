@@ -19,8 +19,10 @@ from serjax.train.runs import Run, stack_inputs, stack_states
 from serjax.train.state import Dataset
 from serjax.train.step import Objective
 from serjax.train.waveforms import AugmentedFeatures
+from serjax.train.work import program_products
 
 MAPPED, BATCHED, BATCHED_ON_CPU = 24, 512, 8  # runs a device at most; see `most_runs`
+CALL_PRODUCTS = 5e11  # multiply-adds that a call may have where runs take turns: some 10 to 60 s of a CPU's core
 SHARE = 0.6  # of what is free: the rest is for what is not counted, and for others
 MEASURED_STEPS, MEASURED_CALLS = 8, 3
 WORTH_S = 600.0  # of training: to compile and time both ways takes from seconds to a minute
@@ -66,12 +68,13 @@ def most_runs(stacking: Stacking, platform: str) -> int:
 def fitting_runs(stack: Stack) -> int:
     """Return how many runs like the first of `stack` may be trained at a time on all devices, one a device at least.
 
-    Of a device's memory a run takes its state and what it reads, and where runs are batched what a step needs of
+    Where runs take turns, no more than one call should train before progress is seen and an interruption answered. Of
+    a device's memory a run takes its state and what it reads, and where runs are batched what a step needs of
     activations; where they take turns, these are needed once. The host holds a stack's states twice: to send, and to
     save.
     """
     layout = stack.layout
-    once_bytes, run_bytes, host_bytes = _needs(stack)
+    once_bytes, run_bytes, host_bytes, products = _needs(stack)
     n_here = min(len(layout.devices), len(jax.local_devices())) * processes_on_this_host()
     own = free_device_bytes(next(d for d in layout.devices if d.process_index == jax.process_index()))
     host = SHARE * free_host_bytes() / n_here
@@ -80,11 +83,13 @@ def fitting_runs(stack: Stack) -> int:
     else:
         fitting = min((SHARE * own - once_bytes) / run_bytes, host / host_bytes)
     most = most_runs(layout.stacking, layout.devices[0].platform)
+    if layout.stacking == "map":
+        most = min(most, int(CALL_PRODUCTS / max(products, 1)))
     return max(1, min(most, int(fitting))) * layout.n_shares
 
 
-def _needs(stack: Stack) -> tuple[int, int, int]:
-    """Return what a device needs once, what a run more takes of it, and what it takes of the host."""
+def _needs(stack: Stack) -> tuple[int, int, int, int]:
+    """Return what bytes a device needs once, a run more takes of it and of the host, and a run's products in a call."""
     schedule, layout, first = stack.schedule, stack.layout, list(stack.runs[:1])
     optimizer, program = _program(stack.objective, schedule, layout, stack.augmented)
     params_R = jax.tree.map(lambda a: a[:1], stack.params_R)
@@ -92,9 +97,10 @@ def _needs(stack: Stack) -> tuple[int, int, int]:
     n_batch = -(-schedule.batch_size // (len(layout.devices) // layout.n_shares))
     rows_RESB = jax.ShapeDtypeStruct((1, schedule.epochs_per_call, schedule.steps, n_batch), jnp.int32)
     held = tree_bytes((state_R, inputs_R, rows_RESB))
-    made = program_bytes(program, state_R, inputs_R, rows_RESB, stack.dataset)
+    given = (state_R, inputs_R, rows_RESB, stack.dataset)
+    made = program_bytes(program, *given)
     once, each = (made, held) if layout.stacking == "map" else (0, held + made)
-    return once, each, 2 * tree_bytes(state_R)
+    return once, each, 2 * tree_bytes(state_R), program_products(program, *given)
 
 
 @functools.cache

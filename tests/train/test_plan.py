@@ -8,7 +8,7 @@ import pytest
 from serjax.train import plan, processes
 from serjax.train.memory import tree_bytes
 from serjax.train.parallel import Layout, Stacking
-from serjax.train.plan import Stack, faster_stacking, fitting_runs, most_runs, step_seconds
+from serjax.train.plan import Stack, _needs, faster_stacking, fitting_runs, most_runs, step_seconds
 from tests.train.tiny import DATASET, OBJECTIVE, SCHEDULE, make_params, make_runs, make_state
 
 RUNS = make_runs()
@@ -46,6 +46,15 @@ def test_no_more_runs_than_gain_anything_and_one_where_memory_is_short(memory: p
     assert [fitting_runs(tiny_stack(stacking)) for stacking in ("map", "vmap")] == [24, 8]
     assert [most_runs(stacking, "gpu") for stacking in ("map", "vmap")] == [24, 512]
     memory.setattr(plan, "free_host_bytes", lambda: 1)
+    assert fitting_runs(tiny_stack(n_devices=2)) == 2
+
+
+def test_runs_that_take_turns_are_no_more_than_a_call_should_take(memory: pytest.MonkeyPatch) -> None:
+    memory.setattr(plan, "free_host_bytes", lambda: 2**50)
+    *_, products = _needs(tiny_stack())
+    memory.setattr(plan, "CALL_PRODUCTS", 5 * products)
+    assert [fitting_runs(tiny_stack(stacking)) for stacking in ("map", "vmap")] == [5, 8]
+    memory.setattr(plan, "CALL_PRODUCTS", products / 2)
     assert fitting_runs(tiny_stack(n_devices=2)) == 2
 
 
