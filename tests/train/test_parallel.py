@@ -56,12 +56,19 @@ def test_four_devices_equal_one(one_device, shard, stacking):
 
 
 def test_a_run_does_not_know_its_neighbours(one_device):
-    """A stack of nothing but copies of one run ends, bit for bit, with what that run got among the others."""
+    """A stack of nothing but copies of one run ends, bit for bit, with what that run got among the others.
+
+    But for the validation loss: its sum goes over as many rows as the longest validation set of the stack has, and
+    newer XLA adds up five and six numbers in another order.
+    """
     for r, run in enumerate(RUNS):
         copies = train(layout(1), [run] * 3)
         for place in range(3):
             alone, among = (jax.tree.map(lambda a, i=i: a[i], tree) for tree, i in ((copies, place), (one_device, r)))
-            assert tiny.leaves_equal(alone, among)
+            for (path, ours), theirs in zip(jax.tree.leaves_with_path(alone), jax.tree.leaves(among), strict=True):
+                name = jax.tree_util.keystr(path)
+                loss = name.endswith(("validation_loss']", "best.loss"))
+                np.testing.assert_allclose(ours, theirs, rtol=1e-6 if loss else 0, err_msg=name)  # measured 1e-7
 
 
 @pytest.mark.parametrize(("shard", "axis"), [("runs", "runs"), ("data", "data")])
