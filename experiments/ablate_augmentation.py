@@ -9,9 +9,9 @@ the train step, on training clips alone. All else is the same; changed waveforms
 take longest. Nothing but the epoch is chosen, on each fold's validation speakers. Without arguments it runs on
 synthetic speech; finished rows are kept.
 
-For logistic regression nothing of it is worth anything (experiments/results/ablate_augmentation.md, one seed): noise on
-waveforms costs .025 (p .02, Holm .19). A network takes hours: rows of changed waveforms took 2 to 15 minutes for a linear
-model on 2 CPU cores that other work shared.
+For logistic regression nothing of it is shown to help (experiments/results/ablate_augmentation.md, one seed): noise on
+waveforms costs .025 (p .02, Holm .19). A network takes hours: rows of changed waveforms took 2 to 15 minutes for a
+linear model on 2 CPU cores that other work shared.
 """
 
 from dataclasses import dataclass, field, replace
