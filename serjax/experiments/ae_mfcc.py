@@ -5,7 +5,8 @@ Question: is the reconstruction error of a deterministic autoencoder as good a w
     python -m serjax.experiments.ae_mfcc --corpus ravdess --root RAVDESS --emotions happy sad --epochs 150 \
         --pretrain-epochs 0 --roll-frames 0 --score reconstruction --protocol speaker-6fold
 
-Happy against sad, the first report's row S1.5: accuracy .69 on new speakers, in a minute on 2 CPU cores.
+Happy against sad, the first report's row S1.5: accuracy .69 on new speakers, in a minute on 2 CPU cores
+(experiments/results/five_reports.md).
 """
 
 from dataclasses import dataclass, field

@@ -4,8 +4,9 @@ Question: do local patterns of time and frequency tell more than statistics over
 
     python -m serjax.experiments.cnn_mel --corpus ravdess --root RAVDESS --emotions happy sad --protocol speaker-6fold
 
-Happy against sad, the first report's row S1.4: accuracy .78 on new speakers, .88 on known ones (reported .53); one seed
-took some four minutes on 2 CPU cores. The third report's CNN on CREMA-D is row S3.1.
+Happy against sad, the first report's row S1.4: accuracy .78 on new speakers, .88 on known ones (reported .53); the
+command took 16 minutes on 2 CPU cores (experiments/results/five_reports.md). The third report's CNN on CREMA-D is row
+S3.1.
 """
 
 from dataclasses import dataclass, field

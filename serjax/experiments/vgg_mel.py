@@ -1,7 +1,7 @@
 """A VGG-shaped network on resized mel pictures, trained from scratch (rows S4.13 and S4.16).
 
 Question: what does a deep image network make of a few thousand pictures? The defaults are the published size, for
-accelerators. `--size 32 --width 0.25` fits 2 CPU cores: 6 folds of 25 epochs on RAVDESS take some ten minutes.
+accelerators. `--size 32 --width 0.25` fits 2 CPU cores: 6 folds of 25 epochs on RAVDESS took 12 minutes (row S4.13).
 torchvision's VGGs start it by `--weights FILE --no-batch-norm`.
 """
 
