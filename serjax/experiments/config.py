@@ -54,8 +54,8 @@ class Data:
 
     @property
     def corpus_name(self) -> str:
-        """The corpus as a part of file names: of a path its last part, without `.csv`."""
-        return Path(self.corpus).resolve().stem
+        """The corpus as a part of file names."""
+        return corpus_name(self.corpus)
 
 
 @dataclass(frozen=True)
@@ -166,6 +166,11 @@ class Machine:
     """Folder of computed features; default: $SERJAX_CACHE, else the user's cache folder."""
     quiet: bool = False
     """No progress, only the result."""
+
+
+def corpus_name(corpus: str) -> str:
+    """Return a corpus as a part of file names: of a path its last part, without `.csv`."""
+    return Path(corpus).resolve().stem
 
 
 def check_positive(flag: str, value: int | float | None) -> None:

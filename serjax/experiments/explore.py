@@ -18,7 +18,7 @@ from serjax.data.corpora import Corpus, load_corpus
 from serjax.data.corpora.corpus import Utterance
 from serjax.data.features import default_cache_dir
 from serjax.experiments.command import run_command
-from serjax.experiments.config import check_positive, fingerprint
+from serjax.experiments.config import check_positive, corpus_name, fingerprint
 from serjax.experiments.display import print_table, progresses
 from serjax.experiments.exploration import (
     FEATURES,
@@ -110,7 +110,7 @@ def run(config: Config) -> None:
     request_devices(None)
     sections = (config.data, config.analysis, config.clipping)
     mark = fingerprint("explore", sections)
-    out = config.output.out or Path("runs") / f"explore-{Path(config.data.corpus).resolve().stem}-{mark[:8]}"
+    out = config.output.out or Path("runs") / f"explore-{corpus_name(config.data.corpus)}-{mark[:8]}"
     with open_run_folder(out, "explore", mark) as folder:
         if folder.read_json(SUMMARY) is None:
             explore(config, folder)

@@ -8,8 +8,8 @@ from jaxtyping import Array, Float
 
 from serjax.models.convolution import Conv, Formulation, halve
 from serjax.models.head import Head
-from serjax.models.pooling import FramePooling, has_sound, zero_masked
-from serjax.models.recurrent import CellKind, RecurrentStack, StatePooling
+from serjax.models.pooling import has_sound, zero_masked
+from serjax.models.recurrent import CellKind, RecurrentStack, StatePooling, pool_states
 from serjax.models.regularisers import BatchNorm, Dropout, Rate
 
 
@@ -42,6 +42,5 @@ class CNNLSTM(nn.Module):
             h_FTB = jnp.where(mask_TB[None] > 0, h_FTB, 0.0)
             h_FTB, mask_TB = halve(h_FTB, 1), halve(mask_TB, 0)
         h_BTH, last_BH = RecurrentStack(self.kind, self.hidden, self.bidirectional)(h_FTB.transpose(2, 1, 0), mask_TB.T)
-        h_BH = last_BH if self.pooling == "last" else FramePooling(self.pooling)(h_BTH, mask_TB.T)
-        h_BH = Dropout(self.dropout)(h_BH, train)
+        h_BH = Dropout(self.dropout)(pool_states(self.pooling, h_BTH, last_BH, mask_TB.T), train)
         return Head(self.n_classes, self.dense, self.dropout)(h_BH, row_B, train)

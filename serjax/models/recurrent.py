@@ -139,6 +139,13 @@ class RecurrentStack(nn.Module):
         return h_BTD, last_BH
 
 
+def pool_states(
+    pooling: StatePooling, h_BTH: Float[Array, "B T H"], last_BH: Float[Array, "B H"], mask_BT: Float[Array, "B T"]
+) -> Float[Array, "B D"]:
+    """Return one vector a clip of its states; to be called within a module, which gets what the pooling learns."""
+    return last_BH if pooling == "last" else FramePooling(pooling)(h_BTH, mask_BT)
+
+
 class Recurrent(nn.Module):
     """A recurrent stack over the frames, its last state (or all of them, pooled), dropout, dense layers."""
 
@@ -155,8 +162,7 @@ class Recurrent(nn.Module):
         self, x_BTC: Float[Array, "B T C"], mask_BT: Float[Array, "B T"], train: bool = False
     ) -> Float[Array, "B K"]:
         h_BTH, last_BH = RecurrentStack(self.kind, self.hidden, self.bidirectional)(x_BTC, mask_BT)
-        h_BH = last_BH if self.pooling == "last" else FramePooling(self.pooling)(h_BTH, mask_BT)
-        h_BH = Dropout(self.dropout)(h_BH, train)
+        h_BH = Dropout(self.dropout)(pool_states(self.pooling, h_BTH, last_BH, mask_BT), train)
         return Head(self.n_classes, self.dense, self.dropout)(h_BH, has_sound(mask_BT), train)
 
 

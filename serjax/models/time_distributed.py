@@ -7,8 +7,8 @@ from jaxtyping import Array, Float
 
 from serjax.models.convolution import Conv, Formulation
 from serjax.models.head import Head
-from serjax.models.pooling import FramePooling, has_sound, zero_masked
-from serjax.models.recurrent import CellKind, RecurrentStack, StatePooling
+from serjax.models.pooling import has_sound, zero_masked
+from serjax.models.recurrent import CellKind, RecurrentStack, StatePooling, pool_states
 from serjax.models.regularisers import BatchNorm, Dropout, Rate
 
 
@@ -39,6 +39,5 @@ class TimeDistributed(nn.Module):
             h_FCTB = nn.relu(BatchNorm(axis=0)(h_FCTB, mask_BT.T[None], train))
         h_BTD = h_FCTB.transpose(3, 2, 1, 0).reshape(*x_BTC.shape[:2], -1)
         h_BTH, last_BH = RecurrentStack(self.kind, self.hidden, self.bidirectional)(h_BTD, mask_BT)
-        h_BH = last_BH if self.pooling == "last" else FramePooling(self.pooling)(h_BTH, mask_BT)
-        h_BH = Dropout(self.dropout)(h_BH, train)
+        h_BH = Dropout(self.dropout)(pool_states(self.pooling, h_BTH, last_BH, mask_BT), train)
         return Head(self.n_classes, self.dense, self.dropout, batch_norm=True)(h_BH, has_sound(mask_BT), train)
