@@ -5,7 +5,7 @@ Question: does a generative model of each emotion, trained on that emotion's cli
 
     python -m serjax.experiments.vae_mfcc --corpus ravdess --root RAVDESS --seeds 3
 
-Eight emotions, new speakers: UAR .45 (chance .125), in three minutes on 2 CPU cores; figures and rivals in the README.
+Eight emotions, new speakers: UAR .45 (chance .125), in 140 s on 2 CPU cores; figures and rivals in the README.
 """
 
 from dataclasses import dataclass, field
