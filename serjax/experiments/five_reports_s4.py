@@ -113,7 +113,7 @@ FOURTH = (
         0.73,
         "vgg_mel",
         "--depth 16",
-        size=32,
+        size=64,
         epochs=25,
         remark="From scratch: the report's pretrained weights are not at hand, and no other weights of VGG-16 were "
         "tried. Tried: gradients clipped to 1 and pictures rolled, .542 ± .052 and .403 on new speakers, when it knows "
