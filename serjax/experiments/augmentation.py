@@ -22,6 +22,11 @@ class Augmentation(WaveformAugmentation):
         return self.picks > 0 and not self.copies_before_split
 
     @property
+    def run_numbers(self) -> dict[str, float | int]:
+        """The strengths that are numbers of a run, where the train step changes waveforms."""
+        return {"noise_share": self.noise_share, "shift_samples": self.shift_samples} if self.in_train_step else {}
+
+    @property
     def recipe(self) -> WaveformAugmentation:
         """The changes of one clip, wherever they are made."""
         return WaveformAugmentation(

@@ -67,11 +67,11 @@ def complete(studies: Sequence[Trainable]) -> list[RunFolder]:
     """Train and write each study, or what is missing of it; return their folders, finished.
 
     Studies that differ in nothing but numbers of a run (learning rate, weight decay, dropout, β, class weights, and
-    how far pictures are rolled or how much noise they get, where they are) are entries of the same stacks; those
-    that differ in epochs too, if each has as many as one compiled call trains. Each folder ends with what it has
-    when its study is trained alone, and a study that was stopped goes on alone or with others. The seconds of a
-    folder are those spent on it alone and its share of those spent on stacks. Several processes take the same steps
-    in the same order: the first decides what is left, and none goes on while it writes.
+    how far pictures or waveforms are shifted or how much noise they get, where they are) are entries of the same
+    stacks; those that differ in epochs too, if each has as many as one compiled call trains. Each folder ends with
+    what it has when its study is trained alone, and a study that was stopped goes on alone or with others. The
+    seconds of a folder are those spent on it alone and its share of those spent on stacks. Several processes take
+    the same steps in the same order: the first decides what is left, and none goes on while it writes.
 
     Raises:
       ConfigError: flags of a study make no sense, or two studies would write the same folder.

@@ -5,7 +5,7 @@ epochs chosen.
 """
 
 import functools
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -149,13 +149,13 @@ def _compute(
         start = start if training.weights is None else from_file(start, training.weights)
         return Request(trainer, name, runs, start, problem)
 
-    dropout = dropout_of(config.model.build(len(problem.labels)))
-    runs = make_runs(problem, training, training.epochs, refit=False, dropout=dropout)
+    numbers = {"dropout": dropout_of(config.model.build(len(problem.labels))), **config.augmentation.run_numbers}
+    runs = make_runs(problem, training, training.epochs, refit=False, numbers=numbers)
     asked = request("train", runs)
     trained = yield asked
     chosen = trained.epoch_R
     if training.refit:
-        runs = make_runs(problem, training, chosen, refit=True, dropout=dropout)
+        runs = make_runs(problem, training, chosen, refit=True, numbers=numbers)
         asked = request("refit-train", runs)
         trained = yield asked
     predictions, train_war = classify(problem, asked.trainer, runs, trained)
@@ -198,11 +198,11 @@ def make_runs(
     training: SupervisedTraining,
     epochs: Int[np.ndarray, " R"] | int,
     refit: bool,
-    dropout: float | None,
+    numbers: Mapping[str, Any],
 ) -> list[Run]:
-    """Return one run a cell; with `refit` they train on validation rows too; `dropout` is None without such a layer."""
+    """Return one run a cell, each with these `numbers`; with `refit` they train on validation rows too."""
     runs = pooled_runs(problem, refit, training, 0.0, epochs, training.epochs)
-    runs = [replace(run, dropout=dropout) for run in runs]
+    runs = [replace(run, **numbers) for run in runs]
     if training.class_weights:
         n_classes = len(problem.labels)
         weights_RK = [class_weights(problem.truth_N, run.train, n_classes) for run in runs]
@@ -247,7 +247,7 @@ def make_trainer(
         fingerprint=folder.fingerprint,
         report=shown.training,
         augmented=(
-            AugmentedFeatures(config.augmentation.recipe, config.features.frontend())
+            AugmentedFeatures(config.augmentation.recipe.switched, config.features.frontend())
             if config.augmentation.in_train_step
             else None
         ),

@@ -44,6 +44,8 @@ class Run:
     dropout: float | None = None
     roll_frames: int | None = None
     noise: float | None = None
+    noise_share: float | None = None
+    shift_samples: int | None = None
 
     @property
     def entropy(self) -> tuple[int, ...]:
@@ -141,6 +143,8 @@ def stack_states(runs: Sequence[Run], params_R: chex.ArrayTree, optimizer: optax
         dropout=stack_numbers([run.dropout for run in runs], np.float32),
         roll_frames=stack_numbers([run.roll_frames for run in runs], np.int32),
         noise=stack_numbers([run.noise for run in runs], np.float32),
+        noise_share=stack_numbers([run.noise_share for run in runs], np.float32),
+        shift_samples=stack_numbers([run.shift_samples for run in runs], np.int32),
     )
 
     def one(entropy_E: UInt32[Array, " E"], params: chex.ArrayTree, hyper: Hyper) -> TrainState:

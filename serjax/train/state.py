@@ -42,7 +42,8 @@ class Hyper:
 
     A run stands still after `epochs`, or when its validation loss has not been lower for `patience` of them; its
     learning rate reaches 0 after `decay_epochs`, which may be later. Where there is a `dropout` it takes the place of
-    the rate that the model was built with; so do `roll_frames` and `noise` of strengths of augmentation that are not 0.
+    the rate that the model was built with; so do `roll_frames` and `noise` of strengths of pictures' augmentation that
+    are not 0, `noise_share` and `shift_samples` of waveforms'.
     """
 
     learning_rate: Float[Array, "*r"]
@@ -54,6 +55,8 @@ class Hyper:
     dropout: Float[Array, "*r"] | None = None
     roll_frames: Int[Array, "*r"] | None = None
     noise: Float[Array, "*r"] | None = None
+    noise_share: Float[Array, "*r"] | None = None
+    shift_samples: Int[Array, "*r"] | None = None
 
 
 @pytree

@@ -106,7 +106,9 @@ def make_train_epochs(
         def one_step(state: TrainState, rows_B: Int[Array, " B"]) -> tuple[TrainState, Metrics]:
             weight_B = (rows_B >= 0).astype(jnp.float32)
             taken = (dataset, inputs, jnp.maximum(rows_B, 0), weight_B)
-            return train_step(state, gather(*taken) if augmented is None else augmented.gather(state.step_key, *taken))
+            if augmented is None:
+                return train_step(state, gather(*taken))
+            return train_step(state, augmented.gather(state.step_key, state.hyper, *taken))
 
         def steps(state: TrainState, rows_SB: Int[Array, "S B"]) -> tuple[TrainState, Metrics]:
             return jax.lax.scan(one_step, state, rows_SB)

@@ -4,19 +4,20 @@ All of it on the device, clip by clip from keys of their own: a clip's change de
 clip's place in the whole batch, never on its neighbours or on devices.
 """
 
+import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key, UInt32
 
 from serjax.dsp import Frontend, extract, frame_mask, pitch_shift, time_stretch
-from serjax.dsp.augment import add_noise
+from serjax.dsp.augment.waveforms import noise_by_peak
 from serjax.dsp.framing import fit_length
 from serjax.models.batch_axis import example_keys
 from serjax.train.objectives import fold_each
-from serjax.train.state import Batch, Dataset, RunInputs, normalise
+from serjax.train.state import Batch, Dataset, Hyper, RunInputs, normalise
 
 WAVEFORM = 3  # the purpose of a clip's key, beside those of the objectives
 SAMPLE_RATE_HZ = 22_050  # asked for by `pitch_shift`, on which nothing of it depends
@@ -30,7 +31,7 @@ class WaveformAugmentation:
     """Random changes of a clip's waveform, several in a row; the first `n_valid` samples are the clip, others stay 0.
 
     Each pick is one of the changes whose strength is not 0, or none, all equally likely; the defaults are the noise
-    and the pitch of many notebooks.
+    and the pitch of many notebooks. Of noise and shift, where they are on, a run may have a strength of its own.
     """
 
     picks: int = 0
@@ -44,14 +45,27 @@ class WaveformAugmentation:
     shift_samples: int = 0
     """Waveform augmentation: shift in time by up to so many samples; what leaves at one end comes in at the other."""
 
-    def __call__(self, key: Key[Array, ""], wav_L: Float[Array, " L"], n_valid: Int[Array, ""]) -> Clip:
+    @property
+    def switched(self) -> "WaveformAugmentation":
+        """What is on where a strength is not 0, for runs that have their own: so they share a program.
+
+        >>> WaveformAugmentation(noise_share=0.1).switched == WaveformAugmentation(noise_share=0.2).switched
+        True
+        """
+        return replace(self, noise_share=float(self.noise_share > 0), shift_samples=int(self.shift_samples > 0))
+
+    def __call__(
+        self, key: Key[Array, ""], wav_L: Float[Array, " L"], n_valid: Int[Array, ""], own: Hyper | None = None
+    ) -> Clip:
         """Return the changed clip, as long as before unless it was stretched, and how many samples of it are valid.
+
+        `own` has the run's strengths.
 
         A branch and not a choice among all results (`dsp.augment.one_of`): clip by clip only what was picked is
         computed; under `vmap` it becomes that choice. Pitch and tempo change by what the program knows, which takes
         half the time of `dsp.augment`, where they are drawn.
         """
-        changes = self.changes()
+        changes = self.changes(own)
         for key_of_pick in jax.random.split(key, self.picks):
             pick_key, change_key = jax.random.split(key_of_pick)
             pick = jax.random.randint(pick_key, (), 0, len(changes))
@@ -60,19 +74,17 @@ class WaveformAugmentation:
             wav_L, n_valid = jax.lax.switch(pick, changes, words_W, wav_L, n_valid)
         return wav_L, n_valid
 
-    def changes(self) -> tuple[Change, ...]:
+    def changes(self, own: Hyper | None = None) -> tuple[Change, ...]:
         """Return what a pick is made from, none and every change that has a strength: functions of (words, clip)."""
+        noise_share = self.noise_share if own is None or own.noise_share is None else own.noise_share
+        shift_samples = self.shift_samples if own is None or own.shift_samples is None else own.shift_samples
         there = (
-            (self.noise_share, self._add_noise),
+            (self.noise_share, functools.partial(_add_noise, noise_share)),
             (self.pitch_semitones, self._shift_pitch),
             (self.stretch_rate, self._stretch),
-            (self.shift_samples, self._shift),
+            (self.shift_samples, functools.partial(_shift, shift_samples)),
         )
         return (_leave, *(change for strength, change in there if strength))
-
-    def _add_noise(self, words_W: UInt32[Array, " W"], wav_L: Float[Array, " L"], n_valid: Int[Array, ""]) -> Clip:
-        key = jax.random.wrap_key_data(words_W)
-        return _cut(add_noise(key, wav_L, peak_share=(0.0, self.noise_share)), n_valid), n_valid
 
     def _shift_pitch(self, words_W: UInt32[Array, " W"], wav_L: Float[Array, " L"], n_valid: Int[Array, ""]) -> Clip:
         shifted_L = pitch_shift(wav_L, sr=SAMPLE_RATE_HZ, n_steps=self.pitch_semitones)
@@ -83,12 +95,6 @@ class WaveformAugmentation:
         n_stretched = jnp.round(n_valid / self.stretch_rate).astype(n_valid.dtype)
         n_valid = jnp.minimum(n_stretched, wav_L.shape[0])
         return _cut(stretched_L, n_valid), n_valid
-
-    def _shift(self, words_W: UInt32[Array, " W"], wav_L: Float[Array, " L"], n_valid: Int[Array, ""]) -> Clip:
-        """Roll the valid samples, so that no padding gets between them."""
-        shift = jax.random.randint(jax.random.wrap_key_data(words_W), (), -self.shift_samples, self.shift_samples + 1)
-        place_L = jnp.arange(wav_L.shape[0], dtype=n_valid.dtype)
-        return _cut(wav_L[(place_L - shift) % jnp.maximum(n_valid, 1)], n_valid), n_valid
 
 
 @dataclass(frozen=True)
@@ -105,6 +111,7 @@ class AugmentedFeatures:
     def gather(
         self,
         key: Key[Array, ""],
+        hyper: Hyper,
         dataset: Dataset,
         inputs: RunInputs,
         rows_B: Int[Array, " B"],
@@ -112,20 +119,25 @@ class AugmentedFeatures:
     ) -> Batch:
         """Take rows of the data set as `state.gather` does, with the features of their changed waveforms.
 
-        `key` is that of the step; inside the `"data"` axis that splits the batch.
+        `key` is that of the step, `hyper` may have strengths of the run's own; inside the `"data"` axis that splits the
+        batch.
         """
         assert dataset.sound is not None
         key_B = fold_each(example_keys(key, rows_B.shape[0]), WAVEFORM)
-        x_BTC, mask_BT = self.features(key_B, dataset.sound.wav_NL[rows_B], dataset.sound.n_valid_N[rows_B])
+        x_BTC, mask_BT = self.features(key_B, dataset.sound.wav_NL[rows_B], dataset.sound.n_valid_N[rows_B], hyper)
         return normalise(x_BTC, mask_BT, dataset.label_N[rows_B], inputs, weight_B)
 
     def features(
-        self, key_B: Key[Array, " B"], wav_BL: Float[Array, "B L"], n_valid_B: Int[Array, " B"]
+        self,
+        key_B: Key[Array, " B"],
+        wav_BL: Float[Array, "B L"],
+        n_valid_B: Int[Array, " B"],
+        own: Hyper | None = None,
     ) -> tuple[Float[Array, "B T C"], Float[Array, "B T"]]:
         """Return the features of changed clips, each changed by its own key, and the mask of their frames."""
 
         def change(clip: tuple[Key[Array, ""], Float[Array, " L"], Int[Array, ""]]) -> Clip:
-            return self.augmentation(*clip)
+            return self.augmentation(*clip, own)
 
         each = jax.lax.map if self.one_by_one else _map_at_once
         wav_BL, n_valid_B = each(change, (key_B, wav_BL, n_valid_B))
@@ -139,6 +151,22 @@ def _map_at_once(function: Callable, xs: tuple[Array, ...]) -> tuple[Array, ...]
 
 def _leave(words_W: UInt32[Array, " W"], wav_L: Float[Array, " L"], n_valid: Int[Array, ""]) -> Clip:
     return wav_L, n_valid
+
+
+def _add_noise(
+    most: float | Float[Array, ""], words_W: UInt32[Array, " W"], wav_L: Float[Array, " L"], n_valid: Int[Array, ""]
+) -> Clip:
+    """Add noise of up to `most` of the peak."""
+    return _cut(noise_by_peak(jax.random.wrap_key_data(words_W), wav_L, (0.0, most)), n_valid), n_valid
+
+
+def _shift(
+    most: int | Int[Array, ""], words_W: UInt32[Array, " W"], wav_L: Float[Array, " L"], n_valid: Int[Array, ""]
+) -> Clip:
+    """Roll the valid samples by up to `most`, so that no padding gets between them."""
+    shift = jax.random.randint(jax.random.wrap_key_data(words_W), (), -most, most + 1)
+    place_L = jnp.arange(wav_L.shape[0], dtype=n_valid.dtype)
+    return _cut(wav_L[(place_L - shift) % jnp.maximum(n_valid, 1)], n_valid), n_valid
 
 
 def _cut(wav_L: Float[Array, " L"], n_valid: Int[Array, ""]) -> Float[Array, " L"]:

@@ -9,6 +9,7 @@ import pytest
 
 from serjax.experiments import dense_stats, logreg, trainer
 from serjax.experiments.ablations import apply, product, vary
+from serjax.experiments.augmentation import Augmentation
 from serjax.experiments.config import Machine
 from serjax.experiments.feature_flags import ClipFeatures
 from serjax.experiments.stages import complete
@@ -75,6 +76,19 @@ def test_strengths_of_augmentation_are_numbers_of_a_run(tmp_path: Path, stacks: 
     complete([declare(studies[loud].config, tmp_path / "alone")])
     assert_same(tmp_path / loud, tmp_path / "alone")
     assert len({scores(tmp_path / name) for name in studies}) == 5  # of the mean over frames rolls alone change nothing
+
+
+def test_strengths_of_waveforms_are_numbers_of_a_run(tmp_path: Path, stacks: list[list[int]]) -> None:
+    """Of what is on: a pick from noise and shift is another program than one from noise."""
+    loud = replace(LINEAR, augmentation=Augmentation(picks=1, pitch_semitones=0.0))
+    overrides = product(vary("noise_share", 0.1, 2.0), vary("shift_samples", 0, 90, 900))
+    studies = {name: declare(config, tmp_path / name) for name, config in apply(loud, overrides).items()}
+    complete(list(studies.values()))
+    assert sorted(stacks) == [[6, 6], [6, 6], [6, 6, 6, 6], [6, 6, 6, 6]]  # without and with shift, train and refit
+    last = list(studies)[-1]
+    complete([declare(studies[last].config, tmp_path / "alone")])
+    assert_same(tmp_path / last, tmp_path / "alone")
+    assert len({scores(tmp_path / name) for name in studies}) == 6
 
 
 def test_no_weight_decay_is_one_of_zero(tmp_path: Path) -> None:

@@ -156,11 +156,11 @@ def test_runs_say_the_class_of_the_rows_they_train_on():
     problem = tiny_table().problem
     training = SupervisedTraining(balanced_sampling=True)
     for refit in (False, True):
-        runs = make_runs(problem, training, 1, refit, None)
+        runs = make_runs(problem, training, 1, refit, {})
         for run in runs:
             assert len(run.train) == (60 if refit else 48)
             np.testing.assert_array_equal(run.train_class_n, problem.truth_N[run.train])
-    assert make_runs(problem, SupervisedTraining(), 1, False, None)[0].train_class_n is None
+    assert make_runs(problem, SupervisedTraining(), 1, False, {})[0].train_class_n is None
 
 
 @pytest.mark.parametrize(("statistics", "width"), [("stats26", 26), ("stats180", 180)])

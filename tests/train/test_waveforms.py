@@ -6,6 +6,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from serjax.dsp import Frontend, extract, frame_mask
@@ -113,13 +114,30 @@ def test_training_clips_are_changed_and_validation_clips_are_not(one_device):
     assert (one_device[1]["validation_loss"][:, 1] != plain["validation_loss"][:, 1]).all()  # others do learn
 
 
+@pytest.mark.parametrize(("name", "strengths"), [("noise_share", (0.05, 0.4)), ("shift_samples", (300, 20))])
+def test_the_strength_of_a_run_is_that_of_a_recipe(name, strengths):
+    """Two runs of one stack, each with its own strength, become what each becomes by a recipe that has it."""
+    recipes = [replace(OFF, picks=2, **{name: strength}) for strength in strengths]
+    assert recipes[0].switched == recipes[1].switched
+    runs = [replace(run, **{name: strength}) for run, strength in zip(RUNS, strengths, strict=True)]
+    layout = Layout(tuple(jax.devices()[:1]))
+    params_R, metrics = train(layout, recipes[0].switched, runs)
+    for r, recipe in enumerate(recipes):
+        alone_R, alone = train(layout, recipe)
+        np.testing.assert_array_equal(metrics["loss"][r], alone["loss"][r])
+        for own, expected in zip(jax.tree.leaves(params_R), jax.tree.leaves(alone_R), strict=True):
+            np.testing.assert_array_equal(own[r], expected[r])
+    assert (np.abs(metrics["loss"][0] - alone["loss"][0]) > 1e-6).all(), "the first run has a strength of its own"
+
+
 def test_without_a_pick_a_batch_is_that_of_the_data_set():
     """Its features are computed anew, normalised, projected and weighted as those that are there."""
     basis_CP = np.random.default_rng(0).normal(size=(2, 3)).astype(np.float32)
     weighted = replace(RUNS[0], projection_CP=basis_CP, class_weight_K=np.array([1.0, 2.0, 0.5], np.float32))
     inputs = jax.tree.map(lambda a: a[0], stack_inputs([weighted]))
     taken = DATASET, inputs, jnp.array([3, 20, 23, 0]), jnp.array([1.0, 1.0, 1.0, 0.0])
-    anew = partial(AugmentedFeatures(OFF, FRONTEND).gather, jax.random.key(0))
+    hyper = jax.tree.map(lambda a: a[0], stack_states([weighted], {}, optax.identity()).hyper)
+    anew = partial(AugmentedFeatures(OFF, FRONTEND).gather, jax.random.key(0), hyper)
     batch = jax.jit(jax.vmap(anew, in_axes=None, out_axes=None, axis_name="data", axis_size=1))(*taken)
     for name, values in vars(jax.jit(gather)(*taken)).items():
         np.testing.assert_allclose(getattr(batch, name), values, rtol=1e-5, atol=1e-5, err_msg=name)

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from serjax.dsp.parameters import Number, ParameterError, as_real, check_number
 
 Range = Number | tuple[Number, Number]
+Bounds = tuple[float | Float[Array, ""], float | Float[Array, ""]]
 Fill = Literal["wrap", "zero"]
 
 
@@ -24,7 +25,7 @@ def check_range(name: str, values: Range, least: float, most: float = math.inf) 
     return float(low), float(high)
 
 
-def draw(key: PRNGKeyArray, bounds: tuple[float, float]) -> Float[Array, ""]:
+def draw(key: PRNGKeyArray, bounds: Bounds) -> Float[Array, ""]:
     """Draw evenly from a range."""
     return jax.random.uniform(key, minval=bounds[0], maxval=bounds[1])
 

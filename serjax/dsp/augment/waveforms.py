@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from serjax.dsp.augment.draws import Fill, Range, check_range, draw, one_example
+from serjax.dsp.augment.draws import Bounds, Fill, Range, check_range, draw, one_example
 from serjax.dsp.parameters import Number, ParameterError, as_real, check_axis, check_choice, check_number, check_size
 from serjax.dsp.speed import FINENESS, resample_by, stretch_by
 
@@ -40,18 +40,25 @@ def add_noise(
     if (snr_db is None) == (peak_share is None):
         raise ParameterError("add_noise takes either snr_db or peak_share: give exactly one of them.")
     signal = one_example("y", y, 1)
+    if peak_share is not None:
+        return noise_by_peak(key, signal, check_range("peak_share", peak_share, 0.0))
+    assert snr_db is not None
     level_key, noise_key = jax.random.split(key)
     noise = jax.random.normal(noise_key, signal.shape, signal.dtype)
     peak = jnp.abs(signal).max(initial=0.0)
-    if peak_share is not None:
-        return signal + draw(level_key, check_range("peak_share", peak_share, 0.0)) * peak * noise
-    assert snr_db is not None
     ratio = 10.0 ** (-draw(level_key, check_range("snr_db", snr_db, -200.0)) / 20.0)
     # Relative to the peak, so that no square overflows (a constant, as it cancels); silence goes round the root.
     peak = jax.lax.stop_gradient(peak)
     energy = jnp.sum(jnp.square(signal / jnp.where(peak > 0, peak, 1.0)))
     loudness = peak * jnp.sqrt(jnp.where(peak > 0, energy, 1.0))
     return signal + ratio * loudness / jnp.maximum(jnp.linalg.norm(noise), 1e-30) * noise
+
+
+def noise_by_peak(key: PRNGKeyArray, y: Float[Array, " N"], peak_share: Bounds) -> Float[Array, " N"]:
+    """Return what `add_noise` gives for a share of the peak, of bounds that need not be known when it is traced."""
+    level_key, noise_key = jax.random.split(key)
+    noise = jax.random.normal(noise_key, y.shape, y.dtype)
+    return y + draw(level_key, peak_share) * jnp.abs(y).max(initial=0.0) * noise
 
 
 def gain(key: PRNGKeyArray, y: Float[ArrayLike, "*shape"], *, gain_db: Range) -> Float[Array, "*shape"]:
