@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -37,6 +37,21 @@ class Losses:
 
     happy: float
     sad: float
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What a report gives beside a row's accuracy.
+
+    Accuracy on training rows, that of cross-validation on them, ROC-AUC, F1 of each class; `by_class`: a confusion
+    matrix or a classification report, without its numbers.
+    """
+
+    train: float | None = None
+    cv: float | None = None
+    roc_auc: float | None = None
+    f1: Mapping[str, float] = field(default_factory=dict)
+    by_class: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,6 +82,7 @@ class Row:
     independent: Split = Split("speaker-6fold", 1)
     members: tuple[str, ...] = ()
     remark: str = ""
+    beside: Beside = field(default_factory=Beside)
 
     @property
     def report(self) -> str:
@@ -109,7 +125,8 @@ class Outcome:
     `minutes` are those of its own command: of a vote not those of its members.
     `losses`: for training clips, test clips and all clips the losses of the happy model, `[happy, sad]`; `losses_sd`:
     their deviations over seeds, and under `ratio` that of sad / happy over all clips.
-    `n_clips` of `n_speakers` were tested, each once or more.
+    `n_clips` of `n_speakers` were tested, each once or more. `f1` of each class and `confusion` (rows: truth, in the
+    order of the classes) are those of all seeds' test clips together.
     """
 
     war: float
@@ -130,6 +147,8 @@ class Outcome:
     n_clips: int | None = None
     n_speakers: int | None = None
     losses_sd: dict[str, list[float]] | None = None
+    f1: dict[str, float] | None = None
+    confusion: list[list[int]] | None = None
 
 
 def command(row: Row, side: Side, places: Places) -> tuple[str, ...]:
@@ -215,6 +234,8 @@ def read_outcome(task: Task, shown: str) -> Outcome:
         n_clips=len(set(predictions.utterance)),
         n_speakers=len(set(predictions.speaker)),
         losses_sd=losses_sd,
+        f1={label: metrics["per_class"][label]["f1"] for label in metrics["labels"]},
+        confusion=metrics["confusion"],
     )
 
 
@@ -238,6 +259,7 @@ def as_json(row: Row, outcomes: Mapping[Side, Outcome]) -> dict[str, object]:
     return {
         "about": row.about,
         "reported": reported,
+        "beside": asdict(row.beside),
         **{side: asdict(outcomes[side]) if side in outcomes else None for side in SIDES},
         "leak": row.same.leak,
         "minutes": round(sum(outcome.minutes for outcome in outcomes.values()), 1),

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -22,6 +23,15 @@ HEADER = (
     "UAR",
     "same − new",
     "minutes",
+)
+BESIDE_HEADER = (
+    "row",
+    "training rows: reported",
+    "ours",
+    "cross-validation on them: reported",
+    "ours",
+    "ROC-AUC: reported",
+    "ours",
 )
 LOSS_HEADER = (
     "row",
@@ -53,8 +63,45 @@ def markdown(title: str, about: str, rows: Sequence[Row], outcomes: Outcomes, he
             parts.append("Mean squared error an element, each coefficient divided by its range over training rows.")
             table = [line for row in losses for line in loss_lines(row, outcomes.get(row.id, {}))]
             parts.append(markdown_table(LOSS_HEADER, table))
+        parts += _beside(own, outcomes)
         parts.append("\n".join(_detail(row, outcomes.get(row.id, {})) for row in own))
     return "\n\n".join(parts) + "\n"
+
+
+def _beside(rows: Sequence[Row], outcomes: Outcomes) -> list[str]:
+    """Return what stands beside the accuracies of a report: training rows, cross-validation, ROC-AUC, classes."""
+    same = {row.id: outcomes.get(row.id, {}).get("same") for row in rows}
+    parts = []
+    told = [row for row in rows if any((row.beside.train, row.beside.cv, row.beside.roc_auc))]
+    if told:
+        lines = [beside_cells(row, same[row.id]) for row in told]
+        parts += ["What else was reported, and the same protocol's:", markdown_table(BESIDE_HEADER, lines)]
+    shown = [row for row in rows if row.beside.by_class or row.beside.f1]
+    by_class = [(row, outcome) for row in shown if (outcome := same[row.id]) is not None and outcome.f1 is not None]
+    if by_class:
+        parts += ["F1 of each class, same protocol, test clips of all seeds together:", _f1_table(by_class)]
+        parts += [f"![Confusion matrix of {row.id}]({confusion_name(row)})" for row, _ in by_class]
+    return parts
+
+
+def beside_cells(row: Row, same: Outcome | None) -> tuple[Cell, ...]:
+    """Return a row of the table of what else was reported: each figure, then ours."""
+    told = row.beside
+    ours = (None,) * 3 if same is None else (same.train_war, same.cv_war, same.roc_auc)
+    pairs = zip((told.train, told.cv, told.roc_auc), ours, strict=True)
+    return (f"{row.id} {row.about}", *(cell for value, own in pairs for cell in (value, own)))
+
+
+def _f1_table(by_class: Sequence[tuple[Row, Outcome]]) -> str:
+    """Return a line a class, a column a row, and one of what was reported where it was."""
+    columns: list[tuple[str, Mapping[str, float]]] = []
+    for row, outcome in by_class:
+        assert outcome.f1 is not None
+        columns += [(f"{row.id}, reported", row.beside.f1)] if row.beside.f1 else []
+        columns.append((row.id, outcome.f1))
+    classes = list(columns[-1][1])
+    lines = [(label, *(values.get(label) for _, values in columns)) for label in classes]
+    return markdown_table(("class", *(name for name, _ in columns)), lines)
 
 
 def print_rows(rows: Sequence[Row], outcomes: Outcomes) -> None:
@@ -71,6 +118,11 @@ def print_rows(rows: Sequence[Row], outcomes: Outcomes) -> None:
 def picture_name(report: str) -> str:
     """Return the file name of a report's picture."""
     return f"five_reports_{report.lower()}.png"
+
+
+def confusion_name(row: Row) -> str:
+    """Return the file name of a row's confusion matrix."""
+    return f"five_reports_{row.id.lower()}_confusion.png"
 
 
 def cells(row: Row, outcomes: Mapping[Side, Outcome]) -> tuple[Cell, ...]:
@@ -161,6 +213,12 @@ def write_pictures(folder: Path, rows: Sequence[Row], outcomes: Outcomes, headin
     for report, heading in headings.items():
         if _drawn(report, rows, outcomes):
             plots.save(draw(report, heading, rows, outcomes), folder / picture_name(report))
+    for row in rows:
+        same = outcomes.get(row.id, {}).get("same")
+        if (row.beside.by_class or row.beside.f1) and same is not None and same.confusion and same.f1:
+            title = f"{row.id} {row.about}{plots.SEPARATOR}{same.protocol}{plots.SEPARATOR}{same.seeds} seeds"
+            figure = plots.confusion_matrix(np.array(same.confusion), list(same.f1), title)
+            plots.save(figure, folder / confusion_name(row))
 
 
 def _drawn(report: str, rows: Sequence[Row], outcomes: Outcomes) -> list[Row]:

@@ -14,10 +14,12 @@ import pytest
 import tyro
 
 from experiments import five_reports
+from serjax.data import load_corpus
 from serjax.experiments.config import ConfigError
 from serjax.experiments.five_reports_rows import HEADINGS, ROWS
 from serjax.experiments.replication import (
     SIDES,
+    Beside,
     Losses,
     Outcome,
     Places,
@@ -33,7 +35,15 @@ from serjax.experiments.replication import (
     run_tasks,
     said,
 )
-from serjax.experiments.replication_page import cells, draw, loss_lines, markdown, within
+from serjax.experiments.replication_page import (
+    cells,
+    confusion_name,
+    draw,
+    loss_lines,
+    markdown,
+    within,
+    write_pictures,
+)
 from serjax.train.loop import Interrupted
 
 PLACES = Places({"ravdess": "--corpus synthetic"}, "runs")
@@ -139,6 +149,28 @@ def test_the_page_has_both_sides_and_their_difference() -> None:
     assert "| 0.200 | 3.0 |" in page  # same − new, minutes
     assert page.count("clips of") == page.count("96 clips of 6 speakers tested") == 1
     assert "LEAK" not in page
+
+
+def test_what_else_was_reported_stands_beside_ours(tmp_path: Path) -> None:
+    told = dataclasses.replace(ROW, beside=Beside(train=0.91, f1={"calm": 0.77}))
+    silent = dataclasses.replace(ROW, id="S9.2")
+    found = dataclasses.replace(
+        OUTCOME, train_war=0.82, f1={"calm": 0.4, "sad": 0.2}, confusion=[[3, 1], [2, 2]], roc_auc=0.73
+    )
+    outcomes: dict[str, dict[Side, Outcome]] = {row.id: {"same": found} for row in (told, silent)}
+    page = markdown("Title", "About.", [told, silent], outcomes, {"S9": "a report"})
+    assert "| S9.1 test | 0.910 | 0.820 | – | – | – | 0.730 |" in page
+    assert "| class | S9.1, reported | S9.1 |" in page
+    assert "| calm | 0.770 | 0.400 |\n| sad | – | 0.200 |" in page
+    assert "S9.2 test | – " not in page
+    write_pictures(tmp_path, [told, silent], outcomes, {"S9": "a report"})
+    assert {path.name for path in tmp_path.glob("*confusion*")} == {confusion_name(told)}
+    assert f"]({confusion_name(told)})" in page
+
+
+def test_classes_of_what_was_reported_are_those_of_the_corpus() -> None:
+    for row in ROWS:
+        assert not row.beside.f1 or set(row.beside.f1) == set(load_corpus("synthetic", synthetic_clips=96).labels)
 
 
 def test_a_leak_stands_beside_its_number() -> None:
