@@ -1,12 +1,12 @@
 """How a stage is stacked: found at its first start, kept in the run folder's `config.json`, reread when it goes on."""
 
 from collections.abc import Hashable
-from dataclasses import asdict, replace
+from dataclasses import asdict, astuple, replace
 
 from serjax.experiments.config import ConfigError
 from serjax.experiments.run_folder import RunFolder
 from serjax.experiments.trainer import Request
-from serjax.train.plan import BATCHED, Plan, faster_stacking, fitting_runs
+from serjax.train.plan import BATCHED, Plan, call_epochs, faster_stacking, fitting_runs
 from serjax.train.processes import exchange
 
 MEASURED_FROM = 500_000  # steps of all runs of a stage: fewer are done before it would pay
@@ -14,7 +14,7 @@ Plans = dict[Hashable, Plan]
 
 
 def settle(request: Request, folder: RunFolder, plans: Plans) -> Request:
-    """Return the request with the stacking and stack size of its plan; flags that were given stay.
+    """Return the request with stacking, stack size and length of calls of its plan; flags that were given stay.
 
     The plan is that of the folder, else the one that `plans` holds for the same program, else found now and kept in
     both: a command that goes on cuts its stacks as before, however much memory is free by then.
@@ -32,7 +32,7 @@ def settle(request: Request, folder: RunFolder, plans: Plans) -> Request:
         )
     plan = kept or plans.get(program) or _found(request)
     stacking = plan.stacking if own.stacking == "auto" else own.layout.stacking
-    plan = plans[program] = Plan(stacking, own.stack_size or plan.stack_size)
+    plan = plans[program] = replace(plan, stacking=stacking, stack_size=own.stack_size or plan.stack_size)
     folder.keep_plan(request.name, asdict(plan))
     return replace(request, trainer=own.planned(plan))
 
@@ -40,13 +40,16 @@ def settle(request: Request, folder: RunFolder, plans: Plans) -> Request:
 def _kept(request: Request, folder: RunFolder) -> Plan | None:
     """Return what the folder says of the stage."""
     kept = folder.kept_plan(request.name)
-    return None if kept is None else Plan(kept["stacking"], int(kept["stack_size"]))
+    if kept is None:
+        return None
+    epochs = kept.get("epochs_per_call", request.schedule.epochs_per_call)
+    return Plan(kept["stacking"], int(kept["stack_size"]), int(epochs))
 
 
 def _agreed(plan: Plan | None) -> Plan | None:
     """Return the plan that the first process has."""
-    stacking, stack_size = exchange(*("", 0) if plan is None else (plan.stacking, plan.stack_size))[0]
-    return Plan(stacking, int(stack_size)) if stack_size else None  # type: ignore[arg-type]
+    stacking, stack_size, epochs = exchange(*("", 0, 0) if plan is None else astuple(plan))[0]
+    return Plan(stacking, int(stack_size), int(epochs)) if stack_size else None  # type: ignore[arg-type]
 
 
 def _found(request: Request) -> Plan:
@@ -56,8 +59,10 @@ def _found(request: Request) -> Plan:
     n_steps = len(request.runs) * request.epochs * request.schedule.steps
     if own.stacking == "auto" and n_steps >= MEASURED_FROM:
         stacking = faster_stacking(request.sample(own.stack_size or BATCHED * n_shares), n_steps)
+    epochs = call_epochs(request.sample(1).stacked(stacking))
     if own.stack_size is not None:
-        return Plan(stacking, own.stack_size)
-    found = _agreed(Plan(stacking, fitting_runs(request.sample(1).stacked(stacking))))
+        return Plan(stacking, own.stack_size, epochs)
+    request = replace(request, trainer=replace(own, epochs_per_call=epochs))
+    found = _agreed(Plan(stacking, fitting_runs(request.sample(1).stacked(stacking)), epochs))
     assert found is not None
     return found

@@ -23,7 +23,7 @@ from serjax.train.shares import Share, Stage, Trained
 from serjax.train.state import Dataset
 from serjax.train.waveforms import AugmentedFeatures
 
-EPOCHS_PER_CALL = 4
+EPOCHS_PER_CALL = 4  # of networks that are not too large for it
 EVALUATED_RUNS = 48  # at a time, where no stack size is given
 Report = Callable[[str, int, int, float], None]
 TrainableObjective = VaeObjective | AutoencoderObjective | ClassifierObjective
@@ -34,7 +34,7 @@ class Trainer:
     """What all stages share: how to train, on which devices, where to write; `report(stage, done, total, loss)`.
 
     `augmented` computes the features of training clips anew in each step, from waveforms of the problem. Where the
-    flags leave `stacking` or `stack_size` open, each stage is planned when its turn comes.
+    flags leave `stacking` or `stack_size` open, each stage is planned when its turn comes, and so is `epochs_per_call`.
     """
 
     objective: TrainableObjective
@@ -48,10 +48,12 @@ class Trainer:
     fingerprint: str
     report: Report
     augmented: AugmentedFeatures | None = None
+    epochs_per_call: int | None = None
 
     def planned(self, plan: Plan) -> "Trainer":
         """Return what trains as planned."""
-        return replace(self, layout=replace(self.layout, stacking=plan.stacking), stack_size=plan.stack_size)
+        layout = replace(self.layout, stacking=plan.stacking)
+        return replace(self, layout=layout, stack_size=plan.stack_size, epochs_per_call=plan.epochs_per_call)
 
     def evaluate(
         self,
@@ -98,7 +100,7 @@ class Request:
             steps=-(-longest // training.batch_size),
             warmup_steps=training.warmup_steps,
             clip_norm=training.clip_norm,
-            epochs_per_call=min(EPOCHS_PER_CALL, self.epochs),
+            epochs_per_call=min(self.trainer.epochs_per_call or EPOCHS_PER_CALL, self.epochs),
             max_rejected=training.max_rejected,
             optimizer=training.optimizer,
             momentum=training.momentum,

@@ -1,4 +1,4 @@
-"""How a stack of runs is laid on this machine: how many at a time, one after another on a device or batched."""
+"""How runs are laid on this machine: how many at a time, one after another or batched, and how long a call is."""
 
 import functools
 import time
@@ -31,10 +31,21 @@ CLEARLY = 0.9  # of the time of the usual stacking must be enough to leave it: t
 
 @dataclass(frozen=True)
 class Plan:
-    """How the runs of one device are stacked, and how many runs are trained at a time on all devices."""
+    """How the runs of one device are stacked, how many are trained at a time on all devices, epochs of a call."""
 
     stacking: Stacking
     stack_size: int
+    epochs_per_call: int
+
+
+@dataclass(frozen=True)
+class Needs:
+    """Bytes that a device needs once, that a run more takes of it and of the host, and a run's products in a call."""
+
+    once_bytes: int
+    run_bytes: int
+    host_bytes: int
+    products: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,23 +84,30 @@ def fitting_runs(stack: Stack) -> int:
     activations; where they take turns, these are needed once. The host holds a stack's states twice: to send, and to
     save.
     """
-    layout = stack.layout
-    once_bytes, run_bytes, host_bytes, products = _needs(stack)
+    layout, needs = stack.layout, measure_needs(stack)
     n_here = min(len(layout.devices), len(jax.local_devices())) * processes_on_this_host()
     own = free_device_bytes(next(d for d in layout.devices if d.process_index == jax.process_index()))
     host = SHARE * free_host_bytes() / n_here
     if own is None:
-        fitting = (host - once_bytes) / (run_bytes + host_bytes)
+        fitting = (host - needs.once_bytes) / (needs.run_bytes + needs.host_bytes)
     else:
-        fitting = min((SHARE * own - once_bytes) / run_bytes, host / host_bytes)
+        fitting = min((SHARE * own - needs.once_bytes) / needs.run_bytes, host / needs.host_bytes)
     most = most_runs(layout.stacking, layout.devices[0].platform)
     if layout.stacking == "map":
-        most = min(most, int(CALL_PRODUCTS / max(products, 1)))
+        most = min(most, int(CALL_PRODUCTS / max(needs.products, 1)))
     return max(1, min(most, int(fitting))) * layout.n_shares
 
 
-def _needs(stack: Stack) -> tuple[int, int, int, int]:
-    """Return what bytes a device needs once, a run more takes of it and of the host, and a run's products in a call."""
+def call_epochs(stack: Stack) -> int:
+    """Return how many epochs a call trains of one run: those of the schedule, or as many as have `CALL_PRODUCTS`."""
+    epochs = stack.schedule.epochs_per_call
+    if stack.layout.stacking != "map":
+        return epochs
+    return max(1, min(epochs, int(CALL_PRODUCTS * epochs / max(measure_needs(stack).products, 1))))
+
+
+def measure_needs(stack: Stack) -> Needs:
+    """Return what a run like the first of `stack` needs."""
     schedule, layout, first = stack.schedule, stack.layout, list(stack.runs[:1])
     optimizer, program = _program(stack.objective, schedule, layout, stack.augmented)
     params_R = jax.tree.map(lambda a: a[:1], stack.params_R)
@@ -100,7 +118,7 @@ def _needs(stack: Stack) -> tuple[int, int, int, int]:
     given = (state_R, inputs_R, rows_RESB, stack.dataset)
     made = program_bytes(program, *given)
     once, each = (made, held) if layout.stacking == "map" else (0, held + made)
-    return once, each, 2 * tree_bytes(state_R), program_products(program, *given)
+    return Needs(once, each, 2 * tree_bytes(state_R), program_products(program, *given))
 
 
 @functools.cache

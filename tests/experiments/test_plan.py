@@ -31,7 +31,7 @@ def test_a_study_that_goes_on_cuts_its_stacks_as_before(
         with pytest.raises(Interrupted):
             complete([study])
     assert stacks == [[3]]
-    assert plans_in(study.out) == {"train": {"stacking": "map", "stack_size": 4}}
+    assert plans_in(study.out) == {"train": {"stacking": "map", "stack_size": 4, "epochs_per_call": 1}}
     monkeypatch.setattr(plan, "fitting_runs", lambda stack: 6)  # more memory is free by now
     complete([study])
     assert stacks[1:] == [[3], [3], [6]]
@@ -66,7 +66,22 @@ def test_flags_that_are_given_are_not_planned(
     study = linear(tmp_path / "out", 0.1, stack_size=5, stacking="vmap")
     complete([study])
     assert stacks == [[3], [3], [3], [3]]
-    assert plans_in(study.out)["train"] == {"stacking": "vmap", "stack_size": 5}
+    assert plans_in(study.out)["train"] == {"stacking": "vmap", "stack_size": 5, "epochs_per_call": 2}
+
+
+def test_a_large_network_trains_fewer_epochs_a_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Results are those of longer calls; a study goes on with the calls that it was begun with."""
+    complete([linear(tmp_path / "whole", 0.1)])
+    study = linear(tmp_path / "out", 0.1)
+    with monkeypatch.context() as patch:
+        patch.setattr(plan, "call_epochs", lambda stack: 1)
+        stop_after_first_epoch(patch)
+        with pytest.raises(Interrupted, match="epoch 1 of 2"):
+            complete([study])
+    complete([study])
+    assert [kept["epochs_per_call"] for kept in plans_in(study.out).values()] == [1, 2]
+    whole, out = ((tmp_path / name / "predictions.csv").read_text() for name in ("whole", "out"))
+    assert whole == out
 
 
 def test_long_stages_are_measured_once_for_all_studies_of_a_program(

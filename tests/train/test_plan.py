@@ -8,7 +8,7 @@ import pytest
 from serjax.train import plan, processes
 from serjax.train.memory import tree_bytes
 from serjax.train.parallel import Layout, Stacking
-from serjax.train.plan import Stack, _needs, faster_stacking, fitting_runs, most_runs, step_seconds
+from serjax.train.plan import Stack, call_epochs, faster_stacking, fitting_runs, measure_needs, most_runs, step_seconds
 from tests.train.tiny import DATASET, OBJECTIVE, SCHEDULE, make_params, make_runs, make_state
 
 RUNS = make_runs()
@@ -51,11 +51,21 @@ def test_no_more_runs_than_gain_anything_and_one_where_memory_is_short(memory: p
 
 def test_runs_that_take_turns_are_no_more_than_a_call_should_take(memory: pytest.MonkeyPatch) -> None:
     memory.setattr(plan, "free_host_bytes", lambda: 2**50)
-    *_, products = _needs(tiny_stack())
+    products = measure_needs(tiny_stack()).products
     memory.setattr(plan, "CALL_PRODUCTS", 5 * products)
     assert [fitting_runs(tiny_stack(stacking)) for stacking in ("map", "vmap")] == [5, 8]
     memory.setattr(plan, "CALL_PRODUCTS", products / 2)
     assert fitting_runs(tiny_stack(n_devices=2)) == 2
+
+
+def test_a_call_of_a_large_network_is_as_few_epochs_as_it_should_take(memory: pytest.MonkeyPatch) -> None:
+    stack = tiny_stack()
+    long = replace(stack, schedule=replace(SCHEDULE, epochs_per_call=4))
+    products = measure_needs(long).products
+    for share, epochs in ((2.0, 4), (0.6, 2), (0.01, 1)):
+        memory.setattr(plan, "CALL_PRODUCTS", share * products)
+        assert call_epochs(long) == epochs
+    assert call_epochs(long.stacked("vmap")) == 4
 
 
 def test_an_accelerator_and_its_host_must_both_have_room(memory: pytest.MonkeyPatch) -> None:
