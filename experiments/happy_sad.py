@@ -20,18 +20,18 @@ from serjax.experiments.command import run_command
 from serjax.experiments.config import Classification, Data, Machine, Model, Training
 from serjax.experiments.display import interval, print_table
 from serjax.experiments.feature_flags import Features
-from serjax.experiments.results_page import markdown_table
-from serjax.experiments.run_folder import provenance
+from serjax.experiments.results_page import write_table_page
 from serjax.experiments.study import Study, run_study
 from serjax.models.autoencoder import Autoencoder
 from serjax.models.vae import VAE
 from serjax.train.processes import is_first
-from serjax.train.record import write_json
 
 EMOTIONS = ("happy", "sad")
 PROTOCOLS: tuple[Protocol, ...] = ("random-80-20", "speaker-6fold")
 REPORTED = {"ae_mfcc": (0.0148, 0.0193), "vae_mfcc": (0.0098, 0.0235)}
 HEADER = ("model", "protocol", "happy, train", "happy, test", "happy, all", "sad, all", "sad / happy", "UAR", "95 %")
+NOTES = """Loss: mean squared error an element, each coefficient divided by its range over training rows.
+UAR: of the two-class classifier by reconstruction error on test clips, speaker-clustered interval."""
 Row = tuple[str, ...]
 
 
@@ -64,7 +64,8 @@ def run(config: Config) -> None:
     title = f"Reconstruction loss of models trained on happy clips: {config.data.corpus}, {config.data.seeds} seed(s)"
     print_table(title, HEADER, table)
     if config.results is not None and is_first():
-        write_page(config.results, title, table, sum(float(metrics(one)["seconds"]) for one in studies))
+        seconds = sum(float(metrics(one)["seconds"]) for one in studies)
+        write_table_page(config.results, title, HEADER, table, NOTES, seconds)
 
 
 def study(config: Config, experiment: str, protocol: Protocol, out: Path) -> Study:
@@ -103,22 +104,6 @@ def measured(one: Study) -> Row:
 def metrics(one: Study) -> dict:
     """Return what a finished study wrote."""
     return json.loads((one.out / "metrics.json").read_text())
-
-
-def write_page(path: Path, title: str, table: list[Row], seconds: float) -> None:
-    """Write the table as Markdown, and as JSON beside it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    about = provenance()
-    parts = [
-        f"# {title}",
-        f"`{about['command']}`, {seconds / 60:.0f} minutes, {about['machine']}, git {about['git']}.",
-        markdown_table(HEADER, table),
-        "Loss: mean squared error an element, each coefficient divided by its range over training rows.\n"
-        "UAR: of the two-class classifier by reconstruction error on test clips, speaker-clustered interval.",
-    ]
-    path.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
-    rows = [dict(zip(HEADER, cells, strict=True)) for cells in table]
-    write_json(path.with_suffix(".json"), {"title": title, "rows": rows, **about})
 
 
 if __name__ == "__main__":

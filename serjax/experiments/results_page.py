@@ -12,6 +12,7 @@ from serjax.evaluate import plots
 from serjax.evaluate.statistics import Comparison, holm
 from serjax.experiments.config import ConfigError
 from serjax.experiments.display import Cell, interval, print_table
+from serjax.experiments.run_folder import provenance
 from serjax.train.record import write_json
 
 HEADER = ("classifier", "UAR", "sd over seeds", "95 % interval", "WAR", "macro-F1")
@@ -104,6 +105,19 @@ def write_page(page: Page, path: Path) -> None:
     write_json(path.with_suffix(".json"), asdict(page))
     plots.save(draw_intervals(page), path.with_suffix(".png"))
     path.write_text(markdown(page, path.with_suffix(".png").name), encoding="utf-8")
+
+
+def write_table_page(
+    path: Path, title: str, header: tuple[str, ...], rows: Sequence[tuple[Cell, ...]], notes: str, seconds: float
+) -> None:
+    """Write one table as `path` (Markdown) with this command, what it took and notes, and as JSON beside it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    about = provenance()
+    made = f"`{about['command']}`, {seconds / 60:.0f} minutes, {about['machine']}, git {about['git']}."
+    parts = [f"# {title}", made, markdown_table(header, rows), notes]
+    path.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    content = [dict(zip(header, cells, strict=True)) for cells in rows]
+    write_json(path.with_suffix(".json"), {"title": title, "rows": content, **about})
 
 
 def print_page(page: Page) -> None:

@@ -1,9 +1,10 @@
-"""Gender first, then emotion by a model of that gender, beside one model for all: the fourth report's future work.
+r"""Gender first, then emotion by a model of that gender, beside one model for all: the fourth report's future work.
 
 Question: is it worth telling genders apart first? At test the predicted gender chooses the emotion model, so that its
 errors count. Both are fitted to the same rows, by the code of `tabular`, with all its flags:
 
-    python -m serjax.experiments.two_stage --corpus ravdess-all --root RAVDESS --features stats180 --models mlp lightgbm
+    python -m serjax.experiments.two_stage --corpus ravdess-all --root RAVDESS --features stats180 \
+        --protocol speaker-6fold --models logistic mlp --results experiments/results/two_stage.md
 
 The last table has the difference of each pair and its paired test over speakers, as `compare` makes them.
 """
@@ -19,10 +20,13 @@ from serjax.evaluate.statistics import holm
 from serjax.experiments import tabular
 from serjax.experiments.classification import METRICS
 from serjax.experiments.command import run_command
-from serjax.experiments.display import interval, print_table
+from serjax.experiments.display import Cell, interval, print_table
 from serjax.experiments.finished import FinishedRun, read_run
-from serjax.experiments.results_page import read_result
+from serjax.experiments.results_page import read_result, write_table_page
 from serjax.experiments.tabular import ModelName
+
+HEADER = ("model", "UAR, one stage", "UAR, two stages", "difference", "95 % interval", "p (Holm)", "gender right")
+NOTES = "Difference: two stages minus one; its interval and paired test go over speakers, one p-value a model."
 
 
 @dataclass(frozen=True)
@@ -40,13 +44,21 @@ class Config(tabular.Config):
     """Every field of every section is a flag; hyper-parameters carry their model's name."""
 
     choice: tyro.conf.OmitArgPrefixes[BothStages] = field(default_factory=BothStages)
+    results: Path | None = None
+    """Write the last table to this Markdown file too, and a JSON file beside it."""
 
 
 def run(config: Config) -> None:
     """Fit both what the run folder lacks, write it, and print the tables."""
     out = folder_of(config)
     tabular.run(replace(config, output=replace(config.output, out=out)))
-    print_stages({name: (out / name, out / f"two-stage-{name}") for name in config.choice.models})
+    places: dict[str, tuple[Path, Path]] = {
+        name: (out / name, out / f"two-stage-{name}") for name in config.choice.models
+    }
+    title, rows, seconds = table_of(places)
+    print_table(title, HEADER, rows)
+    if config.results is not None:
+        write_table_page(config.results, title, HEADER, rows, NOTES, seconds)
 
 
 def folder_of(config: Config) -> Path:
@@ -55,19 +67,19 @@ def folder_of(config: Config) -> Path:
     return config.output.out or default
 
 
-def print_stages(places: Mapping[str, tuple[Path, Path]]) -> None:
-    """Print a row for each model: its runs in one stage and in two, and what lies between them."""
+def table_of(places: Mapping[str, tuple[Path, Path]]) -> tuple[str, list[tuple[Cell, ...]], float]:
+    """Return title, a row for each model (its runs in one stage and in two, what lies between them), and seconds."""
     pairs = {name: (read_run(one), read_run(two)) for name, (one, two) in places.items()}
     deltas = [compare(*pair) for pair in pairs.values()]
     adjusted = holm([delta.p_value for delta in deltas])
-    rows = []
+    rows, seconds = [], 0.0
     for (name, (one, two)), delta, p in zip(pairs.items(), deltas, adjusted, strict=True):
         reached = [read_result(run.path / METRICS) for run in (one, two)]
         spread = interval(list(delta.interval)) if delta.interval else None
+        seconds += sum(metrics["seconds"] for metrics in reached)
         uars = tuple(metrics["uar"] for metrics in reached)
         rows.append((name, *uars, delta.difference, spread, f"{p:.4f}", reached[1]["gender_war"]))
-    header = ("model", "UAR, one stage", "UAR, two stages", "difference", "95 % interval", "p (Holm)", "gender right")
-    print_table(f"Two stages against one: {reached[0]['title']}", header, rows)
+    return f"Two stages against one: {reached[0]['title']}", rows, seconds
 
 
 def compare(one: FinishedRun, two: FinishedRun) -> Difference:

@@ -25,7 +25,8 @@ def test_both_are_fitted_to_the_same_rows_and_printed_with_their_difference(
 ) -> None:
     output = Output(out=tmp_path / "o", quiet=True)
     with one_thread():
-        two_stage.run(Config(DATA, FEATURES, BothStages(models=("logistic",)), output=output))
+        page = tmp_path / "page.md"
+        two_stage.run(Config(DATA, FEATURES, BothStages(models=("logistic",)), output=output, results=page))
     one, two = (read_run(tmp_path / "o" / name) for name in ("logistic", "two-stage-logistic"))
     uars = [json.loads((run.path / "metrics.json").read_text())["uar"] for run in (one, two)]
     swapped = compare(two.predictions, one.predictions)  # by the other way of testing: second minus first
@@ -38,6 +39,8 @@ def test_both_are_fitted_to_the_same_rows_and_printed_with_their_difference(
     assert float(cells[4]) == pytest.approx(swapped.p_value, abs=0.02)
     assert cells[5] == f"{gender_war:.3f}"
     assert uars[0] != uars[1]
+    assert f"| logistic | {uars[0]:.3f} | {uars[1]:.3f} |" in page.read_text()
+    assert json.loads(page.with_suffix(".json").read_text())["rows"][0]["UAR, two stages"] == uars[1]
 
 
 def test_its_run_folder_has_its_name_and_the_last_part_of_a_path() -> None:
