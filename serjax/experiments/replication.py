@@ -53,6 +53,11 @@ class Beside:
     f1: Mapping[str, float] = field(default_factory=dict)
     by_class: bool = False
 
+    @property
+    def shows_classes(self) -> bool:
+        """Whether ours of each class stand on the page."""
+        return self.by_class or bool(self.f1)
+
 
 @dataclass(frozen=True)
 class Split:
@@ -125,8 +130,8 @@ class Outcome:
     `minutes` are those of its own command: of a vote not those of its members.
     `losses`: for training clips, test clips and all clips the losses of the happy model, `[happy, sad]`; `losses_sd`:
     their deviations over seeds, and under `ratio` that of sad / happy over all clips.
-    `n_clips` of `n_speakers` were tested, each once or more. `f1` of each class and `confusion` (rows: truth, in the
-    order of the classes) are those of all seeds' test clips together.
+    `n_clips` of `n_speakers` were tested, each once or more. Where classes are shown, `f1` of each and `confusion`
+    (rows: truth, in the order of the classes) are those of all seeds' test clips together.
     """
 
     war: float
@@ -214,6 +219,7 @@ def read_outcome(task: Task, shown: str) -> Outcome:
     predictions = read_predictions(task.folder / PREDICTIONS)
     shared = metrics["speakers_shared"]
     war, uar = (estimate(predictions, name, speakers_shared=shared) for name in ("war", "uar"))
+    shows_classes = task.row.beside.shows_classes
     losses, losses_sd = _losses(task.folder / RECONSTRUCTION) if isinstance(task.row.reported, Losses) else (None, None)
     return Outcome(
         war=war.mean,
@@ -234,8 +240,8 @@ def read_outcome(task: Task, shown: str) -> Outcome:
         n_clips=len(set(predictions.utterance)),
         n_speakers=len(set(predictions.speaker)),
         losses_sd=losses_sd,
-        f1={label: metrics["per_class"][label]["f1"] for label in metrics["labels"]},
-        confusion=metrics["confusion"],
+        f1={label: metrics["per_class"][label]["f1"] for label in metrics["labels"]} if shows_classes else None,
+        confusion=metrics["confusion"] if shows_classes else None,
     )
 
 

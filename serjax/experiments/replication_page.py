@@ -76,7 +76,7 @@ def _beside(rows: Sequence[Row], outcomes: Outcomes) -> list[str]:
     if told:
         lines = [beside_cells(row, same[row.id]) for row in told]
         parts += ["What else was reported, and the same protocol's:", markdown_table(BESIDE_HEADER, lines)]
-    shown = [row for row in rows if row.beside.by_class or row.beside.f1]
+    shown = [row for row in rows if row.beside.shows_classes]
     by_class = [(row, outcome) for row in shown if (outcome := same[row.id]) is not None and outcome.f1 is not None]
     if by_class:
         parts += ["F1 of each class, same protocol, test clips of all seeds together:", _f1_table(by_class)]
@@ -215,7 +215,7 @@ def write_pictures(folder: Path, rows: Sequence[Row], outcomes: Outcomes, headin
             plots.save(draw(report, heading, rows, outcomes), folder / picture_name(report))
     for row in rows:
         same = outcomes.get(row.id, {}).get("same")
-        if (row.beside.by_class or row.beside.f1) and same is not None and same.confusion and same.f1:
+        if row.beside.shows_classes and same is not None and same.confusion and same.f1:
             title = f"{row.id} {row.about}{plots.SEPARATOR}{same.protocol}{plots.SEPARATOR}{same.seeds} seeds"
             figure = plots.confusion_matrix(np.array(same.confusion), list(same.f1), title)
             plots.save(figure, folder / confusion_name(row))
