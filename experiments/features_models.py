@@ -7,14 +7,14 @@ Every kind of picture alone, and all side by side in each frame, under every mod
 and one VAE an emotion as a generative classifier. All cells have the same clips, folds, seeds, normaliser rule and
 augmentation, and each trains for as many epochs over the training clips (a VAE's are cut in two: all emotions together,
 then each alone, in as many steps as the largest emotion needs, so that RAVDESS's neutral comes round twice). A fold
-keeps its best epoch by its validation speakers; nothing else is chosen, no cell is tuned. The reference that all cells
-are tested against, MFCC × logistic regression, was declared before any cell was run.
+keeps its best epoch by its validation speakers, and a VAE's score; nothing else is chosen, no cell is tuned. The
+reference that all cells are tested against, MFCC × logistic regression, was declared before any cell was run.
 
 The VAE's form, β and rolls come from experiments/vae_recipe.py, which was developed on MFCC pictures of RAVDESS speech;
 the other sizes were fixed by time alone. Logistic regression has a learning rate of its own: at the networks' .001, its
 loss on training and validation rows of MFCC still fell at the last epoch of every fold. A fold of RAVDESS has 30 steps
-an epoch, a cell 7 200: on 2 CPU cores a CNN took 2 minutes (12 chroma) to 25 (102 features; other work beside), VAEs 1
-to 4, others 1 at most. Finished cells are kept; without arguments it runs on synthetic speech.
+an epoch, a cell 7 200: on 2 CPU cores a CNN took 2 minutes (12 chroma) to 25 (102 features; other work beside), VAEs
+half a minute to 4, others 1.3 at most. Finished cells are kept; without arguments it runs on synthetic speech.
 """
 
 from collections.abc import Iterator
@@ -255,7 +255,7 @@ def about(config: Config, metrics: dict) -> str:
         f"(logreg: {training.linear_rate:g}), and {training.epochs} epochs over the training clips (VAEs: "
         f"{training.pretrain_epochs} of them over all emotions together, then each alone, in as many steps as the "
         f"largest emotion needs). A fold keeps its best epoch by validation "
-        f"speakers{refit}; nothing else is chosen. The reference was declared beforehand."
+        f"speakers{refit}, and a VAE's score; nothing else is chosen. The reference was declared beforehand."
     )
 
 

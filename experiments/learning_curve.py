@@ -5,10 +5,10 @@
 
 Test and validation speakers of each fold stay; of its training speakers so many are kept, women and men in turn, drawn
 anew by each seed, those of a smaller number among those of a larger one. Fewer speakers have more passes, so that all
-rows take about as many steps as the largest number does, which has `--epochs` (default: the experiment's own; the
-pretraining of vae_mfcc keeps its own, and so has fewer steps). The first row has all training speakers and as many
-passes; it is the reference. Nothing but the epoch is chosen, on each fold's validation speakers. Without arguments it
-runs on synthetic speech; finished rows are kept.
+numbers take about as many steps as the largest does, which has `--epochs` (default: the experiment's own; the
+pretraining of vae_mfcc keeps its own, and so has fewer steps). The first row has all training speakers and `--epochs`
+passes, so a few more steps (a third, of RAVDESS's 16 against 12); it is the reference. Nothing but the epoch is chosen,
+on each fold's validation speakers. Without arguments it runs on synthetic speech; finished rows are kept.
 """
 
 from dataclasses import dataclass, field, replace
@@ -21,7 +21,10 @@ from serjax.experiments.command import run_command
 from serjax.experiments.config import ConfigError, Data, Machine
 from serjax.experiments.feature_flags import Features
 
-NOTE = "train_speakers: training speakers kept in each fold, drawn by seed; base: all of them. Steps are about equal."
+NOTE = (
+    "train_speakers: training speakers kept in each fold, drawn by seed, all with about as many steps; base: all "
+    "speakers, as many passes as the largest number has."
+)
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@
 Each classifier is trained with 20 seeds (initialisation, order of batches, augmentation; under a `random-*` protocol
 the split too) on the same clips and folds. `sd` is that of one seed's figure: a difference between two single runs
 below 2.8 sd (√2 · 1.96) happens by seeds alone more often than once in twenty. The interval is over speakers, and stays
-however many seeds there are. All seeds and folds of a classifier are entries of one run axis. Without arguments it runs
-on synthetic speech; finished classifiers are kept.
+however many seeds there are. experiments/results/seeds.md has logreg alone. All seeds and folds of a classifier are
+entries of one run axis. Without arguments it runs on synthetic speech; finished classifiers are kept.
 """
 
 from dataclasses import dataclass, field, replace

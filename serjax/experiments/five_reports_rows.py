@@ -145,8 +145,8 @@ def _crema(row: str, about: str, reported: float, experiment: str, flags: str, r
 UNSAID = "Layers are not stated; which labels the number is of is not said: both are run."
 FEW = "The report's file table ends at index 199: 200 clips in 12 classes come nearest to its number (S3.1-12-200)."
 SMALLER = (
-    "Pictures of 32 bands × 54 frames and 25 epochs, for 64 × 108 take 2 cores more than an hour a row; larger: the "
-    "same commands with `--n-mels 64 --frames 108 --hop-length 512 --epochs 60`."
+    "Pictures of 32 bands × 54 frames and 25 epochs, for even these take 2 cores half an hour a side; larger: the same "
+    "commands with `--n-mels 64 --frames 108 --hop-length 512 --epochs 60`."
 )
 PICTURES = "--n-mels 32 --frames 54 --hop-length 1024 --epochs 25"
 SEQUENCES = "--epochs 40"
@@ -162,7 +162,7 @@ THIRD = (
         _crema("S3.1-12-200", "CNN, mel, 12 classes, 200 clips", 0.26, "cnn_mel", "", ""),
         flags=f"{JOINT} --clips 200 {PICTURES}",
         same=TEN,
-        remark="As S3.1-200; .26 lies .008 below mean − 2 sd.",
+        remark="As S3.1-200; .26 lies .009 below mean − 2 sd.",
     ),
     _crema(
         "S3.2",
@@ -210,7 +210,8 @@ def _copied(row: str, about: str, reported: float | None, experiment: str, flags
 STEPS = "--offset 0.6 --roll-frames 0 --batch-size 128"
 HALF = "--filters 16 16 32 32 64 64"
 HALVED = (
-    "Half of the filters, for all take 2 cores two hours a row; at full size: the same commands without `--filters`."
+    "Half of the filters, for even these take 2 cores an hour a side; at full size: the same commands without "
+    "`--filters`."
 )
 FIFTH = (
     _copied("S5.1", "1 × Conv1D in time steps + 2 LSTM", 0.75, "lstm_mfcc", f"--filters 32 {STEPS}"),

@@ -1,8 +1,8 @@
 """Convolutions inside each frame, then stacked recurrent layers over the MFCC frames: the fifth report's network.
 
-Question: does the order of frames tell more than statistics over time? Rows S5.1 (`--filters 32`), S5.2 (default) and
-S5.3 (`--kind rnn`); `--filters` without numbers: the recurrent layers alone. `--bidirectional` and `--pooling` are not
-the report's.
+Question: does the order of frames tell more than statistics over time? Rows S5.1 (`--filters 32`), S5.2 (the default is
+its size) and S5.3 (`--kind rnn`); `--filters` without numbers: the recurrent layers alone. `--bidirectional` and
+`--pooling` are not the report's.
 
     python -m serjax.experiments.lstm_mfcc --corpus ravdess --root RAVDESS --filters 32 --offset 0.6 --roll-frames 0 \
         --batch-size 128 --picks 2 --epochs 40 --protocol speaker-6fold

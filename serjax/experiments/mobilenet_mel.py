@@ -1,8 +1,8 @@
 """A MobileNet-shaped network on resized mel pictures, trained from scratch (row S4.15).
 
-Question: does a network of depthwise separable convolutions, a tenth of VGG's parameters, do as well? The defaults are
-the published size, for accelerators. `--size 64 --width 0.25` fits 2 CPU cores: 6 folds of 40 epochs on RAVDESS took 10
-minutes (row S4.15).
+Question: does a network of depthwise separable convolutions, a seventh of VGG-16's parameters, do as well? The
+defaults are the published size, for accelerators. `--size 64 --width 0.25` fits 2 CPU cores: 6 folds of 40 epochs on
+RAVDESS took 15 minutes and reached an accuracy of .34 in 16 classes (row S4.15).
 """
 
 from dataclasses import dataclass, field

@@ -247,6 +247,16 @@ def test_a_folder_may_have_any_name(tmp_path: Path) -> None:
     assert str(corpus) in command(row, "same", Places(corpora, "runs"))
 
 
+def test_the_page_names_the_rows_that_took_longer_than_was_meant(tmp_path: Path) -> None:
+    minutes = {"S1.1": (20.5, 1.0), "S1.2": (19.0, 59.0), "S2.1": (1.0, 61.0)}
+    outcomes: dict[str, dict[Side, Outcome]] = {
+        name: {side: dataclasses.replace(OUTCOME, minutes=took) for side, took in zip(SIDES, both, strict=True)}
+        for name, both in minutes.items()
+    }
+    five_reports.write(tmp_path / "page.md", outcomes, made_up=False)
+    assert "longer took: S1.1, S2.1." in (tmp_path / "page.md").read_text()
+
+
 @pytest.mark.parametrize(
     "damaged", ["{", "[]", "{}", '{"rows": {"S2.4": {}}}', '{"rows": {"S2.4": {"same": {"war": 1}}}}']
 )
