@@ -117,6 +117,8 @@ class SupervisedTraining(Optimisation):
 
     epochs: int = 60
     """Passes over the training clips; the best one on validation rows is kept."""
+    keep: Literal["last"] | None = None
+    """last: choose no epoch but keep the last, and train on validation rows too; default: the best on these."""
     class_weights: bool = False
     """Weigh clips by the inverse frequency of their class in training."""
     balanced_sampling: bool = False
@@ -200,6 +202,11 @@ def check_training(training: Training | SupervisedTraining) -> None:
 def _check_classifier_training(training: SupervisedTraining) -> None:
     if training.weights is not None and not training.weights.is_file():
         raise ConfigError(f"--weights {training.weights}: there is no such file.")
+    if training.keep == "last" and (training.refit or training.patience is not None):
+        other = "--refit" if training.refit else "--patience"
+        raise ConfigError(
+            f"--keep last trains on validation rows too and chooses nothing, {other} goes by them: give one.."
+        )
     if training.class_weights and training.balanced_sampling:
         raise ConfigError(
             "--class-weights and --balanced-sampling each make up for rare classes; together they would do so twice. "

@@ -44,7 +44,7 @@ def draw_training(history: list[Row], labels: tuple[str, ...], loss: str, title:
     figure = plots.learning_curves(
         np.arange(1, n_epochs + 1),
         curves["loss"],
-        curves["validation_loss"],
+        curves["validation_loss"] if np.isfinite(curves["validation_loss"]).any() else None,
         group_R,
         labels,
         loss,

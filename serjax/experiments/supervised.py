@@ -1,7 +1,7 @@
 """One supervised study from flags to run folder: a classifier a fold and seed, all trained as stacks of runs.
 
 Stages: `train` (best epoch on validation rows) → and with `--refit` again on train + validation for the number of
-epochs chosen.
+epochs chosen; or with `--keep last` one stage on train + validation, in which nothing is chosen.
 """
 
 import functools
@@ -150,7 +150,7 @@ def _compute(
         return Request(trainer, name, runs, start, problem)
 
     numbers = {"dropout": dropout_of(config.model.build(len(problem.labels))), **config.augmentation.run_numbers}
-    runs = make_runs(problem, training, training.epochs, refit=False, numbers=numbers)
+    runs = make_runs(problem, training, training.epochs, refit=training.keep == "last", numbers=numbers)
     asked = request("train", runs)
     trained = yield asked
     chosen = trained.epoch_R

@@ -81,6 +81,22 @@ def test_refit_and_components_run_through(tmp_path):
     }
 
 
+def test_the_last_epoch_is_kept_where_none_is_to_be_chosen(tmp_path):
+    run = replace(config(tmp_path), training=replace(TRAINING, keep="last", learning_rate=3.0, epochs=5))
+    run_supervised("logreg", run)
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert set(metrics["chosen_epochs"].values()) == {5}
+    history = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]
+    assert {(row["stage"], row["validation_loss"]) for row in history} == {("train-0", None)}
+    assert (tmp_path / "figures" / "learning.png").exists()
+
+
+@pytest.mark.parametrize("other", [{"refit": True}, {"patience": 3}])
+def test_what_goes_by_validation_is_refused_where_nothing_is_chosen(other):
+    with pytest.raises(ConfigError, match=rf"--keep last .*--{next(iter(other))} goes by them"):
+        check_training(replace(TRAINING, keep="last", **other))
+
+
 def test_runs_start_from_the_weights_of_a_file(tmp_path):
     def fresh(rows):
         return {"params": {"logits": {"bias": np.zeros((len(rows), 3), np.float32), "kernel": np.ones((len(rows), 2))}}}
@@ -150,6 +166,22 @@ def test_optimiser_and_sampling_reach_the_training(tmp_path, monkeypatch):
     assert (schedule.optimizer, schedule.momentum) == ("sgd", 0.5)
     assert run.train_class_n.shape == run.train.shape
     assert schedule.steps == -(-len(run.train) // 16)
+
+
+def test_where_nothing_is_chosen_validation_rows_are_trained_on(tmp_path, monkeypatch):
+    sizes = []
+
+    def stop(shares, *_):
+        sizes.append([(len(run.train), len(run.validation)) for run in shares[0].runs])
+        raise AboutToTrainError
+
+    monkeypatch.setattr(trainer, "train_shares", stop)
+    for keep in (None, "last"):
+        with pytest.raises(AboutToTrainError):
+            run_supervised("logreg", replace(config(tmp_path / f"{keep}"), training=replace(TRAINING, keep=keep)))
+    best, last = sizes
+    assert all(validation for _, validation in best)
+    assert last == [(train + validation, 0) for train, validation in best]
 
 
 def test_runs_say_the_class_of_the_rows_they_train_on():
