@@ -61,7 +61,8 @@ for the report's protocol and sixty for new speakers; longer took: {longer}.
 Nothing is fitted, tuned or selected on test rows. Classical models are fitted to all rows that are not tested: 80 % \
 of the clips, or 20 of the 24 actors of RAVDESS. Networks keep some of these back and take the epoch with the lowest \
 loss on them: a stratified tenth (of the same speakers, in S5 other copies of the same recordings), or the actors of \
-another fold; they are not trained again on what was kept back. Their learning rate is warmed up and then falls along \
+another fold; they are not trained again on what was kept back. With `--keep last` nothing is kept back or chosen, \
+and the last epoch counts. Their learning rate is warmed up and then falls along \
 a cosine.
 
 RAVDESS has 24 actors. CREMA-D has 91: how many were at hand is said with the commands."""
