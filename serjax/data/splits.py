@@ -153,11 +153,11 @@ def _random_folds(corpus: Corpus, seed: int) -> list[Fold]:
 
 
 def _dealt_rows(corpus: Corpus, rows: np.ndarray, n_groups: int, salt: str) -> Int32[np.ndarray, " n"]:
-    """Give each row a group: label by label, in an order that only salt and path decide (on any platform)."""
+    """Give each row a group: label by label, in an order that only salt, speaker and file name decide."""
 
     def order(position: int) -> tuple[int, bytes]:
-        path = corpus.utterances[rows[position]].path
-        return int(label_ids[rows[position]]), hashlib.sha256(f"{salt}/{path}".encode()).digest()
+        lot = corpus.utterances[rows[position]].lot
+        return int(label_ids[rows[position]]), hashlib.sha256(f"{salt}/{lot}".encode()).digest()
 
     label_ids = corpus.label_ids
     group = np.empty(len(rows), np.int32)

@@ -14,7 +14,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
-from serjax.data.corpora.corpus import AudioSource, Corpus, Waveforms, Window
+from serjax.data.corpora.corpus import AudioSource, Corpus, Waveforms, Window, clip_name
 from serjax.data.features import Features
 from serjax.experiments.augmentation import Augmentation
 from serjax.experiments.config import ConfigError, Data, check_positive
@@ -28,13 +28,13 @@ from serjax.experiments.problem import (
 )
 from serjax.train.waveforms import WaveformAugmentation
 
-VERSION = 1  # raise it when copies come out otherwise than before
+VERSION = 2  # raise it when copies come out otherwise than before
 SEED = 0
 
 
 @dataclass(frozen=True)
 class CopiedSource:
-    """The sound of `PATH#NUMBER`: the window of the clip at PATH, changed by a key of path and number."""
+    """The sound of `PATH#NUMBER`: the window of the clip at PATH, changed by a key of name and number."""
 
     source: AudioSource
     recipe: WaveformAugmentation
@@ -105,8 +105,8 @@ def full_clips(corpus: Corpus, table: Features) -> tuple[Corpus, Features]:
 
 
 def copy_key(path: str) -> Key[Array, ""]:
-    """Return the key of a copy: of its path and number alone."""
-    return jax.random.fold_in(jax.random.key(SEED), zlib.crc32(path.encode()))
+    """Return the key of a copy: of its file's name and its number alone."""
+    return jax.random.fold_in(jax.random.key(SEED), zlib.crc32(clip_name(path).encode()))
 
 
 def _original(path: str) -> str:

@@ -15,6 +15,7 @@ from serjax.data.splits import (
     PROTOCOLS,
     Fold,
     Leak,
+    Protocol,
     ProtocolError,
     Split,
     default_protocol,
@@ -96,7 +97,21 @@ def test_random_80_20_depends_on_the_seed_alone() -> None:
     np.testing.assert_array_equal(fold.validation, again.validation)
     assert set(fold.test) != set(other.test)
     # frozen: these rows must never move, on any platform and version
-    assert fold.test[:6].tolist() == [0, 3, 5, 10, 12, 14]
+    assert fold.test[:6].tolist() == [1, 4, 6, 8, 16, 22]
+
+
+@pytest.mark.parametrize("protocol", ["random-5fold", "random-80-20"])
+def test_random_splits_do_not_depend_on_where_and_as_what_clips_lie(protocol: Protocol) -> None:
+    """Below another folder, as FLAC: the same seed gives the same clips, and so does a draw of some of them."""
+    paths = [f"archive/speech/{u.path.removesuffix('.wav')}.flac" for u in RAVDESS_LIKE.utterances]
+    pairs = zip(RAVDESS_LIKE.utterances, paths, strict=True)
+    elsewhere = dataclasses.replace(RAVDESS_LIKE, utterances=tuple(dataclasses.replace(u, path=p) for u, p in pairs))
+    splits = [split_corpus(corpus, protocol).folds for corpus in (RAVDESS_LIKE, elsewhere)]
+    for here, there in zip(*splits, strict=True):
+        np.testing.assert_array_equal(here.test, there.test)
+        np.testing.assert_array_equal(here.validation, there.validation)
+    drawn = [corpus.drawn(50).utterances for corpus in (RAVDESS_LIKE, elsewhere)]
+    assert [u.lot for u in drawn[0]] == [u.lot for u in drawn[1]]
 
 
 def test_speaker_6fold_is_emobox() -> None:

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import jax
 import numpy as np
 import pytest
 
@@ -14,7 +15,7 @@ from serjax.experiments import logreg
 from serjax.experiments.augmentation import Augmentation, check_augmentation
 from serjax.experiments.compare import make_table
 from serjax.experiments.config import ConfigError, Data, Machine, SupervisedTraining, fingerprint
-from serjax.experiments.copies import CopiedSource, copied, full_clips
+from serjax.experiments.copies import CopiedSource, copied, copy_key, full_clips
 from serjax.experiments.feature_flags import Features
 from serjax.experiments.finished import read_run
 from serjax.experiments.problem import load_problem, with_waveforms
@@ -96,6 +97,8 @@ def test_a_copy_is_a_function_of_path_and_number():
     digests = {source.digest(path) for path in paths}
     other = CopiedSource(Numbered(), replace(recipe, noise_share=0.5))
     assert len(digests) == 12
+    keys = [jax.random.key_data(copy_key(path)).tolist() for path in ("a/1.wav#1", "b/c/1.flac#1", "a/1.wav#2")]
+    assert keys[0] == keys[1] != keys[2]
     assert not digests & {other.digest(path) for path in paths}
 
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -39,6 +39,21 @@ class Utterance:
     intensity: str | None
     channel: str | None
     corpus: str
+
+    @property
+    def lot(self) -> str:
+        """What chance goes by: speaker and file name, which do not change with the folders around or the format."""
+        return f"{self.speaker}/{clip_name(self.path)}"
+
+
+def clip_name(path: str) -> str:
+    """Return the name of a clip's file without folders and suffix; the number of a copy stays.
+
+    >>> clip_name("speech/Actor_01/03-01-05-01-01-01-01.flac#2")
+    '03-01-05-01-01-01-01#2'
+    """
+    original, mark, number = path.partition("#")
+    return f"{PurePosixPath(original).stem}{mark}{number}"
 
 
 @dataclass(frozen=True)
@@ -193,14 +208,14 @@ class Corpus:
         )
 
     def drawn(self, n_clips: int) -> "Corpus":
-        """Keep so many utterances, drawn by a hash of their paths: the same ones always, and on any platform.
+        """Keep so many utterances, drawn by a hash of speaker and file name: always the same ones.
 
         Raises:
             CorpusError: fewer than one clip, or more than there are.
         """
         if not 1 <= n_clips <= len(self.utterances):
             raise CorpusError(f"{n_clips} clips of '{self.name}' are asked for; expected 1 to {len(self.utterances)}.")
-        lots = sorted(self.utterances, key=lambda utterance: hashlib.sha256(utterance.path.encode()).digest())
+        lots = sorted(self.utterances, key=lambda utterance: hashlib.sha256(utterance.lot.encode()).digest())
         utterances = tuple(sorted(lots[:n_clips], key=lambda utterance: utterance.path))
         there = {self.labelling(utterance) for utterance in utterances}
         labels = tuple(label for label in self.labels if label in there)
