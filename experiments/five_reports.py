@@ -62,8 +62,10 @@ Nothing is fitted, tuned or selected on test rows. Classical models are fitted t
 of the clips, or 20 of the 24 actors of RAVDESS. Networks keep some of these back and take the epoch with the lowest \
 loss on them: a stratified tenth (of the same speakers, in S5 other copies of the same recordings), or the actors of \
 another fold; they are not trained again on what was kept back. With `--keep last` nothing is kept back or chosen, \
-and the last epoch counts. Their learning rate is warmed up and then falls along \
-a cosine.
+and the last epoch counts. Their learning rate is warmed up and then falls along a cosine.
+
+Random splits are dealt by speaker and file name, but for rows of a git older than 75409a1: by the path below the \
+folder that was given, so that the same seeds give other splits of the same kind now.
 
 RAVDESS has 24 actors. CREMA-D has 91: how many were at hand is said with the commands."""
 MADE_UP = """**Not speech.** These clips are made up: the page shows that the commands run, and nothing about any \
