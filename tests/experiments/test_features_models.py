@@ -179,7 +179,7 @@ def test_all_models_train_for_as_many_passes_by_the_same_flags() -> None:
     shared = {"batch_size": 7, "learning_rate": 0.5, "noise": 0.25, "refit": True}
     assert shared.items() <= classifier.items()
     assert shared.items() <= vae.items()
-    only = {"epochs", "pretrain_epochs", "class_weights", "balanced_sampling", "weights", "pca_variance"}
+    only = {"epochs", "pretrain_epochs", "keep", "class_weights", "balanced_sampling", "weights", "pca_variance"}
     assert {k: v for k, v in classifier.items() if k not in only} == {k: v for k, v in vae.items() if k not in only}
     linear = asdict(budget.of_classifier("logreg"))
     assert {k: v for k, v in linear.items() if v != classifier[k]} == {"learning_rate": 0.01}
