@@ -7,6 +7,9 @@ errors count. Both are fitted to the same rows, by the code of `tabular`, with a
         --protocol speaker-6fold --models logistic mlp --results experiments/results/two_stage.md
 
 The last table has the difference of each pair and its paired test over speakers, as `compare` makes them.
+
+On RAVDESS speech and song (experiments/results/two_stage.md, 7 minutes on 2 CPU cores) genders are told apart for 95 %
+of new speakers' clips, and nothing is shown to be gained: the MLP stays at .51, logistic regression loses .03 (p .25).
 """
 
 from collections.abc import Mapping
