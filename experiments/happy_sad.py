@@ -6,9 +6,9 @@ and the happy clips it scored are probably those it trained on. Here: mean squar
 scaling each coefficient to [0, 1] by its range over training rows; the same loss apart for training clips, held-out
 clips and all 192; models see only their own emotion (no pretraining, no rolls), which is what the report did.
 
-    python experiments/happy_sad.py --corpus ravdess --root RAVDESS --seeds 3 --out runs/happy-sad
+    python experiments/happy_sad.py --corpus ravdess --root RAVDESS --seeds 10 --out runs/happy-sad
 
-A few minutes on 2 CPU cores. Without arguments it runs on the synthetic corpus.
+Ten minutes on 2 CPU cores. Without arguments it runs on the synthetic corpus.
 """
 
 import json

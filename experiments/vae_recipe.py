@@ -2,7 +2,7 @@
 
 Question: which parts of the default recipe of `serjax.experiments.vae_mfcc` does its result rest on?
 
-    python experiments/vae_recipe.py --corpus ravdess --root ../shared/corpora/ravdess_speech \
+    python experiments/vae_recipe.py --corpus ravdess --root RAVDESS \
         --protocol speaker-6fold --out runs/recipe --results experiments/results/vae_recipe.md
 
 How the recipe came about. The start was an untuned VAE: 300 steps an emotion from fresh parameters, rolls of ±8 frames,

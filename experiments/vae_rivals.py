@@ -3,7 +3,7 @@
 Question: does a VAE an emotion tell emotions apart better than what costs minutes: a PCA an emotion (a linear
 autoencoder), a Gaussian mixture an emotion, or logistic regression?
 
-    python experiments/vae_rivals.py --corpus ravdess --root ../shared/corpora/ravdess_speech \
+    python experiments/vae_rivals.py --corpus ravdess --root RAVDESS \
         --protocol speaker-6fold --run runs/vae --out runs/rivals --results experiments/results/vae_rivals.md
 
 Each fold chooses a rival's setting by UAR on its own validation speakers, then (`--refit`) fits it again on train +
