@@ -205,7 +205,7 @@ def _check_classifier_training(training: SupervisedTraining) -> None:
     if training.keep == "last" and (training.refit or training.patience is not None):
         other = "--refit" if training.refit else "--patience"
         raise ConfigError(
-            f"--keep last trains on validation rows too and chooses nothing, {other} goes by them: give one.."
+            f"--keep last trains on validation rows too and chooses nothing, {other} goes by them: give one."
         )
     if training.class_weights and training.balanced_sampling:
         raise ConfigError(

@@ -59,10 +59,11 @@ def _found(request: Request) -> Plan:
     n_steps = len(request.runs) * request.epochs * request.schedule.steps
     if own.stacking == "auto" and n_steps >= MEASURED_FROM:
         stacking = faster_stacking(request.sample(own.stack_size or BATCHED * n_shares), n_steps)
-    epochs = call_epochs(request.sample(1).stacked(stacking))
+    one = request.sample(1).stacked(stacking)
+    epochs = call_epochs(one)
     if own.stack_size is not None:
         return Plan(stacking, own.stack_size, epochs)
-    request = replace(request, trainer=replace(own, epochs_per_call=epochs))
-    found = _agreed(Plan(stacking, fitting_runs(request.sample(1).stacked(stacking)), epochs))
+    one = replace(one, schedule=replace(one.schedule, epochs_per_call=epochs))
+    found = _agreed(Plan(stacking, fitting_runs(one), epochs))
     assert found is not None
     return found

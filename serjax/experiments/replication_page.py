@@ -13,6 +13,7 @@ from serjax.experiments.replication import Losses, Outcome, Row, Side
 from serjax.experiments.results_page import markdown_table
 
 Outcomes = Mapping[str, Mapping[Side, Outcome]]
+ByClass = tuple[Row, Outcome, dict[str, float], list[list[int]]]  # what is shown of a row's classes
 HEADER = (
     "row",
     "reported",
@@ -76,12 +77,16 @@ def _beside(rows: Sequence[Row], outcomes: Outcomes) -> list[str]:
     if told:
         lines = [beside_cells(row, same[row.id]) for row in told]
         parts += ["What else was reported, and the same protocol's:", markdown_table(BESIDE_HEADER, lines)]
-    shown = [row for row in rows if row.beside.shows_classes]
-    by_class = [(row, outcome) for row in shown if (outcome := same[row.id]) is not None and outcome.f1 is not None]
-    if by_class:
-        parts += ["F1 of each class, same protocol, test clips of all seeds together:", _f1_table(by_class)]
-        parts += [f"![Confusion matrix of {row.id}]({confusion_name(row)})" for row, _ in by_class]
+    if shown := _shown_by_class(rows, outcomes):
+        parts += ["F1 of each class, same protocol, test clips of all seeds together:", _f1_table(shown)]
+        parts += [f"![Confusion matrix of {row.id}]({confusion_name(row)})" for row, *_ in shown]
     return parts
+
+
+def _shown_by_class(rows: Sequence[Row], outcomes: Outcomes) -> list[ByClass]:
+    """Return the rows whose classes stand on the page, with what the same protocol gave of these."""
+    found = [(row, outcomes.get(row.id, {}).get("same")) for row in rows if row.beside.shows_classes]
+    return [(row, same, same.f1, same.confusion) for row, same in found if same and same.f1 and same.confusion]
 
 
 def beside_cells(row: Row, same: Outcome | None) -> tuple[Cell, ...]:
@@ -92,13 +97,12 @@ def beside_cells(row: Row, same: Outcome | None) -> tuple[Cell, ...]:
     return (f"{row.id} {row.about}", *(cell for value, own in pairs for cell in (value, own)))
 
 
-def _f1_table(by_class: Sequence[tuple[Row, Outcome]]) -> str:
+def _f1_table(shown: Sequence[ByClass]) -> str:
     """Return a line a class, a column a row, and one of what was reported where it was."""
     columns: list[tuple[str, Mapping[str, float]]] = []
-    for row, outcome in by_class:
-        assert outcome.f1 is not None
+    for row, _, f1, _ in shown:
         columns += [(f"{row.id}, reported", row.beside.f1)] if row.beside.f1 else []
-        columns.append((row.id, outcome.f1))
+        columns.append((row.id, f1))
     classes = list(columns[-1][1])
     lines = [(label, *(values.get(label) for _, values in columns)) for label in classes]
     return markdown_table(("class", *(name for name, _ in columns)), lines)
@@ -213,12 +217,9 @@ def write_pictures(folder: Path, rows: Sequence[Row], outcomes: Outcomes, headin
     for report, heading in headings.items():
         if _drawn(report, rows, outcomes):
             plots.save(draw(report, heading, rows, outcomes), folder / picture_name(report))
-    for row in rows:
-        same = outcomes.get(row.id, {}).get("same")
-        if row.beside.shows_classes and same is not None and same.confusion and same.f1:
-            title = f"{row.id} {row.about}{plots.SEPARATOR}{same.protocol}{plots.SEPARATOR}{same.seeds} seeds"
-            figure = plots.confusion_matrix(np.array(same.confusion), list(same.f1), title)
-            plots.save(figure, folder / confusion_name(row))
+    for row, same, f1, confusion in _shown_by_class(rows, outcomes):
+        title = f"{row.id} {row.about}{plots.SEPARATOR}{same.protocol}{plots.SEPARATOR}{same.seeds} seeds"
+        plots.save(plots.confusion_matrix(np.array(confusion), list(f1), title), folder / confusion_name(row))
 
 
 def _drawn(report: str, rows: Sequence[Row], outcomes: Outcomes) -> list[Row]:
