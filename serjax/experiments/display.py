@@ -42,6 +42,11 @@ class Progresses:
             self.spoke_s = time.monotonic()
             self.console.print(f"{name}: {100 * done // total} % {note}".rstrip())
 
+    def say(self, text: str) -> None:
+        """Tell at once what is being done, where it takes long and has no parts to count."""
+        if not self.quiet:
+            self.console.print(text, highlight=False, markup=False)
+
     def counter(self, name: str) -> Callable[[int, int], None]:
         """Return a callback `(done, total)` for one task."""
         return lambda done, total: self.update(name, done, total)

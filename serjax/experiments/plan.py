@@ -1,6 +1,6 @@
 """How a stage is stacked: found at its first start, kept in the run folder's `config.json`, reread when it goes on."""
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import asdict, astuple, replace
 
 from serjax.experiments.config import ConfigError
@@ -13,11 +13,12 @@ MEASURED_FROM = 500_000  # steps of all runs of a stage: fewer are done before i
 Plans = dict[Hashable, Plan]
 
 
-def settle(request: Request, folder: RunFolder, plans: Plans) -> Request:
+def settle(request: Request, folder: RunFolder, plans: Plans, say: Callable[[str], None]) -> Request:
     """Return the request with stacking, stack size and length of calls of its plan; flags that were given stay.
 
     The plan is that of the folder, else the one that `plans` holds for the same program, else found now and kept in
-    both: a command that goes on cuts its stacks as before, however much memory is free by then.
+    both: a command that goes on cuts its stacks as before, however much memory is free by then. `say` tells the user
+    of what takes long.
 
     Raises:
       ConfigError: the stage was begun in stacks of another size than is asked for now.
@@ -30,7 +31,7 @@ def settle(request: Request, folder: RunFolder, plans: Plans) -> Request:
             f"{kept.stack_size}, and its checkpoints are those of such stacks. Leave the flag out to go on, or begin "
             "anew by another --out."
         )
-    plan = kept or plans.get(program) or _found(request)
+    plan = kept or plans.get(program) or _found(request, say)
     stacking = plan.stacking if own.stacking == "auto" else own.layout.stacking
     plan = plans[program] = replace(plan, stacking=stacking, stack_size=own.stack_size or plan.stack_size)
     folder.keep_plan(request.name, asdict(plan))
@@ -52,12 +53,15 @@ def _agreed(plan: Plan | None) -> Plan | None:
     return Plan(stacking, int(stack_size), int(epochs)) if stack_size else None  # type: ignore[arg-type]
 
 
-def _found(request: Request) -> Plan:
+def _found(request: Request, say: Callable[[str], None]) -> Plan:
     """Return the plan of a stage that has none: measured where that pays, cut where memory ends."""
     own, n_shares = request.trainer, request.trainer.layout.n_shares
     stacking = own.layout.stacking
     n_steps = len(request.runs) * request.epochs * request.schedule.steps
     if own.stacking == "auto" and n_steps >= MEASURED_FROM:
+        say(
+            f"{request.name}: {n_steps} steps to train; what is faster here, runs in turn or batched, is measured first."
+        )
         stacking = faster_stacking(request.sample(own.stack_size or BATCHED * n_shares), n_steps)
     one = request.sample(1).stacked(stacking)
     epochs = call_epochs(one)

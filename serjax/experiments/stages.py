@@ -6,7 +6,7 @@ written. So it reads the same whether it trains alone or beside a hundred others
 
 import contextlib
 import time
-from collections.abc import Generator, Hashable, Sequence
+from collections.abc import Callable, Generator, Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar, runtime_checkable
@@ -130,7 +130,7 @@ def advance(begun: Sequence[Work], shown: Progresses) -> None:
     Those that were trained last go on first, so that folders are finished, and memory is free, as early as can be.
     """
     plans: Plans = {}
-    waiting = [(work, request) for work in begun if (request := _go_on(work, None, plans)) is not None]
+    waiting = [(work, request) for work in begun if (request := _go_on(work, None, plans, shown.say)) is not None]
     while waiting:
         first = waiting[0][1]
         program = first.program
@@ -139,13 +139,15 @@ def advance(begun: Sequence[Work], shown: Progresses) -> None:
         waiting = alike[fitting.stop :] + [pair for pair in waiting if pair[1].program != program]
         alike = alike[: fitting.stop]
         trained = _train([work for work, _ in alike], [request for _, request in alike])
-        asked = [(work, _go_on(work, outcome, plans)) for (work, _), outcome in zip(alike, trained, strict=True)]
+        asked = [
+            (work, _go_on(work, outcome, plans, shown.say)) for (work, _), outcome in zip(alike, trained, strict=True)
+        ]
         waiting = [(work, request) for work, request in asked if request is not None] + waiting
         if len(begun) > 1:
             shown.update("studies", len(begun) - len(waiting), len(begun))
 
 
-def _go_on(work: Work, trained: Trained | None, plans: Plans) -> Request | None:
+def _go_on(work: Work, trained: Trained | None, plans: Plans, say: Callable[[str], None]) -> Request | None:
     """Let a study go on with what was trained for it; return what it asks for next, planned, None at its end.
 
     The first process writes the folder at that end: the others wait, or a collective of theirs might wait too long.
@@ -153,7 +155,7 @@ def _go_on(work: Work, trained: Trained | None, plans: Plans) -> Request | None:
     work.folder.clock.go()
     try:
         request = next(work.stages) if trained is None else work.stages.send(trained)
-        return settle(request, work.folder, plans)
+        return settle(request, work.folder, plans, say)
     except StopIteration:
         exchange()
         return None

@@ -24,7 +24,7 @@ from serjax.train.work import program_products
 MAPPED, BATCHED, BATCHED_ON_CPU = 24, 512, 8  # runs a device at most; see `most_runs`
 CALL_PRODUCTS = 5e11  # multiply-adds that a call may have where runs take turns: some 20 s of a CPU's core
 SHARE = 0.6  # of what is free: the rest is for what is not counted, and for others
-MEASURED_STEPS, MEASURED_CALLS = 8, 3
+MEASURED_STEPS, MEASURED_CALLS, MEASURED_S = 8, 3, 5.0
 WORTH_S = 600.0  # of training: to compile and time both ways takes from seconds to a minute
 CLEARLY = 0.9  # of the time of the usual stacking must be enough to leave it: times of a busy machine vary as much
 
@@ -146,8 +146,9 @@ def faster_stacking(stack: Stack, n_steps: int) -> Stacking:
 def step_seconds(stack: Stack) -> float:
     """Return the seconds of a step and run: the best of several short epochs of as many runs as a stack would have.
 
-    They train on the stack's own rows, validation included; nothing of them is kept. Several processes train together,
-    and go by what the first has memory for and what it measured.
+    They train on the stack's own rows, validation included; nothing of them is kept. Of a large network that takes
+    `MEASURED_S` for fewer epochs, these are enough. Several processes train together, and go by what the first has
+    memory for and what it measured.
     """
     n = from_first(min(len(stack.runs), fitting_runs(stack)))
     epochs = MEASURED_CALLS + 1
@@ -159,9 +160,11 @@ def step_seconds(stack: Stack) -> float:
     state = layout.put_runs(stack_states(runs, params_R, optimizer))
     inputs, shared = layout.put_runs(stack_inputs(runs)), layout.put_shared(stack.dataset)
     drawn = [np.resize(run.train, (1, steps, schedule.batch_size)) for run in runs]
-    rows, passed_ns = layout.put_rows(np.stack(drawn).astype(np.int32)), []
-    for _ in range(MEASURED_CALLS + 1):  # the first compiles
+    rows = layout.put_rows(np.stack(drawn).astype(np.int32))
+    state, _ = jax.block_until_ready(train(state, inputs, rows, shared))  # compiles
+    passed_ns: list[int] = []
+    while len(passed_ns) < MEASURED_CALLS and sum(passed_ns) < 1e9 * MEASURED_S:
         started_ns = time.perf_counter_ns()
         state, _ = jax.block_until_ready(train(state, inputs, rows, shared))
-        passed_ns.append(time.perf_counter_ns() - started_ns)
-    return from_first(min(passed_ns[1:])) / 1e9 / (steps * n)
+        passed_ns.append(from_first(time.perf_counter_ns() - started_ns))
+    return min(passed_ns) / 1e9 / (steps * n)

@@ -7,6 +7,7 @@ import pytest
 
 from serjax.experiments import plan, trainer
 from serjax.experiments.config import ConfigError
+from serjax.experiments.display import Progresses
 from serjax.experiments.stages import complete
 from serjax.experiments.trainer import Request
 from serjax.train.loop import Interrupted
@@ -88,6 +89,7 @@ def test_long_stages_are_measured_once_for_all_studies_of_a_program(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stacks: list[list[int]]
 ) -> None:
     measured: list[int] = []
+    told: list[str] = []
     used: list[str] = []
     train_requests = trainer.train_requests
 
@@ -103,8 +105,10 @@ def test_long_stages_are_measured_once_for_all_studies_of_a_program(
     monkeypatch.setattr(plan, "MEASURED_FROM", 1)
     monkeypatch.setattr(plan, "faster_stacking", measure)
     monkeypatch.setattr("serjax.experiments.stages.train_requests", spy)
+    monkeypatch.setattr(Progresses, "say", lambda self, text: told.append(text))
     studies = [linear(tmp_path / f"out-{rate}", rate) for rate in (0.1, 0.2)]
     complete(studies)
+    assert [line.split(":")[0] for line in told] == ["train", "refit-train"]
     assert measured == [6, 6]  # train, refit-train: programs of different numbers of steps
     assert set(used) == {"vmap"}
     assert stacks == [[6], [6], [6], [6]]  # on CPU no more than 8 are batched

@@ -123,6 +123,13 @@ def test_processes_go_by_what_the_first_measured(monkeypatch: pytest.MonkeyPatch
     assert step_seconds(tiny_stack()) == 8.0 / (SCHEDULE.steps * 2)
 
 
+def test_what_takes_long_is_timed_fewer_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter([2, 1_000_000_000, 6_000_000_000])  # runs; the second epoch brings it above the 5 s
+    monkeypatch.setattr(plan, "from_first", lambda value: next(answers))
+    assert step_seconds(tiny_stack()) == 1.0 / (SCHEDULE.steps * 2)
+    assert next(answers, None) is None
+
+
 @pytest.mark.parametrize("stacking", ["map", "vmap"])
 def test_a_step_is_timed_and_nothing_of_it_is_kept(stacking: Stacking, monkeypatch: pytest.MonkeyPatch) -> None:
     """All calls train: a run that has done its epochs would stand still, and look fast."""
