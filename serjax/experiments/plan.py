@@ -59,9 +59,7 @@ def _found(request: Request, say: Callable[[str], None]) -> Plan:
     stacking = own.layout.stacking
     n_steps = len(request.runs) * request.epochs * request.schedule.steps
     if own.stacking == "auto" and n_steps >= MEASURED_FROM:
-        say(
-            f"{request.name}: {n_steps} steps to train; what is faster here, runs in turn or batched, is measured first."
-        )
+        say(f"{request.name}: {n_steps} steps to train. Whether runs in turn or batched are faster is measured first.")
         stacking = faster_stacking(request.sample(own.stack_size or BATCHED * n_shares), n_steps)
     one = request.sample(1).stacked(stacking)
     epochs = call_epochs(one)
