@@ -183,7 +183,7 @@ THIRD = (
     ),
 )
 
-COPIES = "--picks 2 --copies-before-split 3 --epochs 35 --keep last"
+COPIES = "--picks 2 --copies-before-split 3 --epochs 35"
 IN_STEP = "--picks 2 --epochs 40"
 LEAK = (
     "Same protocol: three augmented copies of each clip, then the split, so that copies of one recording are on both "
