@@ -127,6 +127,15 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def file_size(path: Path) -> int:
+    """Give a file's size in bytes; AudioError if it cannot be looked at, such as a link to nowhere."""
+    try:
+        return path.stat().st_size
+    except OSError as error:
+        problem = f"cannot be opened: {error.strerror or error}"
+        raise AudioError("missing", path, problem, "Check path and rights.") from error
+
+
 def _warn(path: Path, what: str) -> None:
     warnings.warn(AudioWarning(f"{printable(path)}: {what}."), stacklevel=3)
 
@@ -229,6 +238,33 @@ def _ogg_ends(path: Path) -> bool:
     return 0 <= page < len(tail) - 5 and bool(tail[page + 5] & 4)
 
 
+def frames_of_window(
+    path: Path,
+    n_there: int,
+    rate_hz: int,
+    start: int,
+    duration_s: float | None,
+    n_samples: int | None,
+    sample_rate_hz: int,
+) -> int:
+    """Count the frames that a clip of `n_there` has from `start` on, at most `duration_s`.
+
+    Raises:
+        AudioError: `start` lies behind its end, or less is left than can be used.
+    """
+    if start >= n_there:
+        problem = f"lasts {n_there / rate_hz:.3f} s and the offset is {start / rate_hz:.3f} s"
+        raise AudioError("offset", path, problem, "Choose a smaller offset.")
+    n_frames = n_there - start
+    if duration_s is not None:
+        n_frames = min(n_frames, round(duration_s * rate_hz))
+    shortest_s = min([MIN_DURATION_S] + ([] if n_samples is None else [n_samples / sample_rate_hz]))
+    if n_frames / rate_hz < shortest_s:
+        problem = f"gives {n_frames / rate_hz:.4f} s of sound; expected at least {MIN_DURATION_S} s"
+        raise AudioError("too-short", path, problem, "Remove the clip, or choose another offset and duration.")
+    return n_frames
+
+
 def _frames_to_read(
     sound: soundfile.SoundFile,
     path: Path,
@@ -239,16 +275,7 @@ def _frames_to_read(
 ) -> int:
     """Count the frames of the window, and a little more so that cutting comes after resampling."""
     rate_hz, ratio = sound.samplerate, sound.samplerate / sample_rate_hz
-    if start >= sound.frames:
-        problem = f"lasts {sound.frames / rate_hz:.3f} s and the offset is {start / rate_hz:.3f} s"
-        raise AudioError("offset", path, problem, "Choose a smaller offset.")
-    n_frames = sound.frames - start
-    if duration_s is not None:
-        n_frames = min(n_frames, round(duration_s * rate_hz))
-    shortest_s = min([MIN_DURATION_S] + ([] if n_samples is None else [n_samples / sample_rate_hz]))
-    if n_frames / rate_hz < shortest_s:
-        problem = f"gives {n_frames / rate_hz:.4f} s of sound; expected at least {MIN_DURATION_S} s"
-        raise AudioError("too-short", path, problem, "Remove the clip, or choose another offset and duration.")
+    n_frames = frames_of_window(path, sound.frames, rate_hz, start, duration_s, n_samples, sample_rate_hz)
     if n_samples is not None:
         n_frames = min(n_frames, round(n_samples * ratio + RESAMPLER_TAIL_S * rate_hz))
     n_held = n_frames + (start if sound.format == "MP3" else 0)

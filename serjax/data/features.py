@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import json
 import os
-import tempfile
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -207,11 +207,10 @@ def _entry(cache: Path, key: str) -> tuple[Path, Path]:
 @contextmanager
 def _replacing(path: Path) -> Iterator[IO[bytes]]:
     """Write beside `path` and move there when all is written: nobody ever sees half of it."""
-    file = tempfile.NamedTemporaryFile(dir=path.parent, prefix=".new-", delete=False)  # noqa: SIM115 (closed below)
+    partial = path.with_name(f".new-{path.name}.{os.getpid()}-{threading.get_ident()}")
     try:
-        with file:
+        with partial.open("wb") as file:  # with the rights that new files get: others may share the folder
             yield file
-        os.replace(file.name, path)
-    except BaseException:
-        Path(file.name).unlink(missing_ok=True)
-        raise
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -117,23 +117,30 @@ def read_predictions(path: Path) -> Predictions:
     """Read what `write_predictions` wrote.
 
     Raises:
-      PredictionsError: the header or a row is not of that form; the message names the file and the line.
+      PredictionsError: the header or a row is not of that form (the message names the file and the line), or rows
+        contradict one another.
       OSError: the file cannot be opened.
     """
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.reader(file))
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.reader(file))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise PredictionsError(f"{path} is no table of predictions ({error}). Write it anew.") from error
     labels = _labels_of_header(rows[0] if rows else [], path)
     parsed = [_parsed(row, labels, f"{path}:{line}") for line, row in enumerate(rows[1:], 2)]
-    return Predictions(
-        utterance=tuple(row.utterance for row in parsed),
-        speaker=tuple(row.speaker for row in parsed),
-        fold=tuple(row.fold for row in parsed),
-        seed=np.array([row.seed for row in parsed], np.int64),
-        truth=np.array([row.truth for row in parsed], np.int64),
-        prediction=np.array([row.prediction for row in parsed], np.int64),
-        scores_NK=np.array([row.scores for row in parsed], np.float64).reshape(len(parsed), len(labels)),
-        labels=labels,
-    )
+    try:
+        return Predictions(
+            utterance=tuple(row.utterance for row in parsed),
+            speaker=tuple(row.speaker for row in parsed),
+            fold=tuple(row.fold for row in parsed),
+            seed=np.array([row.seed for row in parsed], np.int64),
+            truth=np.array([row.truth for row in parsed], np.int64),
+            prediction=np.array([row.prediction for row in parsed], np.int64),
+            scores_NK=np.array([row.scores for row in parsed], np.float64).reshape(len(parsed), len(labels)),
+            labels=labels,
+        )
+    except PredictionsError as error:
+        raise PredictionsError(f"{path}: {error}") from None
 
 
 class _Row(NamedTuple):

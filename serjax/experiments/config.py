@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from serjax.data.audio import file_digest
+from serjax.data.corpora import CORPUS_NAMES
 from serjax.data.corpora.corpus import LabelScheme
 from serjax.data.splits import Protocol
 from serjax.errors import SerjaxError
@@ -195,6 +197,10 @@ def check_training(training: Training | SupervisedTraining) -> None:
         raise ConfigError(f"--momentum {training.momentum}: expected a number from 0 to below 1, such as 0.9.")
     if not 0 <= (training.weight_decay or 0.0) < math.inf:
         raise ConfigError(f"--weight-decay {training.weight_decay}: expected a number from 0 on, such as 0.01.")
+    for flag in ("roll_frames", "noise", "warmup_steps"):
+        if not 0 <= (value := getattr(training, flag)) < math.inf:
+            raise ConfigError(f"--{flag.replace('_', '-')} {value}: expected a number from 0 on; 0: none.")
+    check_positive("--max-rejected", training.max_rejected)
     if isinstance(training, SupervisedTraining):
         _check_classifier_training(training)
 
@@ -202,6 +208,8 @@ def check_training(training: Training | SupervisedTraining) -> None:
 def _check_classifier_training(training: SupervisedTraining) -> None:
     if training.weights is not None and not training.weights.is_file():
         raise ConfigError(f"--weights {training.weights}: there is no such file.")
+    if training.pca_variance is not None and not 0 < training.pca_variance < 1:
+        raise ConfigError(f"--pca-variance {training.pca_variance}: expected a share between 0 and 1, such as 0.95.")
     if training.keep == "last" and (training.refit or training.patience is not None):
         other = "--refit" if training.refit else "--patience"
         raise ConfigError(
@@ -215,19 +223,28 @@ def _check_classifier_training(training: SupervisedTraining) -> None:
 
 
 def fingerprint(experiment: str, sections: tuple[object, ...]) -> str:
-    """Return 16 hex digits that differ whenever a field of a section differs; paths count as absolute.
+    """Return 16 hex digits that differ whenever a field of a section differs.
 
-    What is None, a flag not given, does not count: a run of before such a flag was thought of stays what it was.
+    Files count by what is in them, the CSV of a corpus too; other paths as absolute. What is None, a flag not given,
+    does not count: a run of before such a flag was thought of stays what it was.
     """
     content = {type(s).__name__: _given(dataclasses.asdict(s)) for s in sections}  # type: ignore[call-overload]
     assert len(content) == len(sections), "two sections of one name: the fingerprint would leave one out"
-    text = json.dumps([experiment, content], sort_keys=True, default=_absolute)
+    text = json.dumps([experiment, content], sort_keys=True, default=_content)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _given(section: dict[str, object]) -> dict[str, object]:
-    return {name: value for name, value in section.items() if value is not None}
+    return {name: _as_path(name, value) for name, value in section.items() if value is not None}
 
 
-def _absolute(value: object) -> str:
-    return str(value.resolve()) if isinstance(value, Path) else str(value)
+def _as_path(name: str, value: object) -> object:
+    """Return a corpus as a path where it is none of those that have a name."""
+    is_path = name == "corpus" and value not in CORPUS_NAMES
+    return Path(value) if is_path and isinstance(value, str) else value
+
+
+def _content(value: object) -> str:
+    if not isinstance(value, Path):
+        return str(value)
+    return file_digest(value) if value.is_file() else str(value.resolve())

@@ -20,7 +20,7 @@ from serjax.data.fewer_speakers import with_train_speakers
 from serjax.data.labels import label_by, merge_emotions, parse_merges
 from serjax.data.splits import Fold, Protocol, Split, default_protocol, split_corpus
 from serjax.dsp import Frontend
-from serjax.experiments.config import Data, Optimisation, check_positive
+from serjax.experiments.config import ConfigError, Data, Optimisation, check_positive
 from serjax.train.runs import Run, fit_normaliser
 from serjax.train.state import Dataset, Sound
 
@@ -144,7 +144,16 @@ def labelled_corpus(data: Data) -> Corpus:
 
 
 def split_for_seeds(corpus: Corpus, data: Data, selecting: bool) -> tuple[Split, ...]:
-    """Split a corpus once for each seed."""
+    """Split a corpus once for each seed.
+
+    Raises:
+      ConfigError: there is nothing to tell apart.
+    """
+    if len(corpus.labels) < 2:
+        raise ConfigError(
+            f"All clips are {corpus.labels[0]}, and there is nothing to tell it from. Choose two labels at least: see "
+            "--emotions, --merge and --labels."
+        )
     protocol = data.protocol or default_protocol(corpus)
     splits = (split_corpus(corpus, protocol, seed, selecting) for seed in range(data.seeds))
     if data.train_speakers is None:

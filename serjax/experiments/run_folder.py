@@ -85,6 +85,23 @@ class RunFolder:
         }
         self.write_json(CONFIG, json.loads(json.dumps(content, default=str)))
 
+    def meet(self, digest: str) -> None:
+        """Keep in `config.json` what the clips are, by a digest of features, labels and speakers.
+
+        Raises:
+          RunFolderError: it was begun with others: parts of its result would be of these, parts of those.
+        """
+        if not self.writes:
+            return
+        content = self.read_json(CONFIG) or {}
+        begun = content.setdefault("clips", digest)
+        if begun != digest:
+            raise RunFolderError(
+                f"{self.path} was begun with other clips, labels or features (digest {begun}, now {digest}). Put the "
+                "corpus back as it was to go on, or begin anew by another --out."
+            )
+        self.write_json(CONFIG, content)
+
     def kept_plan(self, stage: str) -> dict | None:
         """Return how `config.json` says that a stage is stacked, None where it does not."""
         return (self.read_json(CONFIG) or {}).get("plan", {}).get(stage)

@@ -90,8 +90,11 @@ def complete(studies: Sequence[Trainable]) -> list[RunFolder]:
             folders.append(opened.enter_context(open_run_folder(study.out, study.experiment, study.fingerprint)))
             folders[-1].clock.stop()
         left = [pair for pair in zip(studies, folders, strict=True) if not _is_finished(pair[1])]
-        if left:
-            with progresses(machine.quiet) as shown:
+        with progresses(machine.quiet) as shown:
+            if len(left) < len(folders):
+                there = f"{folders[0].path} is" if len(folders) == 1 else f"{len(folders) - len(left)} run folders are"
+                shown.say(f"{there} finished: the corpus is not read again.")
+            if left:
                 advance(_begin(left, layout, shown), shown)
     return folders
 

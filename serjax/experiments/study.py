@@ -1,5 +1,6 @@
 """One generative study from flags to run folder: what `vae_mfcc` and `ae_mfcc` have in common."""
 
+import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,6 +107,8 @@ def check_flags(study: Study) -> None:
     check_training(study.training)
     if study.training.pretrain_epochs < 0:
         raise ConfigError(f"--pretrain-epochs {study.training.pretrain_epochs}: expected 0 or more.")
+    if not 0 <= study.beta < math.inf:
+        raise ConfigError(f"--beta {study.beta}: expected a number from 0 on, such as 1.")
     model = study.model
     for flag, value in {
         "--latent-dim": model.latent_dim,
@@ -119,6 +122,7 @@ def check_flags(study: Study) -> None:
 def _compute(study: Study, problem: Problem, folder: RunFolder, layout: Layout, shown: Progresses) -> Stages[None]:
     sections = (study.data, study.features, study.model, study.training, study.classification, study.machine)
     folder.claim(sections, beta=study.beta, conditional=study.conditional)
+    folder.meet(problem.digest())
     trainer = Trainer(
         objective=make_objective(study.kind, study.model, study.training, problem),
         training=study.training,

@@ -142,6 +142,7 @@ def _compute(
 ) -> Stages[None]:
     training = config.training
     folder.claim((*_determining(config), config.machine))
+    folder.meet(problem.digest())
 
     def request(name: str, runs: list[Run]) -> Request:
         trainer = make_trainer(config, folder, layout, shown, problem, runs)

@@ -1,5 +1,6 @@
 """Clips as rows of one table: which features, and the table with its folds."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -100,6 +101,12 @@ class Table:
     def gender_N(self) -> np.ndarray:
         """The gender of each clip's speaker, empty where the corpus does not say."""
         return np.array([utterance.gender or "" for utterance in self.problem.corpus.utterances])
+
+    def digest(self) -> str:
+        """Return a hash of numbers, labels and speakers, so that a cell never meets those of another table."""
+        digest = hashlib.sha256(np.ascontiguousarray(self.x_ND).tobytes())
+        digest.update(self.problem.digest().encode())
+        return digest.hexdigest()[:16]
 
     def train(self, cell: Cell) -> Int[np.ndarray, " n"]:
         """Return the training rows of a cell."""

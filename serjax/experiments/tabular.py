@@ -125,6 +125,8 @@ def run(config: Config) -> None:
     check_flags(config)
     rows, out = rows_of(config), folder_of(config)
     with progresses(config.output.quiet) as shown:
+        if (out / METRICS).exists():
+            shown.say(f"{out} is finished: the corpus is not read again.")
         if len(rows) == 1:
             places = {rows[0].name: out}
             _run_row(config, rows[0], out, out, Loader(config, shown))
@@ -237,6 +239,7 @@ def _run_row(config: Config, row: Row, out: Path, studies: Path, load: Loader) -
         if folder.read_json(METRICS) is None:
             table = load()
             folder.claim((*sections, row.model))
+            folder.meet(table.digest())
             fitting, journal = config.fitting, studies / "tuning.journal"
             searching = Searching(fitting.tune, fitting.inner_folds, journal, fitting.cv_folds, fitting.cv_seeds)
             run_row(row, table, folder, searching, load.shown)

@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 from jaxtyping import Int
@@ -64,7 +65,7 @@ def run_row(row: Row, table: Table, folder: RunFolder, searching: Searching, sho
     cells.mkdir(exist_ok=True)
     parts, about = [], {}
     for n, cell in enumerate(table.problem.cells):
-        name = f"{cell.seed}-{cell.fold.name}"
+        name = quote(f"{cell.seed}-{cell.fold.name}", safe=" ")  # a speaker may be named with a slash
         kept, said = cells / f"{name}.csv", cells / f"{name}.json"
         if not kept.exists():
             predictions, facts = fit_cell(row, table, cell, searching)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -66,11 +67,11 @@ def _read(path: Path) -> Arrays:
     try:
         match path.suffix:
             case ".npz":
-                with np.load(path, allow_pickle=False) as archive:
+                with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
                     return dict(archive)
             case ".safetensors":
                 return _read_safetensors(path.read_bytes())
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, EOFError, zipfile.BadZipFile, ValueError, KeyError, TypeError, AttributeError) as error:
         raise WeightsError(f"{path}: cannot be read as {path.suffix[1:]} ({error}). Give an intact file.") from error
     raise WeightsError(f"{path}: weights are read from .npz or .safetensors; convert the file to one of them.")
 
@@ -95,9 +96,11 @@ def _from_torchvision(path: Path, arrays: Arrays, params: chex.ArrayTree) -> Arr
     ours = sorted(name for name in params if re.fullmatch(r"conv\d_\d", name))
     theirs = sorted({int(name.split(".")[1]) for name in arrays if name.startswith("features.")})
     kernels = [arrays.get(f"features.{n}.weight", np.zeros(0)) for n in theirs]
-    if len(theirs) != len(ours) or any(kernel.ndim != 4 for kernel in kernels):
+    unbiased = [n for n in theirs if f"features.{n}.bias" not in arrays]
+    if len(theirs) != len(ours) or unbiased or any(kernel.ndim != 4 for kernel in kernels):
         raise WeightsError(
-            f"{path}: {len(theirs)} layers named features.N, expected the {len(ours)} convolutions of this model. "
+            f"{path}: {len(theirs)} layers named features.N, {len(unbiased)} without bias; expected the {len(ours)} "
+            "convolutions of this model, each with one. "
             "Give the weights of torchvision's vgg16 or vgg19, not of a variant with batch norm, "
             "to a model of their --depth, of --width 1 and --no-batch-norm."
         )

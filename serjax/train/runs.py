@@ -77,7 +77,8 @@ def fit_projections(
 ) -> list[Float[np.ndarray, "C P"]]:
     """Return for each run the principal axes that hold a share of the variance of its normalised training frames.
 
-    Runs that need fewer axes than another get axes of zeros, so that all have as many (Jolliffe 2002).
+    Runs that need fewer axes than another get axes of zeros, so that all have as many (Jolliffe 2002): how wide a
+    network is, and so where it starts, depends on the runs it is trained with.
     """
     bases = [_principal_axes((x_NTC[r.train][mask_NT[r.train] > 0] - r.shift_C) / r.scale_C, variance) for r in runs]
     width = max(basis_CP.shape[1] for basis_CP in bases)

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -159,6 +160,16 @@ def test_half_an_entry_counts_for_nothing(tmp_path: Path) -> None:
     next(tmp_path.glob("*.json")).unlink()
     load_features(corpus, FRONTEND, cache=tmp_path)
     assert reads(corpus) == [9, 9]
+
+
+def test_a_cache_may_be_shared_with_others(tmp_path: Path) -> None:
+    """Entries have the rights that the user's new files get, not those of a private temporary file."""
+    before = os.umask(0o002)
+    try:
+        load_features(make_corpus(9), FRONTEND, cache=tmp_path)
+    finally:
+        os.umask(before)
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o664}
 
 
 def test_unwritable_cache_only_warns(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from serjax.data import CorpusError, load_corpus
+from serjax.data.audio import AudioError
 from serjax.data.splits import ProtocolError, default_protocol, split_corpus
 
 
@@ -72,3 +73,10 @@ def test_paths_that_are_no_corpus(tmp_path: Path) -> None:
     for path in (root / "none", root / "sad/a.wav"):
         with pytest.raises(CorpusError, match=r"There is no corpus .*crema-d-voted; or give the path of a CSV"):
             load_corpus(str(path))
+
+
+def test_a_link_to_nowhere_is_named(tmp_path: Path) -> None:
+    plant(tmp_path, "happy/1.wav", "sad/2.wav")
+    (tmp_path / "happy" / "3.wav").symlink_to(tmp_path / "gone.wav")
+    with pytest.raises(AudioError, match=r"happy/3.wav: cannot be opened: No such file.*\[missing\]"):
+        load_corpus(str(tmp_path))

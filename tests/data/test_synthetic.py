@@ -11,6 +11,7 @@ import pytest
 import soundfile
 import soxr
 
+from serjax.data.audio import AudioError
 from serjax.data.corpora import ravdess, synthetic, voices
 from serjax.data.corpora.corpus import CorpusError, Window
 from serjax.data.corpora.synthetic import RATE_HZ, SyntheticSource, synthetic_corpus, write_wav
@@ -124,8 +125,12 @@ def test_window():
     assert not part.values_BN[:, n_wanted:].any()
     short = SyntheticSource().read(SOME, Window(RATE_HZ, 1000, offset_s))
     np.testing.assert_array_equal(short.values_BN, whole.values_BN[:, start : start + 1000])
-    behind = SyntheticSource().read(SOME, Window(RATE_HZ, 1000, 60.0))
-    assert behind.n_valid_B.tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize(("window", "code"), [((60.0, None), "offset"), ((0.5, 0.01), "too-short")])
+def test_a_window_without_sound_is_refused_as_of_files(window, code):
+    with pytest.raises(AudioError, match=rf"{SOME[0]}.*\[{code}\]"):
+        SyntheticSource().read(SOME[:1], Window(RATE_HZ, 40_000, *window))
 
 
 def test_other_rates_are_resampled():

@@ -93,6 +93,10 @@ def test_equal_clips_are_told(table: Path, tmp_path: Path) -> None:
             f"{HEADER}\na.wav,sad,1\nb.wav,Sad,1\n",
             "line 3: the emotion is 'Sad', in line 2 it is 'sad'. Write it one way",
         ),
+        (f"{HEADER}\na.wav,sad,Anna\nb.wav,sad,anna\n", "line 3: the speaker is 'anna', in line 2 it is 'Anna'"),
+        (f"{HEADER}\na.wav,sad,Zo\u00eb\nb.wav,sad,Zoe\u0308\n", "line 3: the speaker is 'Zoe\u0308', in line 2"),
+        (f"{HEADER},gender\na.wav,sad,1,male\nb.wav,sad,2,Male\n", "line 3: the gender is 'Male', in line 2 it is"),
+        (f"{HEADER},text\na.wav,sad,1,Kids\nb.wav,sad,1,kids\n", "line 3: the text is 'kids', in line 2 it is 'Kids'"),
         (
             f"{HEADER},gender\na.wav,sad,1,male\nb.wav,sad,1,female\n",
             "line 3: the gender of speaker 1 is female, in line 2 it is male. .* two people two names",

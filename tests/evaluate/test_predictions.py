@@ -112,11 +112,14 @@ def test_shapes_are_checked_where_the_tests_look():
         ("{header}\na.wav,01,f,0,happy,sad,1\n", "p.csv:2: 7 cells, expected 8"),
         ("{header}\na.wav,01,f,0,happy,angry,1,2\n", "p.csv:2: .*the file is damaged"),
         ("{header}\na.wav,01,f,0,happy,sad,1,2\nb.wav,01,f,0,happy,sad,1,x\n", "p.csv:3: .*'x'"),
+        ("{header}\n" + "a.wav,01,f,0,happy,sad,1,2\n" * 2, "p.csv: a.wav is predicted twice"),
+        ("{header}\n" + "a" * 200_000, "p.csv is no table of predictions .*field limit"),
+        ("{header}\n\udcff", "p.csv is no table of predictions .*codec"),
     ],
 )
 def test_damaged_files_are_named_with_their_line(tmp_path, content, message):
     header = "utterance,speaker,fold,seed,truth,prediction,score_happy,score_sad"
-    (tmp_path / "p.csv").write_text(content.replace("{header}", header), encoding="utf-8")
+    (tmp_path / "p.csv").write_text(content.replace("{header}", header), encoding="utf-8", errors="surrogateescape")
     with pytest.raises(pred.PredictionsError, match=message) as caught:
         pred.read_predictions(tmp_path / "p.csv")
     assert re.search(r"p\.csv", str(caught.value))

@@ -8,6 +8,8 @@ import pytest
 from serjax.experiments import plan, trainer
 from serjax.experiments.config import ConfigError
 from serjax.experiments.display import Progresses
+from serjax.experiments.problem import Problem
+from serjax.experiments.run_folder import RunFolderError
 from serjax.experiments.stages import complete
 from serjax.experiments.trainer import Request
 from serjax.train.loop import Interrupted
@@ -68,6 +70,22 @@ def test_flags_that_are_given_are_not_planned(
     complete([study])
     assert stacks == [[3], [3], [3], [3]]
     assert plans_in(study.out)["train"] == {"stacking": "vmap", "stack_size": 5, "epochs_per_call": 2}
+
+
+def test_a_folder_goes_on_with_the_clips_it_was_begun_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With others, what was trained before would stand beside what is trained now."""
+    monkeypatch.setattr(trainer, "EPOCHS_PER_CALL", 1)
+    study = linear(tmp_path / "out", 0.1)
+    with monkeypatch.context() as patch:
+        stop_after_first_epoch(patch)
+        with pytest.raises(Interrupted):
+            complete([study])
+    with monkeypatch.context() as patch:
+        patch.setattr(Problem, "digest", lambda self: "another")
+        with pytest.raises(RunFolderError, match=r"begun with other clips, labels or features .* another --out"):
+            complete([study])
+    complete([study])
+    assert (study.out / "metrics.json").exists()
 
 
 def test_a_large_network_trains_fewer_epochs_a_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

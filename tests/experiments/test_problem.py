@@ -1,6 +1,7 @@
 """What an experiment works on: the flags that choose labels, and what tells problems apart."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from serjax.data.features import Features
 from serjax.experiments import feature_flags
 from serjax.experiments import problem as problem_module
 from serjax.experiments.classification import Setting
-from serjax.experiments.config import Data, fingerprint
+from serjax.experiments.config import ConfigError, Data, SupervisedTraining, fingerprint
 from serjax.experiments.problem import Problem, load_problem
 
 
@@ -59,6 +60,41 @@ def test_the_title_says_what_is_told_apart(flags: dict, classes: str, monkeypatc
 )
 def test_a_path_becomes_a_name(corpus: str, name: str) -> None:
     assert Data(corpus=corpus).corpus_name == name
+
+
+def test_one_label_leaves_nothing_to_tell_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    for flags in ({"emotions": ("happy",)}, {"emotions": ("calm", "neutral"), "merge": ("calm=neutral",)}):
+        with pytest.raises(ConfigError, match=r"All clips are (happy|neutral).*--emotions, --merge and --labels"):
+            problem_of(Data(synthetic_clips=192, **flags), monkeypatch)
+
+
+def test_files_count_by_what_is_in_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same table from another folder, or copied, is the same; another label is another corpus."""
+    (tmp_path / "here").mkdir()
+    table, weights = tmp_path / "here" / "u.csv", tmp_path / "w.npz"
+    table.write_text("path,emotion,speaker\na.wav,sad,1\n")
+    weights.write_bytes(b"one")
+    training = SupervisedTraining(weights=weights)
+
+    def found() -> str:
+        return fingerprint("x", (Data(corpus=str(table)), training))
+
+    whole = found()
+    monkeypatch.chdir(tmp_path / "here")
+    assert fingerprint("x", (Data(corpus="u.csv"), training)) == whole
+    table.write_text("path,emotion,speaker\na.wav,happy,1\n")
+    assert found() != whole
+    table.write_text("path,emotion,speaker\na.wav,sad,1\n")
+    assert found() == whole
+    weights.write_bytes(b"two")
+    assert found() != whole
+
+
+def test_a_folder_counts_by_its_place_and_a_corpus_by_its_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "ravdess").mkdir()
+    away = fingerprint("x", (Data(corpus=str(tmp_path / "mine")),)), fingerprint("x", (Data(corpus="ravdess"),))
+    monkeypatch.chdir(tmp_path)
+    assert away == (fingerprint("x", (Data(corpus="mine"),)), fingerprint("x", (Data(corpus="ravdess"),)))
 
 
 def test_a_flag_that_is_not_given_does_not_count() -> None:

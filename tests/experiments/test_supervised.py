@@ -124,6 +124,11 @@ def test_a_file_of_weights_that_is_not_there_is_told_at_once(tmp_path):
         {"weight_decay": -0.1},
         {"weight_decay": math.inf},
         {"weight_decay": math.nan},
+        {"roll_frames": -8},
+        {"noise": math.nan},
+        {"warmup_steps": -5},
+        {"max_rejected": 0},
+        {"pca_variance": 95.0},
     ],
 )
 def test_numbers_that_make_no_sense_are_refused(flags, tmp_path):

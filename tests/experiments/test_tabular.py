@@ -17,7 +17,7 @@ from serjax.experiments import tabular, tabular_cells
 from serjax.experiments.command import run_command
 from serjax.experiments.config import ConfigError, Data
 from serjax.experiments.display import progresses
-from serjax.experiments.run_folder import open_run_folder
+from serjax.experiments.run_folder import RunFolderError, open_run_folder
 from serjax.experiments.tables import FeatureSet, TableFeatures, load_table
 from serjax.experiments.tabular import Choice, Config, Fitting, Output
 from serjax.experiments.tabular_cells import Row, Searching, fit_cell, run_row
@@ -102,6 +102,39 @@ def test_a_killed_run_goes_on_with_the_folds_that_are_missing(
     assert len(before) + len(fitted) - 8 == n_rows * 5
     for name in ("logistic", "two-stage-logistic", "tree", "vote-logistic+2xtree"):
         assert figures(tmp_path / "o" / name) == figures(finished / name)
+
+
+def test_cells_of_one_table_are_not_put_beside_those_of_another(tmp_path: Path) -> None:
+    other = {"one": tiny_table(), "label": tiny_table(emotion_N=np.tile([1, 0, 2], 24)), "number": tiny_table(key=1)}
+    digests = {name: table.digest() for name, table in other.items()}
+    assert len(set(digests.values())) == 3
+    with open_run_folder(tmp_path, "tabular", "mark") as folder:
+        folder.claim(())
+        folder.meet(digests["one"])
+    with open_run_folder(tmp_path, "tabular", "mark") as folder:
+        folder.meet(digests["one"])
+        with pytest.raises(RunFolderError, match="begun with other clips"):
+            folder.meet(digests["label"])
+
+
+def test_a_changed_table_is_noticed_when_a_command_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = config(tmp_path / "o", choice=Choice(models=("knn",)))
+    tabular.run(run)
+    (tmp_path / "o" / "metrics.json").unlink()
+    monkeypatch.setattr(tabular, "load_table", lambda *_: tiny_table())
+    with pytest.raises(RunFolderError, match="begun with other clips"):
+        tabular.run(run)
+
+
+def test_a_speaker_may_be_named_with_a_slash(tmp_path: Path) -> None:
+    table = tiny_table()
+    folds = [replace(cell, fold=replace(cell.fold, name="speaker-../LS/84")) for cell in table.problem.cells]
+    table = replace(table, problem=replace(table.problem, cells=tuple(folds)))
+    with open_run_folder(tmp_path / "o", "tabular", "mark") as folder, progresses(quiet=True) as shown:
+        folder.claim(())
+        run_row(Row("knn", "knn", Knn()), table, folder, NO_SEARCH, shown)
+    assert [path.name for path in tmp_path.iterdir()] == ["o"]
+    assert set(read_predictions(tmp_path / "o" / "predictions.csv").fold) == {"speaker-../LS/84"}
 
 
 def test_a_finished_run_is_printed_not_fitted(

@@ -92,8 +92,16 @@ def test_what_does_not_belong_is_refused(tmp_path):
     with pytest.raises(WeightsError, match=r"from \.npz or \.safetensors"):
         load_weights(tmp_path / "w.h5", fresh)
     (tmp_path / "broken.npz").write_bytes(b"PK")
+    (tmp_path / "empty.npz").touch()
+    (tmp_path / "cut.npz").write_bytes((tmp_path / "shape.npz").read_bytes()[:-30])
     (tmp_path / "broken.safetensors").write_bytes(b"\x09")
-    for name in ("broken.npz", "broken.safetensors", "absent.npz"):
+    for name, header in (
+        ("list", b"[]"),
+        ("more", b'{"a": {"dtype": "F32", "shape": [], "data_offsets": [], "b": 0}}'),
+    ):
+        (tmp_path / f"{name}.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    files = "broken.npz empty.npz cut.npz broken.safetensors list.safetensors more.safetensors absent.npz"
+    for name in files.split():
         with pytest.raises(WeightsError, match=r"cannot be read .* intact"):
             load_weights(tmp_path / name, fresh)
     write_safetensors(tmp_path / "type.safetensors", {"a": np.zeros(2, np.int32)}, "I32")
@@ -101,5 +109,10 @@ def test_what_does_not_belong_is_refused(tmp_path):
         load_weights(tmp_path / "type.safetensors", fresh)
     for wrong in ({"features.1.weight": np.zeros(4, np.float32)}, {"features.12.weight": np.zeros((8, 8, 3, 3), "f4")}):
         write_safetensors(tmp_path / "bn.safetensors", torchvision_vgg() | wrong)
-        with pytest.raises(WeightsError, match=r"4 layers named features\.N, expected the 3"):
+        with pytest.raises(WeightsError, match=r"4 layers named features\.N, 1 without bias; expected the 3"):
             load_weights(tmp_path / "bn.safetensors", fresh)
+    write_safetensors(
+        tmp_path / "no.safetensors", {k: a for k, a in torchvision_vgg().items() if k != "features.0.bias"}
+    )
+    with pytest.raises(WeightsError, match=r"3 layers named features\.N, 1 without bias"):
+        load_weights(tmp_path / "no.safetensors", fresh)

@@ -42,7 +42,7 @@ class Utterance:
 
     @property
     def lot(self) -> str:
-        """What chance goes by: speaker and file name, which do not change with the folders around or the format."""
+        """What splits, draws and copies go by: speaker and file name, the same whatever folders are around them."""
         return f"{self.speaker}/{clip_name(self.path)}"
 
 

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import soundfile
 
+from serjax.data import audio
 from serjax.data.corpora.corpus import FileSource, Utterance
 
 SILENT_PEAK = 2 / 2**15  # two steps of 16 bits, -84 dBFS: dither; the quietest real clip known here peaks at -47 dBFS
@@ -25,7 +26,7 @@ def equal_clips(utterances: Sequence[Utterance], source: FileSource) -> tuple[tu
     """Group the clips that are byte for byte the same; only files of equal size are read."""
     by_size: dict[int, list[Utterance]] = {}
     for utterance in utterances:
-        by_size.setdefault((source.root / utterance.path).stat().st_size, []).append(utterance)
+        by_size.setdefault(audio.file_size(source.root / utterance.path), []).append(utterance)
     by_content: dict[str, list[Utterance]] = {}
     for same_size in by_size.values():
         for utterance in same_size if len(same_size) > 1 else []:

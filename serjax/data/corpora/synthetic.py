@@ -23,6 +23,7 @@ import soundfile
 import soxr
 from jaxtyping import Float32
 
+from serjax.data.audio import frames_of_window
 from serjax.data.corpora import ravdess, voices
 from serjax.data.corpora.corpus import Corpus, CorpusError, Utterance, Waveforms, Window
 from serjax.data.synthesis import N_SAMPLES, RATE_HZ, Score, synthesize_block
@@ -53,7 +54,7 @@ class SyntheticSource:
 
         def read_block(start: int) -> None:
             for row, wav in enumerate(self._speak(paths[start : start + BLOCK]), start):
-                part = _cut(wav, window)
+                part = _cut(wav, paths[row], window)
                 values_BN[row, : part.size] = part
                 n_valid_B[row] = part.size
 
@@ -187,11 +188,13 @@ def _speaker(seed: int, number: int) -> voices.Speaker:
     return voices.draw_speaker(seed, number)
 
 
-def _cut(wav: Float32[np.ndarray, " N"], window: Window) -> Float32[np.ndarray, " M"]:
-    """Cut the window out of a clip, without padding."""
+def _cut(wav: Float32[np.ndarray, " N"], path: str, window: Window) -> Float32[np.ndarray, " M"]:
+    """Cut the window out of a clip, without padding; AudioError where it has no sound."""
     start = round(window.offset_s * RATE_HZ)
-    stop = None if window.duration_s is None else start + round(window.duration_s * RATE_HZ)
-    part = wav[start:stop]
-    if window.sample_rate_hz != RATE_HZ and part.size:
+    n_samples = frames_of_window(
+        Path(path), len(wav), RATE_HZ, start, window.duration_s, window.n_samples, window.sample_rate_hz
+    )
+    part = wav[start : start + n_samples]
+    if window.sample_rate_hz != RATE_HZ:
         part = soxr.resample(part, RATE_HZ, window.sample_rate_hz, quality="HQ")
     return part[: window.n_samples]

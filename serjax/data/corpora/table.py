@@ -2,6 +2,7 @@
 
 import os
 import posixpath
+import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +14,7 @@ from serjax.data.corpora.defects import duplicate_notes
 
 REQUIRED = ("path", "emotion", "speaker")
 OPTIONAL = ("gender", "text", "intensity", "channel")
+SPELT_ONE_WAY = ("emotion", "speaker", "gender", "text")  # classes, and what protocols keep apart
 
 
 class _Problem(NamedTuple):
@@ -33,7 +35,8 @@ def load_table(table: Path, root: Path | None = None) -> Corpus:
     Raises:
         CorpusError: a table that cannot be read or has no line; a line with too few or too many cells, an empty cell
             where one is required, a path that is not there, not below the root or in two lines; a speaker of two
-            genders; two emotions that differ in capitals only. The message names the line.
+            genders; two emotions, speakers, genders or texts that differ in capitals or accents' encoding only. The
+            message names the line.
     """
     base = table.parent if root is None else root
     rows = read_rows(table, REQUIRED)
@@ -98,19 +101,22 @@ def _repeated(utterances: Sequence[Utterance], lines: Sequence[int]) -> Iterator
 
 
 def _contradicting(utterances: Sequence[Utterance], lines: Sequence[int]) -> Iterator[_Problem]:
-    """Find speakers of two genders, and emotions that are one word with and without capitals."""
+    """Find speakers of two genders, and what is one word, with and without capitals."""
     genders: dict[str, tuple[str, int]] = {}
-    spellings: dict[str, tuple[str, int]] = {}
+    spellings: dict[tuple[str, str], tuple[str, int]] = {}
     for utterance, line in zip(utterances, lines, strict=True):
         gender = utterance.gender or "unknown"
         known, where = genders.setdefault(utterance.speaker, (gender, line))
         if gender != known:
             what = f"the gender of speaker {utterance.speaker} is {gender}, in line {where} it is {known}"
             yield _Problem(line, f"{what}. Write the same in all lines of a speaker, or give two people two names")
-        spelling, where = spellings.setdefault(utterance.emotion.casefold(), (utterance.emotion, line))
-        if utterance.emotion != spelling:
-            what = f"the emotion is {utterance.emotion!r}, in line {where} it is {spelling!r}"
-            yield _Problem(line, f"{what}. Write it one way")
+        for column in SPELT_ONE_WAY:
+            word = getattr(utterance, column) or ""
+            plain = unicodedata.normalize("NFC", word).casefold()
+            spelling, where = spellings.setdefault((column, plain), (word, line))
+            if word != spelling:
+                what = f"the {column} is {word!r}, in line {where} it is {spelling!r}"
+                yield _Problem(line, f"{what}. Write it one way")
 
 
 def _raise_first(table: Path, problems: Sequence[_Problem]) -> None:

@@ -118,8 +118,8 @@ def fit(
 
     Raises:
       ClassicalError: the library is not installed; clips of fewer than two classes; features that are not finite;
-        k-means where a class has no clip; a vote without members or with weights that do not fit them; class weights
-        for a model that takes none.
+        k-means where a class has no clip; hyper-parameters that its library refuses; a vote without members or with
+        weights that do not fit them; class weights for a model that takes none.
     """
     n_classes = int(label_N.max()) + 1 if n_classes is None else n_classes
     present = np.unique(label_N)
@@ -167,11 +167,15 @@ def _fit_one(
     with _calmly():
         if isinstance(single, KMeans):
             return Fitted(fit_clusters(single, view(x_ND), rank_N, seed), view, present, n_classes)
-        estimator = _estimator(single, len(x_ND), seed)
-        if class_weights:
-            estimator.fit(view(x_ND), rank_N, sample_weight=balanced_weights(rank_N))
-        else:
-            estimator.fit(view(x_ND), rank_N)
+        weights = {"sample_weight": balanced_weights(rank_N)} if class_weights else {}
+        try:
+            estimator = _estimator(single, len(x_ND), seed)
+            estimator.fit(view(x_ND), rank_N, **weights)
+        except ClassicalError:
+            raise
+        except _refusals(single) as error:
+            said = " ".join(str(error).split()).rstrip(". ")
+            raise ClassicalError(f"{single} cannot be fitted: {said}. Give it other values.") from error
         return Fitted(estimator, view, present, n_classes)
 
 
@@ -188,6 +192,13 @@ def fit_view(x_ND: Vectors, variance: float | None = None) -> View:
         return plain
     pca = require("sklearn.decomposition").PCA(variance, svd_solver="full").fit(plain(x_ND))
     return View(plain.mean_D, plain.scale_D, pca.components_)
+
+
+def _refusals(model: Single) -> tuple[type[Exception], ...]:
+    """Return what a model's library raises for values that it does not take."""
+    if isinstance(model, LightGbm):
+        return ValueError, require("lightgbm").basic.LightGBMError
+    return (ValueError,)
 
 
 def _estimator(model: Single, n_clips: int, seed: int) -> Any:

@@ -256,6 +256,14 @@ def test_what_cannot_be_fitted_is_refused() -> None:
         OnComponents(Knn(), 1.0)
 
 
+@pytest.mark.parametrize(
+    "model", [Knn(n_neighbors=0), Svm(c=-1.0), LogisticRegression(c=0.0), XgBoost(max_depth=-1), LightGbm(num_leaves=1)]
+)
+def test_values_that_a_library_refuses_are_told_with_the_model(model: Model) -> None:
+    with pytest.raises(ClassicalError, match=rf"{type(model).__name__}\(.*cannot be fitted: .* Give it other values"):
+        fit(model, *clips(), seed=0)
+
+
 @pytest.mark.parametrize(("model", "package"), [(XgBoost(), "xgboost"), (LightGbm(), "lightgbm")])
 def test_a_missing_library_is_named_with_the_extra_that_brings_it(
     monkeypatch: pytest.MonkeyPatch, model: Model, package: str
