@@ -205,7 +205,8 @@ def _check(path: Path, fingerprint: str) -> None:
     if found != fingerprint:
         raise RunFolderError(
             f"{path} belongs to another configuration (fingerprint {found}, this command has {fingerprint}; see "
-            f"{config}). Give the flags it was made with to go on, or choose another --out."
+            f"{config}). Give the flags it was made with, and a table or weights as they were, to go on, or choose "
+            "another --out."
         )
 
 
