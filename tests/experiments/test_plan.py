@@ -1,6 +1,7 @@
 """How a stage is stacked: found once, kept in config.json, the same when the study goes on."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,12 @@ from serjax.experiments.display import Progresses
 from serjax.experiments.problem import Problem
 from serjax.experiments.run_folder import RunFolderError
 from serjax.experiments.stages import complete
+from serjax.experiments.study import Study
+from serjax.experiments.supervised import SupervisedStudy
 from serjax.experiments.trainer import Request
 from serjax.train.loop import Interrupted
 from serjax.train.plan import Stack
-from tests.experiments.test_stages import linear, stop_after_first_epoch
+from tests.experiments.test_stages import linear, stop_after_first_epoch, vae
 
 pytestmark = pytest.mark.usefixtures("no_sound", "no_figures")
 
@@ -72,10 +75,13 @@ def test_flags_that_are_given_are_not_planned(
     assert plans_in(study.out)["train"] == {"stacking": "vmap", "stack_size": 5, "epochs_per_call": 2}
 
 
-def test_a_folder_goes_on_with_the_clips_it_was_begun_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("make", [linear, vae])
+def test_a_folder_goes_on_with_the_clips_it_was_begun_with(
+    make: Callable[[Path, float], Study | SupervisedStudy], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With others, what was trained before would stand beside what is trained now."""
     monkeypatch.setattr(trainer, "EPOCHS_PER_CALL", 1)
-    study = linear(tmp_path / "out", 0.1)
+    study = make(tmp_path / "out", 0.1)
     with monkeypatch.context() as patch:
         stop_after_first_epoch(patch)
         with pytest.raises(Interrupted):
