@@ -44,7 +44,10 @@ from serjax.experiments.grid_page import GridPage, make_entries, print_page, wri
 from serjax.experiments.logreg import Model as Linear
 from serjax.experiments.networks import Lstm, Mlp
 from serjax.experiments.pictures import PictureFeatures, PictureKind
-from serjax.experiments.results_page import read_result
+from serjax.experiments.results_page import (
+    check_page,
+    read_result,
+)
 from serjax.experiments.run_folder import provenance
 from serjax.experiments.study import Study
 from serjax.experiments.supervised import ModelFlags, SupervisedStudy
@@ -183,8 +186,7 @@ def check_flags(config: Config) -> None:
             f"--pretrain-epochs {training.pretrain_epochs}: expected 0 or more, and less than --epochs "
             f"{training.epochs}, of which they are a part."
         )
-    if grid.results is not None and grid.results.suffix != ".md":
-        raise ConfigError(f"--results {grid.results}: expected the name of a Markdown file, NAME.md.")
+    check_page(grid.results)
     for place in config.places:
         declare(config, place).check()
 

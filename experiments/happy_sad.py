@@ -17,10 +17,10 @@ from pathlib import Path
 
 from serjax.data.splits import Protocol
 from serjax.experiments.command import run_command
-from serjax.experiments.config import Classification, Data, Machine, Model, Training
+from serjax.experiments.config import Classification, ConfigError, Data, Machine, Model, Training, fingerprint
 from serjax.experiments.display import interval, print_table
 from serjax.experiments.feature_flags import Features
-from serjax.experiments.results_page import write_table_page
+from serjax.experiments.results_page import check_page, write_table_page
 from serjax.experiments.study import Study, run_study
 from serjax.models.autoencoder import Autoencoder
 from serjax.models.vae import VAE
@@ -55,7 +55,8 @@ class Config:
 
 def run(config: Config) -> None:
     """Train both models under both protocols, then print and write the table."""
-    out = config.machine.out or Path("runs") / f"happy_sad-{config.data.corpus_name}"
+    check_flags(config)
+    out = config.machine.out or Path("runs") / f"happy_sad-{config.data.corpus_name}-{mark_of(config)}"
     studies = [study(config, experiment, protocol, out) for experiment in REPORTED for protocol in PROTOCOLS]
     for one in studies:
         run_study(one)
@@ -66,6 +67,23 @@ def run(config: Config) -> None:
     if config.results is not None and is_first():
         seconds = sum(float(metrics(one)["seconds"]) for one in studies)
         write_table_page(config.results, title, HEADER, table, NOTES, seconds)
+
+
+def check_flags(config: Config) -> None:
+    """Raise ConfigError for what is no flag of this table."""
+    data = config.data
+    if data.protocol is not None or data.emotions not in ((), EMOTIONS) or data.merge or data.labels != "emotion":
+        raise ConfigError(
+            f"--protocol, --emotions, --merge, --labels: the table is of {' and '.join(EMOTIONS)} under "
+            f"{' and '.join(PROTOCOLS)}. Leave them out."
+        )
+    check_page(config.results)
+
+
+def mark_of(config: Config) -> str:
+    """Return what tells the run folder of these flags from those of others."""
+    sections = (config.data, config.features, config.model, config.training, config.classification)
+    return fingerprint(f"happy_sad beta={config.beta!r}", sections)[:8]
 
 
 def study(config: Config, experiment: str, protocol: Protocol, out: Path) -> Study:

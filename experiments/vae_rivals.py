@@ -30,7 +30,16 @@ from serjax.experiments.config import ConfigError, Data, fingerprint
 from serjax.experiments.display import Progresses, progresses
 from serjax.experiments.feature_flags import Features
 from serjax.experiments.problem import Cell, Problem, load_problem
-from serjax.experiments.results_page import Page, Row, adjust, print_page, read_result, rows_of_run, write_page
+from serjax.experiments.results_page import (
+    Page,
+    Row,
+    adjust,
+    check_page,
+    print_page,
+    read_result,
+    rows_of_run,
+    write_page,
+)
 from serjax.experiments.run_folder import RunFolder, open_run_folder, provenance
 from serjax.experiments.verdict import predict
 from serjax.models.classical.packages import one_thread
@@ -103,8 +112,7 @@ class Config:
 def run(config: Config) -> None:
     """Fit the rivals that the run folder lacks, then write and print the results page."""
     output, sections = config.output, (config.data, config.features, config.selection)
-    if output.results is not None and output.results.suffix != ".md":
-        raise ConfigError(f"--results {output.results}: expected the name of a Markdown file, NAME.md.")
+    check_page(output.results)
     if output.run is not None:
         read_result(output.run / METRICS)  # tell before minutes of fitting that it is not there
     mark = fingerprint(f"vae_rivals {RIVALS!r}", sections)
@@ -126,6 +134,7 @@ def fit_rivals(config: Config, folder: RunFolder, rivals: list[Rival], shown: Pr
     cache = config.output.cache or default_cache_dir()
     problem = load_problem(config.data, config.features, cache, shown.counter("features"))
     folder.claim((config.data, config.features, config.selection))
+    folder.meet(problem.digest())
     for rival in rivals:
         started_s = time.monotonic()
         predictions, chosen = judge(problem, rival, config.selection.refit, shown)

@@ -73,7 +73,7 @@ def label_axis(axes: Axes, x: str, y: str) -> None:
 
 def label_cells(axes: Axes, rows: Sequence[str], columns: Sequence[str]) -> None:
     """Write class names along a matrix, slanted where upright ones would collide."""
-    slanted = len(columns) > 3
+    slanted = len(columns) > 3 or max(map(len, columns), default=0) > 10
     axes.set_xticks(range(len(columns)), columns, fontsize=TICK_PT)
     axes.set_yticks(range(len(rows)), rows, fontsize=TICK_PT)
     if slanted:

@@ -10,8 +10,9 @@ from serjax.experiments.ablations import Overrides, apply
 from serjax.experiments.candidates import CandidateConfig, declare
 from serjax.experiments.compare import make_table
 from serjax.experiments.comparison_table import Table, draw, markdown, print_comparison, write_table
-from serjax.experiments.config import ConfigError, Data, Machine, fingerprint
+from serjax.experiments.config import Data, Machine, fingerprint
 from serjax.experiments.finished import FinishedRun, read_run
+from serjax.experiments.results_page import check_page
 from serjax.experiments.stages import complete
 from serjax.train.processes import is_first
 
@@ -32,8 +33,7 @@ class Page:
     @classmethod
     def of(cls, script: str, data: Data, machine: Machine, results: Path | None, rows: object) -> "Page":
         """Return the place that `--out` names, or one of the script, the corpus and all flags that `rows` depend on."""
-        if results is not None and results.suffix != ".md":
-            raise ConfigError(f"--results {results}: expected the name of a Markdown file, NAME.md.")
+        check_page(results)
         mark = fingerprint(script, (rows,))[:8]
         return cls(machine.out or Path("runs") / f"{script}-{data.corpus_name}-{mark}", results)
 

@@ -183,6 +183,16 @@ def check_positive(flag: str, value: int | float | None) -> None:
         raise ConfigError(f"{flag} {value}: expected a number above 0, not infinite.")
 
 
+def check_sizes(model: object) -> None:
+    """Raise ConfigError for widths of a network that make none; a recurrent one has a layer at least."""
+    for name in ("filters", "channels", "hidden", "dense", "kernel", "size", "width", "latent_dim"):
+        sizes = getattr(model, name, ())
+        for value in sizes if isinstance(sizes, tuple) else (sizes,):
+            check_positive(f"--{name.replace('_', '-')}", value)
+    if hasattr(model, "kind") and getattr(model, "hidden", None) == ():
+        raise ConfigError("--hidden is empty: a recurrent network has one layer at least, such as --hidden 64.")
+
+
 def check_dropout(flag: str, rate: float) -> None:
     """Raise ConfigError unless `rate` leaves something."""
     if not 0 <= rate < 1:

@@ -123,6 +123,9 @@ def check_flags(config: Config) -> None:
         "--seconds": config.analysis.seconds,
         "--fences": config.clipping.fences,
         "--clips": config.analysis.clips,
+        "--sample-rate": config.analysis.sample_rate,
+        "--n-fft": config.analysis.n_fft,
+        "--hop-length": config.analysis.hop_length,
         "--rolloff-at-most": config.clipping.rolloff_at_most,
     }.items():
         check_positive(flag, value)

@@ -65,7 +65,7 @@ def read_run(path: Path) -> FinishedRun:
         speakers_shared=metrics["speakers_shared"],
         refit="refit" in metrics and metrics["refit"],
         labels=predictions.labels,
-        n_parameters=_n_parameters(metrics),
+        n_parameters=parameters_of(metrics),
         seconds=float(metrics["seconds"]),
         settings=_settings(path),
         predictions=predictions,
@@ -102,7 +102,7 @@ def _check_agreement(path: Path, metrics: dict, predictions: Predictions) -> Non
             )
 
 
-def _n_parameters(metrics: dict) -> int | None:
+def parameters_of(metrics: dict) -> int | None:
     """Return the parameters of all models that classify a clip: one, or one an emotion (`n_models` over all cells)."""
     if "n_parameters" not in metrics or metrics["n_parameters"] is None:
         return None

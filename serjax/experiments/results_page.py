@@ -99,6 +99,12 @@ def read_result(path: Path) -> dict:
     return content
 
 
+def check_page(path: Path | None) -> None:
+    """Raise ConfigError for a name that a page cannot have, before anything is trained for it."""
+    if path is not None and path.suffix != ".md":
+        raise ConfigError(f"--results {path}: expected the name of a Markdown file, NAME.md.")
+
+
 def write_page(page: Page, path: Path) -> None:
     """Write the page as `path` (Markdown), and beside it the same as JSON and as a figure."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import os
 import platform
 import shlex
@@ -83,7 +84,12 @@ class RunFolder:
             "config": flags | {type(s).__name__.lower(): dataclasses.asdict(s) for s in sections},  # type: ignore[call-overload]
             **provenance(),
         }
-        self.write_json(CONFIG, json.loads(json.dumps(content, default=str)))
+        try:
+            text = json.dumps(content, default=str, allow_nan=False)
+        except ValueError:
+            endless = sorted(f"{s} {name} {value}" for s, name, value in _numbers(sections) if not math.isfinite(value))
+            raise RunFolderError(f"{', '.join(endless)}: expected finite numbers.") from None
+        self.write_json(CONFIG, json.loads(text))
 
     def meet(self, digest: str) -> None:
         """Keep in `config.json` what the clips are, by a digest of features, labels and speakers.
@@ -121,6 +127,14 @@ class RunFolder:
         """Return a JSON file of the folder, None where it is absent."""
         path = self.path / name
         return json.loads(path.read_text()) if path.exists() else None
+
+
+def _numbers(sections: tuple[object, ...]) -> Iterator[tuple[str, str, float]]:
+    """Give every number of the sections with its section and name."""
+    for section in sections:
+        for name, value in dataclasses.asdict(section).items():  # type: ignore[call-overload]
+            if isinstance(value, float):
+                yield type(section).__name__.lower(), name, value
 
 
 @contextmanager

@@ -31,6 +31,7 @@ from serjax.experiments.run_folder import RunFolder, provenance
 from serjax.experiments.stages import METRICS, Stages, complete
 from serjax.experiments.trainer import Trainer
 from serjax.experiments.verdict import Matrices, Verdict, judge, merge, over_seeds, reconstruction_matrices
+from serjax.models.autoencoder import Autoencoder
 from serjax.models.conditional_vae import ConditionalVAE
 from serjax.train.parallel import Layout
 from serjax.train.runs import Run
@@ -107,6 +108,9 @@ def check_flags(study: Study) -> None:
     check_training(study.training)
     if study.training.pretrain_epochs < 0:
         raise ConfigError(f"--pretrain-epochs {study.training.pretrain_epochs}: expected 0 or more.")
+    score = study.classification.score
+    if study.kind is Autoencoder and score in ("elbo", "iwae"):
+        raise ConfigError(f"--score {score}: a plain autoencoder has no likelihood. Choose reconstruction, or auto.")
     if not 0 <= study.beta < math.inf:
         raise ConfigError(f"--beta {study.beta}: expected a number from 0 on, such as 1.")
     model = study.model

@@ -28,7 +28,15 @@ from serjax.experiments.classification import (
     print_reports,
     write_classification,
 )
-from serjax.experiments.config import Data, Machine, SupervisedTraining, check_dropout, check_positive, check_training
+from serjax.experiments.config import (
+    Data,
+    Machine,
+    SupervisedTraining,
+    check_dropout,
+    check_positive,
+    check_sizes,
+    check_training,
+)
 from serjax.experiments.config import fingerprint as make_fingerprint
 from serjax.experiments.copies import load_copies
 from serjax.experiments.display import Progresses
@@ -125,6 +133,7 @@ class SupervisedStudy:
         check_training(self.config.training)
         for flag in ("dropout", "input_dropout"):
             check_dropout(f"--{flag.replace('_', '-')}", getattr(self.config.model, flag, 0.0))
+        check_sizes(self.config.model)
         check_positive("--stack-size", self.machine.stack_size)
         check_augmentation(self.config.augmentation, self.config.data.protocol)
 
@@ -167,7 +176,7 @@ def _compute(
     draw_training(folder.history.read(), ("all",), "cross-entropy / nats a clip", title, folder.path / "figures")
     more = {
         "train_war": train_war,
-        "refit": training.refit,
+        "refit": training.refit or training.keep == "last",  # what counts were trained on validation rows too
         "chosen_epochs": {f"{run.seed}/{run.fold}": int(epoch) for run, epoch in zip(runs, chosen, strict=True)},
         "n_parameters": n_parameters(trained.params),
         "n_models": len(runs),

@@ -42,7 +42,8 @@ class TableFeatures:
     def frontend(self, kind: FeatureSet) -> Frontend:
         """Return the DSP front end of one of the feature sets."""
         picture = self.view == "flat" and not kind.startswith("stats")
-        frames = self.frames or (WINDOW if picture else WHOLE_CLIP)
+        default = WINDOW if picture else WHOLE_CLIP
+        frames = default if self.frames is None else self.frames
         size: dict[str, Any] = {"sample_rate_hz": self.sample_rate, "frames": frames, "n_fft": self.n_fft}
         size["hop_length"] = self.hop_length
         match kind:

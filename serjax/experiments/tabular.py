@@ -210,6 +210,8 @@ def _run_several(config: Config, rows: tuple[Row, ...], out: Path, shown: Progre
         if not (out / "config.json").exists():
             load()  # what is wrong with the data is said before the folder is claimed
             folder.claim((config.data, config.features, config.choice, config.fitting))
+        if not all((place / METRICS).exists() for place in places.values()):
+            folder.meet(load().digest())  # what is there already must be of the same clips
         for row in rows:
             _run_row(config, row, out / row.name, out / row.single, load)
         for name, ballot in ballots.items():

@@ -25,7 +25,7 @@ from serjax.experiments.classification import METRICS
 from serjax.experiments.command import run_command
 from serjax.experiments.display import Cell, interval, print_table
 from serjax.experiments.finished import FinishedRun, read_run
-from serjax.experiments.results_page import read_result, write_table_page
+from serjax.experiments.results_page import check_page, read_result, write_table_page
 from serjax.experiments.tabular import ModelName
 
 HEADER = ("model", "UAR, one stage", "UAR, two stages", "difference", "95 % interval", "p (Holm)", "gender right")
@@ -53,6 +53,7 @@ class Config(tabular.Config):
 
 def run(config: Config) -> None:
     """Fit both what the run folder lacks, write it, and print the tables."""
+    check_page(config.results)
     out = folder_of(config)
     tabular.run(replace(config, output=replace(config.output, out=out)))
     places: dict[str, tuple[Path, Path]] = {

@@ -31,6 +31,7 @@ from serjax.experiments.classification import (
 )
 from serjax.experiments.command import run_command
 from serjax.experiments.config import ConfigError, fingerprint
+from serjax.experiments.finished import parameters_of
 from serjax.experiments.problem import make_title
 from serjax.experiments.results_page import read_result
 from serjax.experiments.run_folder import open_run_folder
@@ -164,7 +165,11 @@ def _bad(members: Sequence[tuple[str, float]]) -> bool:
 
 
 def _check_settings(runs: Sequence[Path], found: Sequence[dict]) -> None:
-    for run, metrics in zip(runs[1:], found[1:], strict=True):
+    for run, metrics in zip(runs, found, strict=True):
+        if lacking := [name for name in SAME if name not in metrics]:
+            raise ConfigError(f"{run / METRICS} lacks {', '.join(lacking)}: it is no result of an experiment.")
+        if not (run / PREDICTIONS).exists():
+            raise ConfigError(f"{run / PREDICTIONS} is not there: the run folder is broken. Remove it, run again.")
         for name in SAME:
             if metrics[name] != found[0][name]:
                 raise ConfigError(
@@ -207,7 +212,7 @@ def _facts(runs: Sequence[Path], found: Sequence[dict], weights: Sequence[float]
         {"run": run.name, "experiment": metrics["experiment"], "weight": weight, "uar": metrics["uar"]}
         for run, metrics, weight in zip(runs, found, weights, strict=True)
     ]
-    numbers = [metrics.get("n_parameters") for metrics in found]
+    numbers = [parameters_of(metrics) for metrics in found]
     return {
         "members": members,
         "n_parameters": None if None in numbers else sum(filter(None, numbers)),

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from experiments import happy_sad, vae_recipe
-from serjax.experiments import vae_mfcc
-from serjax.experiments.config import Classification, Data, Machine, Model, Training
+from serjax.experiments import ae_mfcc, two_stage, vae_mfcc
+from serjax.experiments.config import Classification, ConfigError, Data, Machine, Model, Training
 
 DATA = Data(synthetic_clips=48, emotions=("happy", "sad"), protocol="speaker-5fold")
 MODEL = Model(latent_dim=4, hidden=(8,))
@@ -46,6 +46,38 @@ def test_the_recipe_page_tests_each_row_against_the_default(tmp_path: Path, monk
     assert f"val {validation['reconstruction']:.3f}" in (tmp_path / "page.md").read_text()
     vae_recipe.run(config)
     assert (tmp_path / "o" / "default" / "metrics.json").stat().st_mtime_ns == finished
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [{"protocol": "loso"}, {"emotions": ("angry", "calm")}, {"merge": ("happy=joy",)}, {"labels": "emotion-gender"}],
+)
+def test_happy_against_sad_takes_no_flag_that_it_would_not_heed(flags, tmp_path):
+    machine = Machine(out=tmp_path / "o", quiet=True)
+    with pytest.raises(ConfigError, match=r"the table is of happy and sad under random-80-20 and speaker-6fold"):
+        happy_sad.run(happy_sad.Config(data=Data(**flags), machine=machine))
+    assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        lambda **page: happy_sad.run(happy_sad.Config(**page)),
+        lambda **page: vae_recipe.run(vae_recipe.Config(**page)),
+        lambda **page: two_stage.run(two_stage.Config(**page)),
+    ],
+)
+def test_a_page_that_is_no_markdown_is_told_before_anything_is_trained(run):
+    with pytest.raises(ConfigError, match=r"--results page.json: expected the name of a Markdown file"):
+        run(results=Path("page.json"))
+
+
+@pytest.mark.parametrize("score", ["elbo", "iwae"])
+def test_an_autoencoder_has_no_likelihood(score, tmp_path):
+    flags = ae_mfcc.Config(classification=Classification(score=score), machine=Machine(out=tmp_path / "o"))
+    with pytest.raises(ConfigError, match=f"--score {score}: a plain autoencoder has no likelihood"):
+        ae_mfcc.run(flags)
+    assert not (tmp_path / "o").exists()
 
 
 def test_happy_against_sad_shows_the_reported_rows_beside_held_out_clips(tmp_path: Path, monkeypatch, capsys):

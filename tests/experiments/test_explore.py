@@ -209,6 +209,7 @@ def test_a_clip_beside_a_longer_one_looks_as_it_does_alone(corpus):
         {"analysis": Analysis(clips=0)},
         {"analysis": Analysis(seconds=0.0)},
         {"clipping": Clipping(fences=-1.0)},
+        {"analysis": Analysis(hop_length=0)},
         {"clipping": Clipping(rolloff_at_most=0.0)},
     ],
 )

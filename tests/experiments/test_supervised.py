@@ -86,6 +86,7 @@ def test_the_last_epoch_is_kept_where_none_is_to_be_chosen(tmp_path):
     run_supervised("logreg", run)
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     assert set(metrics["chosen_epochs"].values()) == {5}
+    assert metrics["refit"]  # as one that was trained again on validation rows: the two may be compared
     history = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]
     assert {(row["stage"], row["validation_loss"]) for row in history} == {("train-0", None)}
     assert (tmp_path / "figures" / "learning.png").exists()
@@ -135,6 +136,23 @@ def test_numbers_that_make_no_sense_are_refused(flags, tmp_path):
     bad = replace(config(tmp_path), training=replace(TRAINING, **flags))
     with pytest.raises(ConfigError, match=f"--{next(iter(flags)).replace('_', '-')}"):
         run_supervised("logreg", bad)
+
+
+@pytest.mark.parametrize(
+    ("experiment", "model", "says"),
+    [
+        (dense_stats, {"hidden": (0,)}, "--hidden 0: expected a number above 0"),
+        (dense_stats, {"hidden": (8, -4)}, "--hidden -4"),
+        (lstm_mfcc, {"filters": (0,)}, "--filters 0"),
+        (lstm_mfcc, {"hidden": ()}, "--hidden is empty: a recurrent network"),
+        (mobilenet_mel, {"size": 0}, "--size 0"),
+    ],
+)
+def test_widths_that_make_no_network_claim_no_folder(experiment, model, says, tmp_path):
+    bad = replace(experiment.Config(), model=experiment.Model(**model), machine=Machine(out=tmp_path / "run"))
+    with pytest.raises(ConfigError, match=says):
+        run_supervised("bad", bad)
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("flag", ["dropout", "input_dropout"])

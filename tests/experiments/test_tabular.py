@@ -1,6 +1,7 @@
 """Classical models as an experiment: what a cell may look at, what the run folder holds, how it goes on."""
 
 import json
+import math
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -21,7 +22,7 @@ from serjax.experiments.run_folder import RunFolderError, open_run_folder
 from serjax.experiments.tables import FeatureSet, TableFeatures, load_table
 from serjax.experiments.tabular import Choice, Config, Fitting, Output
 from serjax.experiments.tabular_cells import Row, Searching, fit_cell, run_row
-from serjax.models.classical import KMeans, Knn, LogisticRegression, Mlp, OnComponents, TwoStage, fit, one_thread
+from serjax.models.classical import KMeans, Knn, LogisticRegression, Mlp, OnComponents, Svm, TwoStage, fit, one_thread
 from serjax.models.classical.pictures import moments
 from tests.experiments.tiny_table import LABELS, TEST, tiny_table
 
@@ -121,6 +122,20 @@ def test_a_changed_table_is_noticed_when_a_command_goes_on(tmp_path: Path, monke
     run = config(tmp_path / "o", choice=Choice(models=("knn",)))
     tabular.run(run)
     (tmp_path / "o" / "metrics.json").unlink()
+    monkeypatch.setattr(tabular, "load_table", lambda *_: tiny_table())
+    with pytest.raises(RunFolderError, match="begun with other clips"):
+        tabular.run(run)
+
+
+def test_models_of_one_table_stand_in_one_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A finished model is not read again: what is fitted beside it must be of the same clips."""
+    run = config(tmp_path / "o", choice=Choice(models=("knn", "logistic")))
+    tabular.run(run)
+    for name in ("metrics.json", "logistic/metrics.json"):
+        (tmp_path / "o" / name).unlink()
+    for path in (tmp_path / "o" / "logistic").rglob("*"):
+        if path.is_file():
+            path.unlink()
     monkeypatch.setattr(tabular, "load_table", lambda *_: tiny_table())
     with pytest.raises(RunFolderError, match="begun with other clips"):
         tabular.run(run)
@@ -262,10 +277,11 @@ def test_flags_reach_sections_and_models(monkeypatch: pytest.MonkeyPatch) -> Non
         ({"fitting": Fitting(cv_folds=2, cv_seeds=0)}, "--cv-seeds 0"),
         ({"fitting": Fitting(class_weights=True), "choice": Choice(models=("tree", "mlp"))}, "mlp cannot weigh"),
         ({"features": TableFeatures(features=())}, "--features"),
+        ({"svm": Svm(c=math.inf), "choice": Choice(models=("svm",))}, "svm c inf: expected finite numbers"),
     ],
 )
 def test_flags_that_make_no_sense_claim_no_folder(tmp_path: Path, sections: dict, message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises((ConfigError, RunFolderError), match=message):
         tabular.run(config(tmp_path / "o", **sections))
     assert not (tmp_path / "o" / "config.json").exists()
 

@@ -1,6 +1,7 @@
 """Votes of finished runs: the mean of probabilities, clip by clip, and only of runs that belong together."""
 
 import json
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -61,6 +62,27 @@ def test_a_vote_of_runs_is_the_vote_of_models(runs: dict[str, Path]) -> None:
     np.testing.assert_array_equal(first.prediction, expected.prediction)
     np.testing.assert_allclose(first.scores_NK, expected.scores_NK, rtol=1e-6)
     assert (first.prediction != read(runs["tree"]).rows(voted.seed == 0).prediction).any()
+
+
+def test_a_vote_has_the_parameters_of_all_models_of_its_members(runs: dict[str, Path], tmp_path: Path) -> None:
+    """A generative run tells those of one model, of which it has one an emotion in each cell."""
+    generative = tmp_path / "generative"
+    shutil.copytree(runs["knn"], generative)
+    metrics = json.loads((generative / "metrics.json").read_text()) | {"n_parameters": 10, "n_models": 6}
+    (generative / "metrics.json").write_text(json.dumps(metrics))
+    one = json.loads((runs["logistic"] / "metrics.json").read_text())["n_parameters"]
+    voted = write_vote([runs["logistic"], generative], (), tmp_path / "vote")
+    assert json.loads((voted / "metrics.json").read_text())["n_parameters"] == one + 30
+
+
+def test_runs_that_are_broken_are_named(runs: dict[str, Path], tmp_path: Path) -> None:
+    for name in ("foreign", "lost"):
+        shutil.copytree(runs["knn"], tmp_path / name)
+    (tmp_path / "foreign" / "metrics.json").write_text('{"uar": 1}')
+    (tmp_path / "lost" / "predictions.csv").unlink()
+    for name, says in (("foreign", "lacks corpus, protocol"), ("lost", "predictions.csv is not there")):
+        with pytest.raises(ConfigError, match=says):
+            write_vote([runs["knn"], tmp_path / name], (), tmp_path / "vote")
 
 
 def test_rows_of_members_may_stand_in_any_order(runs: dict[str, Path]) -> None:
