@@ -44,10 +44,7 @@ from serjax.experiments.grid_page import GridPage, make_entries, print_page, wri
 from serjax.experiments.logreg import Model as Linear
 from serjax.experiments.networks import Lstm, Mlp
 from serjax.experiments.pictures import PictureFeatures, PictureKind
-from serjax.experiments.results_page import (
-    check_page,
-    read_result,
-)
+from serjax.experiments.results_page import check_page, read_result
 from serjax.experiments.run_folder import provenance
 from serjax.experiments.study import Study
 from serjax.experiments.supervised import ModelFlags, SupervisedStudy

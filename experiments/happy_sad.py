@@ -16,11 +16,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from serjax.data.splits import Protocol
+from serjax.experiments.ablation_study import Page
 from serjax.experiments.command import run_command
-from serjax.experiments.config import Classification, ConfigError, Data, Machine, Model, Training, fingerprint
+from serjax.experiments.config import Classification, ConfigError, Data, Machine, Model, Training
 from serjax.experiments.display import interval, print_table
 from serjax.experiments.feature_flags import Features
-from serjax.experiments.results_page import check_page, write_table_page
+from serjax.experiments.results_page import write_table_page
 from serjax.experiments.study import Study, run_study
 from serjax.models.autoencoder import Autoencoder
 from serjax.models.vae import VAE
@@ -56,7 +57,8 @@ class Config:
 def run(config: Config) -> None:
     """Train both models under both protocols, then print and write the table."""
     check_flags(config)
-    out = config.machine.out or Path("runs") / f"happy_sad-{config.data.corpus_name}-{mark_of(config)}"
+    rows = replace(config, results=None, machine=Machine())
+    out = Page.of("happy_sad", config.data, config.machine, config.results, rows).out
     studies = [study(config, experiment, protocol, out) for experiment in REPORTED for protocol in PROTOCOLS]
     for one in studies:
         run_study(one)
@@ -77,13 +79,6 @@ def check_flags(config: Config) -> None:
             f"--protocol, --emotions, --merge, --labels: the table is of {' and '.join(EMOTIONS)} under "
             f"{' and '.join(PROTOCOLS)}. Leave them out."
         )
-    check_page(config.results)
-
-
-def mark_of(config: Config) -> str:
-    """Return what tells the run folder of these flags from those of others."""
-    sections = (config.data, config.features, config.model, config.training, config.classification)
-    return fingerprint(f"happy_sad beta={config.beta!r}", sections)[:8]
 
 
 def study(config: Config, experiment: str, protocol: Protocol, out: Path) -> Study:

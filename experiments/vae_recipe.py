@@ -30,21 +30,10 @@ from pathlib import Path
 
 from serjax.evaluate.predictions import read_predictions
 from serjax.evaluate.summary import compare
-from serjax.experiments import vae_mfcc
+from serjax.experiments import ablation_study, vae_mfcc
 from serjax.experiments.command import run_command
-from serjax.experiments.config import (
-    Classification,
-    fingerprint,
-)
-from serjax.experiments.results_page import (
-    Page,
-    Row,
-    adjust,
-    check_page,
-    print_page,
-    read_result,
-    write_page,
-)
+from serjax.experiments.config import Classification, Machine
+from serjax.experiments.results_page import Page, Row, adjust, print_page, read_result, write_page
 from serjax.experiments.run_folder import provenance
 from serjax.train.processes import is_first
 
@@ -98,11 +87,9 @@ class Config:
 
 def run(config: Config) -> None:
     """Train every row that is not finished, then print and write the page."""
-    check_page(config.results)
     recipe, machine = config.recipe, config.recipe.machine
-    sections = (recipe.data, recipe.features, recipe.model, recipe.training, recipe.classification)
-    mark = fingerprint(f"vae_recipe beta={recipe.beta!r}", sections)[:8]
-    out = machine.out or Path("runs") / f"vae_recipe-{recipe.data.corpus_name}-{mark}"
+    rows = replace(config, results=None, recipe=replace(recipe, machine=Machine()))
+    out = ablation_study.Page.of("vae_recipe", recipe.data, machine, config.results, rows).out
     for name, change in CHANGES.items():
         vae_mfcc.run(replace(change.of(config.recipe), machine=replace(machine, out=out / name)))
     page = results_page(out)

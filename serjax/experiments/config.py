@@ -249,7 +249,9 @@ def _given(section: dict[str, object]) -> dict[str, object]:
 
 
 def _as_path(name: str, value: object) -> object:
-    """Return a corpus as a path where it is none of those that have a name."""
+    """Return a corpus as a path where it is none of those that have a name, in sections of a section too."""
+    if isinstance(value, dict):
+        return {inner: _as_path(inner, part) for inner, part in value.items()}
     is_path = name == "corpus" and value not in CORPUS_NAMES
     return Path(value) if is_path and isinstance(value, str) else value
 

@@ -79,8 +79,14 @@ def test_files_count_by_what_is_in_them(tmp_path: Path, monkeypatch: pytest.Monk
     def found() -> str:
         return fingerprint("x", (Data(corpus=str(table)), training))
 
+    @dataclasses.dataclass(frozen=True)
+    class Rows:
+        data: Data
+
     whole = found()
+    inside = fingerprint("x", (Rows(Data(corpus=str(table))),))
     monkeypatch.chdir(tmp_path / "here")
+    assert fingerprint("x", (Rows(Data(corpus="u.csv")),)) == inside
     assert fingerprint("x", (Data(corpus="u.csv"), training)) == whole
     table.write_text("path,emotion,speaker\na.wav,happy,1\n")
     assert found() != whole
