@@ -114,7 +114,7 @@ def run(config: Config) -> None:
     output, sections = config.output, (config.data, config.features, config.selection)
     check_page(output.results)
     if output.run is not None:
-        read_result(output.run / METRICS)  # tell before minutes of fitting that it is not there
+        rows_of_run(output.run)  # tell before minutes of fitting that there is nothing to compare with
     mark = fingerprint(f"vae_rivals {RIVALS!r}", sections)
     out = output.out or Path("runs") / f"vae_rivals-{config.data.corpus_name}-{mark[:8]}"
     with open_run_folder(out, "vae_rivals", mark) as folder:

@@ -71,9 +71,13 @@ def rows_of_run(run: Path) -> tuple[Row, ...]:
     """Return a row for each score of a generative run, the one that classifies first.
 
     Raises:
-      ConfigError: the run is not finished.
+      ConfigError: the run is not finished, or is none of a generative classifier.
     """
     content = read_result(run / "metrics.json")
+    if "scores" not in content:
+        raise ConfigError(
+            f"{run} is a run of {content.get('experiment')}: expected one of vae_mfcc or ae_mfcc, which has scores."
+        )
     kind, used = content["experiment"].split("_")[0].upper(), content["score"]
     rows = []
     for score in sorted(content["scores"], key=lambda score: score != used):

@@ -100,13 +100,13 @@ class RunFolder:
         if not self.writes:
             return
         content = self.read_json(CONFIG) or {}
-        begun = content.setdefault("clips", digest)
-        if begun != digest:
+        begun = content.get("clips", digest)
+        if begun != digest and _holds_results(self.path):
             raise RunFolderError(
                 f"{self.path} was begun with other clips, labels or features (digest {begun}, now {digest}). Put the "
                 "corpus back as it was to go on, or begin anew by another --out."
             )
-        self.write_json(CONFIG, content)
+        self.write_json(CONFIG, content | {"clips": digest})
 
     def kept_plan(self, stage: str) -> dict | None:
         """Return how `config.json` says that a stage is stacked, None where it does not."""
@@ -216,12 +216,20 @@ def _check(path: Path, fingerprint: str) -> None:
         found = json.loads(config.read_text())["fingerprint"]
     except (ValueError, KeyError, TypeError):
         raise RunFolderError(f"{config} is not a configuration of serjax: choose another --out.") from None
-    if found != fingerprint:
+    if found != fingerprint and _holds_results(path):
         raise RunFolderError(
             f"{path} belongs to another configuration (fingerprint {found}, this command has {fingerprint}; see "
             f"{config}). Give the flags it was made with, and a table or weights as they were, to go on, or choose "
             "another --out."
         )
+    if found != fingerprint:  # a command that failed before it computed anything, as one with a wrong value does
+        for claim in [*path.rglob(CONFIG), *path.rglob(CLOCK)]:
+            claim.unlink()
+
+
+def _holds_results(path: Path) -> bool:
+    """Return whether a folder holds more than claims."""
+    return any(p.is_file() and p.name not in (CONFIG, CLOCK, LOCK) for p in path.rglob("*"))
 
 
 def _git_commit() -> str | None:

@@ -82,10 +82,12 @@ def test_unknown_emotion_lists_the_known(capsys, monkeypatch, tmp_path):
 def test_output_folder_of_another_configuration(capsys, monkeypatch, tmp_path):
     with open_run_folder(tmp_path / "o", "vae_mfcc", "0123456789abcdef") as folder:
         folder.claim(())
+        folder.write_json("metrics.json", {})
     code, error = run(capsys, monkeypatch, "--out", str(tmp_path / "o"))
     assert code == 2
     assert "another configuration" in error
     assert str(tmp_path / "o") in error
+    assert (tmp_path / "o" / "config.json").exists()
 
 
 def test_output_folder_in_use(capsys, monkeypatch, tmp_path):

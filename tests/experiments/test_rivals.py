@@ -221,6 +221,10 @@ def test_wrong_flags_are_refused_before_anything_is_fitted(tmp_path: Path, monke
     monkeypatch.setattr(vae_rivals, "fit_rivals", lambda *_: pytest.fail("fitted"))
     with pytest.raises(ConfigError, match=r"nowhere.*no finished run"):
         vae_rivals.run(config(tmp_path / "o", run=tmp_path / "nowhere"))
+    (tmp_path / "knn").mkdir()
+    (tmp_path / "knn" / "metrics.json").write_text('{"experiment": "tabular/knn"}')
+    with pytest.raises(ConfigError, match=r"a run of tabular/knn: expected one of vae_mfcc or ae_mfcc"):
+        vae_rivals.run(config(tmp_path / "o", run=tmp_path / "knn"))
     with pytest.raises(ConfigError, match=r"page\.html: expected the name of a Markdown file"):
         vae_rivals.run(config(tmp_path / "o", results=tmp_path / "page.html"))
     assert not (tmp_path / "o").exists()

@@ -22,7 +22,18 @@ from serjax.experiments.run_folder import RunFolderError, open_run_folder
 from serjax.experiments.tables import FeatureSet, TableFeatures, load_table
 from serjax.experiments.tabular import Choice, Config, Fitting, Output
 from serjax.experiments.tabular_cells import Row, Searching, fit_cell, run_row
-from serjax.models.classical import KMeans, Knn, LogisticRegression, Mlp, OnComponents, Svm, TwoStage, fit, one_thread
+from serjax.models.classical import (
+    ClassicalError,
+    KMeans,
+    Knn,
+    LogisticRegression,
+    Mlp,
+    OnComponents,
+    Svm,
+    TwoStage,
+    fit,
+    one_thread,
+)
 from serjax.models.classical.pictures import moments
 from tests.experiments.tiny_table import LABELS, TEST, tiny_table
 
@@ -111,7 +122,9 @@ def test_cells_of_one_table_are_not_put_beside_those_of_another(tmp_path: Path) 
     assert len(set(digests.values())) == 3
     with open_run_folder(tmp_path, "tabular", "mark") as folder:
         folder.claim(())
-        folder.meet(digests["one"])
+        folder.meet(digests["number"])
+        folder.meet(digests["one"])  # nothing is computed yet
+        folder.write_json("folds.json", {})
     with open_run_folder(tmp_path, "tabular", "mark") as folder:
         folder.meet(digests["one"])
         with pytest.raises(RunFolderError, match="begun with other clips"):
@@ -139,6 +152,18 @@ def test_models_of_one_table_stand_in_one_table(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(tabular, "load_table", lambda *_: tiny_table())
     with pytest.raises(RunFolderError, match="begun with other clips"):
         tabular.run(run)
+
+
+@pytest.mark.parametrize("models", [("knn",), ("logistic", "knn")])
+def test_a_command_with_a_wrong_value_keeps_no_folder_from_the_mended_one(
+    tmp_path: Path, models: tuple[tabular.ModelName, ...]
+) -> None:
+    wrong = replace(config(tmp_path / "o", choice=Choice(models=models[-1:])), knn=Knn(n_neighbors=0))
+    with pytest.raises(ClassicalError, match="n_neighbors"):
+        tabular.run(wrong)
+    tabular.run(config(tmp_path / "o", choice=Choice(models=models)))
+    with pytest.raises(RunFolderError, match="another configuration"):
+        tabular.run(wrong)
 
 
 def test_a_speaker_may_be_named_with_a_slash(tmp_path: Path) -> None:
