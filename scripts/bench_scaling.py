@@ -133,7 +133,7 @@ def train_ours(settings: Settings, layout: Layout, size: int, dataset: Dataset, 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         stage = Stage("train", folder, History(folder / "history.jsonl"), "bench", math.inf, report)
-        params_R = init_params(runs, objective.init)
+        params_R = init_params(runs, objective)
         train_stack(runs, params_R, objective, dataset, schedule, layout, stage)
 
 

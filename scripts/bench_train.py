@@ -124,7 +124,7 @@ def ours(network: Network, layout: Layout, dataset: Dataset, bare: bool) -> Call
         optimizer, train = compile_training(network.objective, SCHEDULE, layout)
     runs = make_runs(network.n_runs)
     shared, inputs = layout.put_shared(dataset), layout.put_runs(stack_inputs(runs))
-    state = layout.put_runs(stack_states(runs, init_params(runs, network.objective.init), optimizer))
+    state = layout.put_runs(stack_states(runs, init_params(runs, network.objective), optimizer))
     rows = layout.put_rows(next(index_blocks(runs, SCHEDULE).iterator()))
 
     def call() -> None:

@@ -161,7 +161,7 @@ def _say_nothing(epoch: int, loss: float) -> None:
 
 def fresh(runs: list[Run], objective: TrainableObjective) -> Callable[[range], chex.ArrayTree]:
     """Return what gives fresh parameters of some of the runs."""
-    return lambda rows: init_params([runs[r] for r in rows], objective.init)
+    return lambda rows: init_params([runs[r] for r in rows], objective)
 
 
 def from_file(start: Callable[[range], chex.ArrayTree], path: Path) -> Callable[[range], chex.ArrayTree]:

@@ -1,6 +1,6 @@
 """How much memory a program takes, told before it is compiled, and how much there is."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import chex
@@ -25,31 +25,26 @@ def program_bytes(program: Callable, *arguments: chex.ArrayTree) -> int:
 
 def _needed(jaxpr: Jaxpr) -> int:
     """Return the bytes that are held at once of what the operations of a (part of a) program make."""
-    last_read = {v: n for n, equation in enumerate(jaxpr.eqns) for v in _variables(equation.invars)}
-    last_read |= dict.fromkeys(_variables(jaxpr.outvars), len(jaxpr.eqns))
+    last_reader = {v: n for n, equation in enumerate(jaxpr.eqns) for v in equation.invars if isinstance(v, Var)}
+    last_reader |= {v: len(jaxpr.eqns) for v in jaxpr.outvars if isinstance(v, Var)}
     held: dict[Var, int] = {}
-    most = 0
+    total = most = 0
     for n, equation in enumerate(jaxpr.eqns):
-        made = {v: _n_bytes(v.aval) for v in _variables(equation.outvars)}
+        made = {v: _n_bytes(v.aval) for v in equation.outvars}
+        total += sum(made.values())
         inside = max((_needed(part) for part in parts(equation.params)), default=0)
-        most = max(most, sum(held.values()) + sum(made.values()) + inside)
+        most = max(most, total + inside)
         held |= made
-        held = {v: size for v, size in held.items() if last_read.get(v, n) > n}
+        read = (v for v in equation.invars if isinstance(v, Var))
+        total -= sum(held.pop(v, 0) for v in (*read, *made) if last_reader.get(v, n) <= n)
     return most
 
 
-def _variables(atoms: list) -> Iterator[Var]:
-    """Yield those of a program's values that are no constants."""
-    return (atom for atom in atoms if isinstance(atom, Var))
-
-
-def parts(params: dict) -> Iterator[Jaxpr]:
-    """Yield the programs within an operation: the body of a loop, the branches of a choice."""
-    for value in jax.tree.leaves(list(params.values()), is_leaf=lambda v: isinstance(v, Jaxpr | ClosedJaxpr)):
-        if isinstance(value, ClosedJaxpr):
-            yield value.jaxpr
-        elif isinstance(value, Jaxpr):
-            yield value
+def parts(params: dict) -> list[Jaxpr]:
+    """Return the programs within an operation: the body of a loop, the branches of a choice."""
+    values = [v for value in params.values() for v in (value if isinstance(value, tuple | list) else (value,))]
+    programs = [value for value in values if isinstance(value, Jaxpr | ClosedJaxpr)]
+    return [program.jaxpr if isinstance(program, ClosedJaxpr) else program for program in programs]
 
 
 def tree_bytes(tree: chex.ArrayTree) -> int:

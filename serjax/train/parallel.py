@@ -185,10 +185,10 @@ class Layout:
         )
         return compiled if self._n_processes == 1 else _waiting(compiled)
 
-    def _cut(self, array: jax.Array | np.ndarray) -> jax.Array:
+    def _cut(self, array: jax.Array | np.ndarray) -> np.ndarray:
         n = len(self.devices)
         rows = np.minimum(np.arange(array.shape[0] + -array.shape[0] % n), array.shape[0] - 1)
-        return jnp.asarray(array)[rows.reshape(n, -1)[self._own]]
+        return np.asarray(array)[rows.reshape(n, -1)[self._own]]
 
     @property
     def _n_processes(self) -> int:

@@ -40,7 +40,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Needs:
-    """Bytes that a device needs once, that a run more takes of it and of the host, and a run's products in a call."""
+    """Bytes that a device needs once, that a run more takes of it and of the host, and a run's products in an epoch."""
 
     once_bytes: int
     run_bytes: int
@@ -76,7 +76,7 @@ def most_runs(stacking: Stacking, platform: str) -> int:
     return BATCHED_ON_CPU if platform == "cpu" else BATCHED
 
 
-def fitting_runs(stack: Stack) -> int:
+def fitting_runs(stack: Stack, needs: Needs) -> int:
     """Return how many runs like the first of `stack` may be trained at a time on all devices, one a device at least.
 
     Where runs take turns, no more than one call should train before progress is seen and an interruption answered. Of
@@ -84,7 +84,7 @@ def fitting_runs(stack: Stack) -> int:
     activations; where they take turns, these are needed once. The host holds a stack's states twice: to send, and to
     save.
     """
-    layout, needs = stack.layout, measure_needs(stack)
+    layout, schedule = stack.layout, stack.schedule
     n_here = min(len(layout.devices), len(jax.local_devices())) * processes_on_this_host()
     own = free_device_bytes(next(d for d in layout.devices if d.process_index == jax.process_index()))
     host = SHARE * free_host_bytes() / n_here
@@ -94,16 +94,16 @@ def fitting_runs(stack: Stack) -> int:
         fitting = min((SHARE * own - needs.once_bytes) / needs.run_bytes, host / needs.host_bytes)
     most = most_runs(layout.stacking, layout.devices[0].platform)
     if layout.stacking == "map":
-        most = min(most, int(CALL_PRODUCTS / max(needs.products, 1)))
+        most = min(most, int(CALL_PRODUCTS / max(needs.products * schedule.epochs_per_call, 1)))
     return max(1, min(most, int(fitting))) * layout.n_shares
 
 
-def call_epochs(stack: Stack) -> int:
+def call_epochs(stack: Stack, needs: Needs) -> int:
     """Return how many epochs a call trains of one run: those of the schedule, or as many as have `CALL_PRODUCTS`."""
     epochs = stack.schedule.epochs_per_call
     if stack.layout.stacking != "map":
         return epochs
-    return max(1, min(epochs, int(CALL_PRODUCTS * epochs / max(measure_needs(stack).products, 1))))
+    return max(1, min(epochs, int(CALL_PRODUCTS / max(needs.products, 1))))
 
 
 def measure_needs(stack: Stack) -> Needs:
@@ -118,7 +118,8 @@ def measure_needs(stack: Stack) -> Needs:
     given = (state_R, inputs_R, rows_RESB, stack.dataset)
     made = program_bytes(program, *given)
     once, each = (made, held) if layout.stacking == "map" else (0, held + made)
-    return Needs(once, each, 2 * tree_bytes(state_R), program_products(program, *given))
+    products = program_products(program, *given) // schedule.epochs_per_call
+    return Needs(once, each, 2 * tree_bytes(state_R), products)
 
 
 @functools.cache
@@ -150,7 +151,7 @@ def step_seconds(stack: Stack) -> float:
     `MEASURED_S` for fewer epochs, these are enough. Several processes train together, and go by what the first has
     memory for and what it measured.
     """
-    n = from_first(min(len(stack.runs), fitting_runs(stack)))
+    n = from_first(min(len(stack.runs), fitting_runs(stack, measure_needs(stack))))
     epochs = MEASURED_CALLS + 1
     runs = [replace(run, epochs=epochs, decay_epochs=epochs, patience=None) for run in stack.runs[:n]]
     steps = min(MEASURED_STEPS, stack.schedule.steps)

@@ -13,6 +13,7 @@ import optax
 from jaxtyping import Array, Float, Int, Key, Num, UInt32
 
 from serjax.train.state import Hyper, RunInputs, TrainState, init_state
+from serjax.train.step import Objective
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,19 +102,24 @@ def stack_inputs(runs: Sequence[Run]) -> RunInputs:
         rows_RV[r, : len(run.validation)] = run.validation
         weight_RV[r, : len(run.validation)] = 1.0
     return RunInputs(
-        shift_C=jnp.stack([run.shift_C for run in runs]),
-        scale_C=jnp.stack([run.scale_C for run in runs]),
-        class_weight_K=jnp.stack([run.class_weight_K for run in runs]),
+        shift_C=stack_arrays([run.shift_C for run in runs]),
+        scale_C=stack_arrays([run.scale_C for run in runs]),
+        class_weight_K=stack_arrays([run.class_weight_K for run in runs]),
         projection_CP=stack_projections([run.projection_CP for run in runs]),
-        validation_V=jnp.asarray(rows_RV),
-        validation_weight_V=jnp.asarray(weight_RV),
+        validation_V=jax.device_put(rows_RV),
+        validation_weight_V=jax.device_put(weight_RV),
     )
+
+
+def stack_arrays(arrays: Sequence[Num[np.ndarray, "*s"]]) -> Num[Array, "R *s"]:
+    """Return the arrays, stacked by NumPy: `jnp.stack` compiles a program for every number of runs."""
+    return jax.device_put(np.stack(arrays))
 
 
 def stack_projections(projections: Sequence[Float[np.ndarray, "C P"] | None]) -> Float[Array, "R C P"] | None:
     """Return the projections of the runs, stacked; None where they have none."""
     given = [projection for projection in projections if projection is not None]
-    return jnp.stack(given) if given else None
+    return stack_arrays(given) if given else None
 
 
 def stack_numbers(numbers: Sequence[int | float | None], dtype: type[np.number]) -> Num[Array, " R"] | None:
@@ -122,12 +128,12 @@ def stack_numbers(numbers: Sequence[int | float | None], dtype: type[np.number])
     return jnp.array(given, dtype) if given else None
 
 
-def init_params(runs: Sequence[Run], init: Callable[[Key[Array, ""]], chex.ArrayTree]) -> chex.ArrayTree:
+def init_params(runs: Sequence[Run], objective: Objective) -> chex.ArrayTree:
     """Return fresh parameters of every run, stacked on the host: a function of the run alone.
 
     One run after another: the batched QR decompositions of several orthogonal matrices at once never end on CPU.
     """
-    one = _compile_init(init)
+    one = _compile_init(objective)
     params = [jax.device_get(one(entropy_E)) for entropy_E in _entropy(runs)]
     return jax.tree.map(lambda *leaves: np.stack(leaves), *params)
 
@@ -148,19 +154,27 @@ def stack_states(runs: Sequence[Run], params_R: chex.ArrayTree, optimizer: optax
         shift_samples=stack_numbers([run.shift_samples for run in runs], np.int32),
     )
 
-    def one(entropy_E: UInt32[Array, " E"], params: chex.ArrayTree, hyper: Hyper) -> TrainState:
-        return init_state(params, optimizer, _key(entropy_E, 1), hyper)
-
-    return jax.device_get(jax.vmap(one)(_entropy(runs), params_R, hyper_R))
+    return jax.device_get(_compile_start(optimizer)(_entropy(runs), params_R, hyper_R))
 
 
 @functools.cache
-def _compile_init(init: Callable[[Key[Array, ""]], chex.ArrayTree]) -> Callable:
-    return jax.jit(lambda entropy_E: init(_key(entropy_E, 0)))
+def _compile_init(objective: Objective) -> Callable:
+    """Compile fresh parameters of a run, once for equal objectives."""
+    return jax.jit(lambda entropy_E: objective.init(_key(entropy_E, 0)))
 
 
-def _entropy(runs: Sequence[Run]) -> UInt32[Array, "R E"]:
-    return jnp.array([run.entropy for run in runs], jnp.uint32)
+@functools.cache
+def _compile_start(optimizer: optax.GradientTransformation) -> Callable:
+    """Compile the states before the first step, of as many runs as there are."""
+
+    def one(entropy_E: UInt32[Array, " E"], params: chex.ArrayTree, hyper: Hyper) -> TrainState:
+        return init_state(params, optimizer, _key(entropy_E, 1), hyper)
+
+    return jax.jit(jax.vmap(one))
+
+
+def _entropy(runs: Sequence[Run]) -> UInt32[np.ndarray, "R E"]:
+    return np.array([run.entropy for run in runs], np.uint32)
 
 
 def _key(entropy_E: UInt32[Array, " E"], purpose: int) -> Key[Array, ""]:

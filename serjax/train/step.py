@@ -28,6 +28,9 @@ class Objective(Protocol):
     def __hash__(self) -> int:
         """Return the same for equal objectives, so that one compiled program serves them."""
 
+    def init(self, key: Key[Array, ""]) -> chex.ArrayTree:
+        """Return fresh parameters."""
+
     def loss(
         self, params: dict[str, chex.ArrayTree], batch: Batch, key: Key[Array, ""], hyper: Hyper
     ) -> tuple[Float[Array, " B"], dict[str, Float[Array, " B"]], dict[str, chex.ArrayTree]]:

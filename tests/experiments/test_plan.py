@@ -30,7 +30,7 @@ def test_a_study_that_goes_on_cuts_its_stacks_as_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stacks: list[list[int]]
 ) -> None:
     monkeypatch.setattr(trainer, "EPOCHS_PER_CALL", 1)
-    monkeypatch.setattr(plan, "fitting_runs", lambda stack: 4)
+    monkeypatch.setattr(plan, "fitting_runs", lambda *_: 4)
     study = linear(tmp_path / "out", 0.1)
     with monkeypatch.context() as patch:
         stop_after_first_epoch(patch)
@@ -38,7 +38,7 @@ def test_a_study_that_goes_on_cuts_its_stacks_as_before(
             complete([study])
     assert stacks == [[3]]
     assert plans_in(study.out) == {"train": {"stacking": "map", "stack_size": 4, "epochs_per_call": 1}}
-    monkeypatch.setattr(plan, "fitting_runs", lambda stack: 6)  # more memory is free by now
+    monkeypatch.setattr(plan, "fitting_runs", lambda *_: 6)  # more memory is free by now
     complete([study])
     assert stacks[1:] == [[3], [3], [6]]
     assert [kept["stack_size"] for kept in plans_in(study.out).values()] == [4, 6]
@@ -99,7 +99,7 @@ def test_a_large_network_trains_fewer_epochs_a_call(tmp_path: Path, monkeypatch:
     complete([linear(tmp_path / "whole", 0.1)])
     study = linear(tmp_path / "out", 0.1)
     with monkeypatch.context() as patch:
-        patch.setattr(plan, "call_epochs", lambda stack: 1)
+        patch.setattr(plan, "call_epochs", lambda *_: 1)
         stop_after_first_epoch(patch)
         with pytest.raises(Interrupted, match="epoch 1 of 2"):
             complete([study])

@@ -20,6 +20,10 @@ def tiny_stack(stacking: Stacking = "map", n_devices: int = 1) -> Stack:
     return Stack(RUNS, make_params(RUNS), OBJECTIVE, DATASET, SCHEDULE, layout, None)
 
 
+def fitting(stack: Stack) -> int:
+    return fitting_runs(stack, measure_needs(stack))
+
+
 @pytest.fixture
 def memory(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """The host has 100 MB, its devices have none of their own."""
@@ -31,64 +35,64 @@ def memory(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 def test_runs_that_take_turns_need_their_state_three_times(memory: pytest.MonkeyPatch) -> None:
     """Once on the device, twice on the host; what they read, and what a step needs, is small beside 100 MB of them."""
     memory.setattr(plan, "most_runs", lambda *_: 10_000)
-    fitting = fitting_runs(tiny_stack())
-    assert fitting == pytest.approx(60_000_000 / (3 * STATE_BYTES), rel=0.05)
-    assert fitting_runs(tiny_stack(n_devices=2)) == pytest.approx(fitting, rel=0.01)  # devices share the host's memory
+    alone = fitting(tiny_stack())
+    assert alone == pytest.approx(60_000_000 / (3 * STATE_BYTES), rel=0.05)
+    assert fitting(tiny_stack(n_devices=2)) == pytest.approx(alone, rel=0.01)  # devices share the host's memory
 
 
 def test_batched_runs_need_their_activations_too(memory: pytest.MonkeyPatch) -> None:
     memory.setattr(plan, "most_runs", lambda *_: 10_000)
-    assert 1 <= fitting_runs(tiny_stack("vmap")) < fitting_runs(tiny_stack("map"))
+    assert 1 <= fitting(tiny_stack("vmap")) < fitting(tiny_stack("map"))
 
 
 def test_no_more_runs_than_gain_anything_and_one_where_memory_is_short(memory: pytest.MonkeyPatch) -> None:
     memory.setattr(plan, "free_host_bytes", lambda: 2**50)
-    assert [fitting_runs(tiny_stack(stacking)) for stacking in ("map", "vmap")] == [24, 8]
+    assert [fitting(tiny_stack(stacking)) for stacking in ("map", "vmap")] == [24, 8]
     assert [most_runs(stacking, "gpu") for stacking in ("map", "vmap")] == [24, 512]
     memory.setattr(plan, "free_host_bytes", lambda: 1)
-    assert fitting_runs(tiny_stack(n_devices=2)) == 2
+    assert fitting(tiny_stack(n_devices=2)) == 2
 
 
 def test_runs_that_take_turns_are_no_more_than_a_call_should_take(memory: pytest.MonkeyPatch) -> None:
     memory.setattr(plan, "free_host_bytes", lambda: 2**50)
-    products = measure_needs(tiny_stack()).products
+    products = SCHEDULE.epochs_per_call * measure_needs(tiny_stack()).products
     memory.setattr(plan, "CALL_PRODUCTS", 5 * products)
-    assert [fitting_runs(tiny_stack(stacking)) for stacking in ("map", "vmap")] == [5, 8]
+    assert [fitting(tiny_stack(stacking)) for stacking in ("map", "vmap")] == [5, 8]
     memory.setattr(plan, "CALL_PRODUCTS", products / 2)
-    assert fitting_runs(tiny_stack(n_devices=2)) == 2
+    assert fitting(tiny_stack(n_devices=2)) == 2
 
 
 def test_a_call_of_a_large_network_is_as_few_epochs_as_it_should_take(memory: pytest.MonkeyPatch) -> None:
     stack = tiny_stack()
     long = replace(stack, schedule=replace(SCHEDULE, epochs_per_call=4))
-    products = measure_needs(long).products
+    products = 4 * measure_needs(long).products
     for share, epochs in ((2.0, 4), (0.6, 2), (0.01, 1)):
         memory.setattr(plan, "CALL_PRODUCTS", share * products)
-        assert call_epochs(long) == epochs
-    assert call_epochs(long.stacked("vmap")) == 4
+        assert call_epochs(long, measure_needs(long)) == epochs
+    assert call_epochs(long.stacked("vmap"), measure_needs(long)) == 4
 
 
 def test_an_accelerator_and_its_host_must_both_have_room(memory: pytest.MonkeyPatch) -> None:
     memory.setattr(plan, "most_runs", lambda *_: 10_000)
     memory.setattr(plan, "free_device_bytes", lambda device: 10_000_000)
-    by_device = fitting_runs(tiny_stack())
+    by_device = fitting(tiny_stack())
     assert by_device == pytest.approx(6_000_000 / STATE_BYTES, rel=0.1)
     memory.setattr(plan, "free_host_bytes", lambda: 5_000_000)
-    assert fitting_runs(tiny_stack()) == pytest.approx(3_000_000 / (2 * STATE_BYTES), rel=0.1)
+    assert fitting(tiny_stack()) == pytest.approx(3_000_000 / (2 * STATE_BYTES), rel=0.1)
 
 
 def test_processes_of_one_host_share_its_memory(memory: pytest.MonkeyPatch) -> None:
     memory.setattr(plan, "most_runs", lambda *_: 10_000)
-    alone = fitting_runs(tiny_stack())
+    alone = fitting(tiny_stack())
     memory.setattr(processes, "exchange", lambda host: [[host], ["another"], [host]])
-    assert fitting_runs(tiny_stack()) == pytest.approx(alone / 2, rel=0.01)
+    assert fitting(tiny_stack()) == pytest.approx(alone / 2, rel=0.01)
 
 
 def test_a_batch_that_is_split_leaves_every_device_all_runs(memory: pytest.MonkeyPatch) -> None:
     split = tiny_stack(n_devices=2)
     split = replace(split, layout=replace(split.layout, shard="data"))
     memory.setattr(plan, "free_host_bytes", lambda: 2**50)
-    assert fitting_runs(split) == 24
+    assert fitting(split) == 24
 
 
 @pytest.mark.parametrize(
@@ -110,7 +114,8 @@ def test_what_is_soon_done_is_not_compiled_a_second_time(monkeypatch: pytest.Mon
 
 def test_no_more_runs_are_timed_than_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     timed: list[int] = []
-    monkeypatch.setattr(plan, "fitting_runs", lambda stack: 2)
+    monkeypatch.setattr(plan, "measure_needs", lambda stack: None)
+    monkeypatch.setattr(plan, "fitting_runs", lambda *_: 2)
     monkeypatch.setattr(plan, "stack_states", lambda runs, *_: timed.append(len(runs)) or make_state(RUNS[:2]))
     assert step_seconds(tiny_stack()) > 0
     assert timed == [2]

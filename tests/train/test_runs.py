@@ -38,7 +38,7 @@ def test_shorter_validation_sets_are_padded_at_weight_zero():
 
 
 def make_state(runs):
-    return stack_states(runs, init_params(runs, tiny.AUTOENCODER.init), make_optimizer(9, 0, 1.0))
+    return stack_states(runs, init_params(runs, tiny.AUTOENCODER), make_optimizer(9, 0, 1.0))
 
 
 def test_parameters_and_keys_belong_to_the_run_not_to_its_place():
@@ -59,8 +59,8 @@ def test_runs_of_recurrent_networks_start_from_matrices_of_their_own():
     model = TimeDistributed(3, (), "lstm", (8, 4), (4,), 0.0)
     objective = ClassifierObjective(model, PictureAugmentation(), frames=6, n_features=5)
     runs = tiny.make_runs(3)
-    params_R = init_params(runs, objective.init)
-    alone = init_params(runs[2:], objective.init)
+    params_R = init_params(runs, objective)
+    alone = init_params(runs[2:], objective)
     jax.tree.map(lambda several, one: np.testing.assert_array_equal(several[2], one[0]), params_R, alone)
     kernels = [leaf for leaf in jax.tree.leaves(params_R) if leaf.ndim == 3]
     assert all(np.abs(leaf[0] - leaf[1]).max() > 0 for leaf in kernels)

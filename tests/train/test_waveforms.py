@@ -68,7 +68,7 @@ def train(layout, augmentation, runs=RUNS):
     """Return parameters and metrics of two epochs."""
     augmented = None if augmentation is None else AugmentedFeatures(augmentation, FRONTEND, layout.stacking == "map")
     optimizer, compiled = compile_training(OBJECTIVE, SCHEDULE, layout, augmented)
-    state = layout.put_runs(stack_states(runs, init_params(runs, OBJECTIVE.init), optimizer))
+    state = layout.put_runs(stack_states(runs, init_params(runs, OBJECTIVE), optimizer))
     shared = layout.put_shared(replace(DATASET, sound=None) if augmentation is None else DATASET)
     rows = layout.put_rows(index_blocks(runs, SCHEDULE)[0])
     state, metrics = layout.get_runs(compiled(state, layout.put_runs(stack_inputs(runs)), rows, shared), len(runs))
