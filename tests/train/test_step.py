@@ -20,6 +20,9 @@ from tests.train import tiny
 class GivenGradient:
     """A loss `Σ params · x` whose gradient in the parameters is the weighted mean of the clips."""
 
+    def init(self, key):
+        raise NotImplementedError
+
     def loss(self, params, batch, key, hyper):
         loss_B = jnp.sum(params["w"][None] * batch.x_BTC, axis=(1, 2))
         counted = {"count": params["count"] + 1}
