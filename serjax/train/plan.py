@@ -15,7 +15,7 @@ from serjax.train.loop import Schedule, compile_training, make_training
 from serjax.train.memory import free_device_bytes, free_host_bytes, program_bytes, tree_bytes
 from serjax.train.parallel import Layout, Stacking
 from serjax.train.processes import from_first, processes_on_this_host
-from serjax.train.runs import Run, stack_inputs, stack_states
+from serjax.train.runs import Run, stack_inputs, stack_states, state_shapes
 from serjax.train.state import Dataset
 from serjax.train.step import Objective
 from serjax.train.waveforms import AugmentedFeatures
@@ -111,7 +111,7 @@ def measure_needs(stack: Stack) -> Needs:
     schedule, layout, first = stack.schedule, stack.layout, list(stack.runs[:1])
     optimizer, program = _program(stack.objective, schedule, layout, stack.augmented)
     params_R = jax.tree.map(lambda a: a[:1], stack.params_R)
-    state_R, inputs_R = stack_states(first, params_R, optimizer), stack_inputs(first)
+    state_R, inputs_R = state_shapes(first, params_R, optimizer), stack_inputs(first)
     n_batch = -(-schedule.batch_size // (len(layout.devices) // layout.n_shares))
     rows_RESB = jax.ShapeDtypeStruct((1, schedule.epochs_per_call, schedule.steps, n_batch), jnp.int32)
     held = tree_bytes((state_R, inputs_R, rows_RESB))

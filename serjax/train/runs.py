@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import chex
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, Key, Num, UInt32
@@ -111,9 +110,11 @@ def stack_inputs(runs: Sequence[Run]) -> RunInputs:
     )
 
 
-def stack_arrays(arrays: Sequence[Num[np.ndarray, "*s"]]) -> Num[Array, "R *s"]:
-    """Return the arrays, stacked by NumPy: `jnp.stack` compiles a program for every number of runs."""
-    return jax.device_put(np.stack(arrays))
+def stack_arrays(
+    arrays: Sequence[Num[np.ndarray, "*s"] | int | float], dtype: type[np.number] = np.float32
+) -> Num[Array, "R *s"]:
+    """Return arrays or numbers of the runs, stacked by NumPy: `jnp.stack` compiles a program for every length."""
+    return jax.device_put(np.asarray(arrays, dtype))
 
 
 def stack_projections(projections: Sequence[Float[np.ndarray, "C P"] | None]) -> Float[Array, "R C P"] | None:
@@ -122,10 +123,12 @@ def stack_projections(projections: Sequence[Float[np.ndarray, "C P"] | None]) ->
     return stack_arrays(given) if given else None
 
 
-def stack_numbers(numbers: Sequence[int | float | None], dtype: type[np.number]) -> Num[Array, " R"] | None:
+def stack_numbers(
+    numbers: Sequence[int | float | None], dtype: type[np.number] = np.float32
+) -> Num[Array, " R"] | None:
     """Return a number of each run, stacked; None where they have none."""
     given = [number for number in numbers if number is not None]
-    return jnp.array(given, dtype) if given else None
+    return stack_arrays(given, dtype) if given else None
 
 
 def init_params(runs: Sequence[Run], objective: Objective) -> chex.ArrayTree:
@@ -140,21 +143,29 @@ def init_params(runs: Sequence[Run], objective: Objective) -> chex.ArrayTree:
 
 def stack_states(runs: Sequence[Run], params_R: chex.ArrayTree, optimizer: optax.GradientTransformation) -> TrainState:
     """Return the states before the first step, stacked on the host; each run starts from its `params_R`."""
-    hyper_R = Hyper(
-        learning_rate=jnp.array([run.learning_rate for run in runs], jnp.float32),
-        beta=jnp.array([run.beta for run in runs], jnp.float32),
-        epochs=jnp.array([run.epochs for run in runs], jnp.int32),
-        patience=jnp.array([run.epochs if run.patience is None else run.patience for run in runs], jnp.int32),
-        decay_epochs=jnp.array([run.decay_epochs for run in runs], jnp.int32),
-        weight_decay=jnp.array([run.weight_decay for run in runs], jnp.float32),
-        dropout=stack_numbers([run.dropout for run in runs], np.float32),
+    return jax.device_get(_compile_start(optimizer)(_entropy(runs), params_R, stack_hyper(runs)))
+
+
+def state_shapes(runs: Sequence[Run], params_R: chex.ArrayTree, optimizer: optax.GradientTransformation) -> TrainState:
+    """Return the shapes of what `stack_states` returns, without a program."""
+    return jax.eval_shape(_compile_start(optimizer), _entropy(runs), params_R, stack_hyper(runs))
+
+
+def stack_hyper(runs: Sequence[Run]) -> Hyper:
+    """Return the numbers of the runs, stacked."""
+    return Hyper(
+        learning_rate=stack_arrays([run.learning_rate for run in runs]),
+        beta=stack_arrays([run.beta for run in runs]),
+        epochs=stack_arrays([run.epochs for run in runs], np.int32),
+        patience=stack_arrays([run.epochs if run.patience is None else run.patience for run in runs], np.int32),
+        decay_epochs=stack_arrays([run.decay_epochs for run in runs], np.int32),
+        weight_decay=stack_arrays([run.weight_decay for run in runs]),
+        dropout=stack_numbers([run.dropout for run in runs]),
         roll_frames=stack_numbers([run.roll_frames for run in runs], np.int32),
-        noise=stack_numbers([run.noise for run in runs], np.float32),
-        noise_share=stack_numbers([run.noise_share for run in runs], np.float32),
+        noise=stack_numbers([run.noise for run in runs]),
+        noise_share=stack_numbers([run.noise_share for run in runs]),
         shift_samples=stack_numbers([run.shift_samples for run in runs], np.int32),
     )
-
-    return jax.device_get(_compile_start(optimizer)(_entropy(runs), params_R, hyper_R))
 
 
 @functools.cache
