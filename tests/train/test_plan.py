@@ -66,6 +66,7 @@ def test_a_call_of_a_large_network_is_as_few_epochs_as_it_should_take(memory: py
     stack = tiny_stack()
     long = replace(stack, schedule=replace(SCHEDULE, epochs_per_call=4))
     products = 4 * measure_needs(long).products
+    assert measure_needs(stack).products == measure_needs(long).products  # those of an epoch
     for share, epochs in ((2.0, 4), (0.6, 2), (0.01, 1)):
         memory.setattr(plan, "CALL_PRODUCTS", share * products)
         assert call_epochs(long, measure_needs(long)) == epochs
