@@ -25,6 +25,11 @@ from serjax.experiments.config import Data, Machine
 from serjax.experiments.feature_flags import Features
 
 
+NOTES: dict[str, tuple[str, ...]] = {
+    "logreg": ("Rolls change nothing here: logistic regression sees the mean and the standard deviation of frames.",)
+}
+
+
 @dataclass(frozen=True)
 class Config:
     """Every field of every section is a flag."""
@@ -47,7 +52,7 @@ def run(config: Config) -> None:
     rows = replace(config, results=None, machine=Machine())
     page = Page.of("ablate_augmentation", config.data, config.machine, config.results, rows)
     base = configure(config.model, config.data, config.features, config.machine, config.epochs)
-    publish(ablate(base, changes(config.waveforms), page.out), page, ())
+    publish(ablate(base, changes(config.waveforms), page.out), page, NOTES.get(config.model, ()))
 
 
 def changes(waveforms: bool) -> Overrides:
