@@ -24,7 +24,6 @@ from serjax.experiments.command import run_command
 from serjax.experiments.config import Data, Machine
 from serjax.experiments.feature_flags import Features
 
-
 NOTES: dict[str, tuple[str, ...]] = {
     "logreg": ("Rolls change nothing here: logistic regression sees the mean and the standard deviation of frames.",)
 }
