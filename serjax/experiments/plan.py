@@ -62,6 +62,8 @@ def _found(request: Request, say: Callable[[str], None]) -> Plan:
         say(f"{request.name}: {n_steps} steps to train. Whether runs in turn or batched are faster is measured first.")
         stacking = faster_stacking(request.sample(own.stack_size or BATCHED * n_shares), n_steps)
     one = request.sample(1).stacked(stacking)
+    if own.stack_size is not None and stacking == "vmap":
+        return Plan(stacking, own.stack_size, one.schedule.epochs_per_call)
     needs = measure_needs(one)
     epochs = call_epochs(one, needs)
     if own.stack_size is not None:

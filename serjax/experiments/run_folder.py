@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 
@@ -74,9 +74,17 @@ class RunFolder:
         """Seconds that this command has worked on the folder, interrupted runs of it included."""
         return round(self.clock.seconds, 1)
 
+    @property
+    def claimed(self) -> bool:
+        """Whether the folder is this configuration's already."""
+        return (self.read_json(CONFIG) or {}).get("fingerprint") == self.fingerprint
+
     def claim(self, sections: tuple[object, ...], **flags: float | bool) -> None:
-        """Write sections and single flags to `config.json`, unless it is there: the folder is this configuration's."""
-        if not self.writes or (self.path / CONFIG).exists():
+        """Write sections and single flags to `config.json`, unless it is there: the folder is this configuration's.
+
+        In place of the claim of a command that failed before it computed anything, as one with a wrong value does.
+        """
+        if not self.writes or self.claimed:
             return
         content = {
             "experiment": self.experiment,
@@ -101,11 +109,15 @@ class RunFolder:
             return
         content = self.read_json(CONFIG) or {}
         begun = content.get("clips", digest)
-        if begun != digest and _holds_results(self.path):
+        if begun == digest:
+            self.write_json(CONFIG, content | {"clips": digest})
+            return
+        if _holds_results(self.path):
             raise RunFolderError(
                 f"{self.path} was begun with other clips, labels or features (digest {begun}, now {digest}). Put the "
                 "corpus back as it was to go on, or begin anew by another --out."
             )
+        content.pop("plan", None)  # it is that of other clips
         self.write_json(CONFIG, content | {"clips": digest})
 
     def kept_plan(self, stage: str) -> dict | None:
@@ -154,13 +166,14 @@ def open_run_folder(path: Path, experiment: str, fingerprint: str) -> Iterator[R
     with _locked(path):
         _check(path, fingerprint)
         clock = path / CLOCK
-        earlier_s = float(json.loads(clock.read_text())["seconds"]) if clock.exists() else 0.0
-        folder = RunFolder(path, experiment, fingerprint, Clock(earlier_s))
+        folder = RunFolder(path, experiment, fingerprint, Clock())
+        if folder.claimed and clock.exists():
+            folder = replace(folder, clock=Clock(float(json.loads(clock.read_text())["seconds"])))
         exchange()
         try:
             yield folder
         finally:
-            if (path / CONFIG).exists():
+            if folder.claimed:
                 write_json(clock, {"seconds": folder.seconds})
     exchange()
 
@@ -222,14 +235,12 @@ def _check(path: Path, fingerprint: str) -> None:
             f"{config}). Give the flags it was made with, and a table or weights as they were, to go on, or choose "
             "another --out."
         )
-    if found != fingerprint:  # a command that failed before it computed anything, as one with a wrong value does
-        for claim in [*path.rglob(CONFIG), *path.rglob(CLOCK)]:
-            claim.unlink()
 
 
 def _holds_results(path: Path) -> bool:
-    """Return whether a folder holds more than claims."""
-    return any(p.is_file() and p.name not in (CONFIG, CLOCK, LOCK) for p in path.rglob("*"))
+    """Return whether a folder holds more than claims and what was just begun."""
+    files = (p for p in path.rglob("*") if p.is_file() and p.suffix != ".unfinished")
+    return any(p.name not in (CONFIG, CLOCK, LOCK) and p.stat().st_size for p in files)
 
 
 def _git_commit() -> str | None:

@@ -207,7 +207,7 @@ def _run_several(config: Config, rows: tuple[Row, ...], out: Path, shown: Progre
     places = {row.name: out / row.name for row in rows}
     ballots = {f"vote-{text.replace('*', 'x')}": vote.parse(text, config.choice.models) for text in config.choice.votes}
     with open_run_folder(out, "tabular", fingerprint_of(config)) as folder:
-        if not (out / "config.json").exists():
+        if not folder.claimed:
             load()  # what is wrong with the data is said before the folder is claimed
             folder.claim((config.data, config.features, config.choice, config.fitting))
         if not all((place / METRICS).exists() for place in places.values()):

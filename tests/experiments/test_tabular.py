@@ -123,7 +123,9 @@ def test_cells_of_one_table_are_not_put_beside_those_of_another(tmp_path: Path) 
     with open_run_folder(tmp_path, "tabular", "mark") as folder:
         folder.claim(())
         folder.meet(digests["number"])
+        folder.keep_plan("train", {"stack_size": 8})
         folder.meet(digests["one"])  # nothing is computed yet
+        assert folder.kept_plan("train") is None
         folder.write_json("folds.json", {})
     with open_run_folder(tmp_path, "tabular", "mark") as folder:
         folder.meet(digests["one"])
@@ -156,12 +158,20 @@ def test_models_of_one_table_stand_in_one_table(tmp_path: Path, monkeypatch: pyt
 
 @pytest.mark.parametrize("models", [("knn",), ("logistic", "knn")])
 def test_a_command_with_a_wrong_value_keeps_no_folder_from_the_mended_one(
-    tmp_path: Path, models: tuple[tabular.ModelName, ...]
+    tmp_path: Path, models: tuple[tabular.ModelName, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wrong = replace(config(tmp_path / "o", choice=Choice(models=models[-1:])), knn=Knn(n_neighbors=0))
     with pytest.raises(ClassicalError, match="n_neighbors"):
         tabular.run(wrong)
+    mine = tmp_path / "o" / "mine" / "config.json"
+    mine.parent.mkdir()
+    mine.write_text("{}")
+    with monkeypatch.context() as patch:
+        patch.setattr(tabular, "load_table", lambda *_: (_ for _ in ()).throw(ConfigError("no corpus there")))
+        with pytest.raises(ConfigError, match="no corpus there"):
+            tabular.run(config(tmp_path / "o", choice=Choice(models=models)))
     tabular.run(config(tmp_path / "o", choice=Choice(models=models)))
+    assert mine.read_text() == "{}"
     with pytest.raises(RunFolderError, match="another configuration"):
         tabular.run(wrong)
 
