@@ -3,7 +3,6 @@
 import json
 import math
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -32,7 +31,6 @@ from serjax.models.classical import (
     Svm,
     TwoStage,
     fit,
-    one_thread,
 )
 from serjax.models.classical.pictures import moments
 from tests.experiments.tiny_table import LABELS, TEST, tiny_table
@@ -41,13 +39,6 @@ DATA = Data(synthetic_clips=96, emotions=("happy", "sad", "angry"), protocol="sp
 FEATURES = TableFeatures(features=("mfcc",), frames=108)  # the front end that other tests have compiled
 CHOICE = Choice(models=("logistic", "tree"), two_stage=True, votes=("logistic+2*tree",))
 NO_SEARCH = Searching(0, 3, Path("journal"))
-
-
-@pytest.fixture(autouse=True, scope="module")
-def on_one_thread() -> Iterator[None]:
-    """Threads only wait for each other here."""
-    with one_thread():
-        yield
 
 
 def config(out: Path, **sections: object) -> Config:

@@ -14,7 +14,6 @@ from serjax.experiments.finished import read_run
 from serjax.experiments.tables import TableFeatures
 from serjax.experiments.tabular import Output
 from serjax.experiments.two_stage import BothStages, Config, folder_of
-from serjax.models.classical import one_thread
 
 DATA = Data(synthetic_clips=96, emotions=("happy", "sad", "angry"), protocol="speaker-5fold", offset=0.0)
 FEATURES = TableFeatures(features=("mfcc",), frames=108)  # the front end that other tests have compiled
@@ -24,9 +23,8 @@ def test_both_are_fitted_to_the_same_rows_and_printed_with_their_difference(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = Output(out=tmp_path / "o", quiet=True)
-    with one_thread():
-        page = tmp_path / "page.md"
-        two_stage.run(Config(DATA, FEATURES, BothStages(models=("logistic",)), output=output, results=page))
+    page = tmp_path / "page.md"
+    two_stage.run(Config(DATA, FEATURES, BothStages(models=("logistic",)), output=output, results=page))
     one, two = (read_run(tmp_path / "o" / name) for name in ("logistic", "two-stage-logistic"))
     uars = [json.loads((run.path / "metrics.json").read_text())["uar"] for run in (one, two)]
     swapped = compare(two.predictions, one.predictions)  # by the other way of testing: second minus first

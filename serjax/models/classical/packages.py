@@ -4,7 +4,6 @@ import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
-from typing import Literal
 
 from serjax.errors import SerjaxError
 
@@ -29,11 +28,11 @@ def require(module: str, extra: str = "classical") -> ModuleType:
 
 
 @contextmanager
-def one_thread(library: Literal["blas", "openmp"] | None = None) -> Iterator[None]:
-    """Keep linear algebra and loops (none: both) to one thread while the block runs.
+def one_thread() -> Iterator[None]:
+    """Keep linear algebra and loops to one thread while the block runs.
 
     The matrices of a mixture are so small that threads only wait for each other: on a busy machine of two cores, eight
     full-covariance mixtures took 278 s with two threads and 3 s with one.
     """
-    with require("threadpoolctl").threadpool_limits(1, user_api=library):
+    with require("threadpoolctl").threadpool_limits(1):
         yield

@@ -1,7 +1,5 @@
 """Class weights of models of feature vectors: which weights, that they reach the model, and who refuses them."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 from sklearn.utils.class_weight import compute_sample_weight
@@ -26,7 +24,6 @@ from serjax.models.classical import (
     balanced_weights,
     fit,
     fit_two_stage,
-    one_thread,
 )
 
 TAKES: tuple[Model, ...] = (
@@ -41,13 +38,6 @@ TAKES: tuple[Model, ...] = (
     SoftVote((LogisticRegression(), Svm())),
 )
 REFUSES: tuple[Model, ...] = (Knn(), Mlp(), KMeans(), OnComponents(Knn()), SoftVote((LogisticRegression(), Knn())))
-
-
-@pytest.fixture(autouse=True, scope="module")
-def on_one_thread() -> Iterator[None]:
-    """Threads only wait for each other here."""
-    with one_thread():
-        yield
 
 
 def uneven() -> tuple[np.ndarray, np.ndarray]:

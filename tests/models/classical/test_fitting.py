@@ -2,14 +2,16 @@
 
 import importlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable
 from types import ModuleType
 
 import numpy as np
 import pytest
 from scipy.special import softmax
 from sklearn.cluster import KMeans as SklearnKMeans
+from sklearn.neural_network import MLPClassifier
 from sklearn.svm import SVC
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from serjax.models.classical import (
     Bagging,
@@ -31,7 +33,6 @@ from serjax.models.classical import (
     fit,
     fit_two_stage,
     fit_view,
-    one_thread,
     soft_vote,
 )
 from serjax.models.classical.clusters import match_clusters
@@ -51,13 +52,6 @@ MODELS: tuple[Model, ...] = (
     SoftVote((Knn(), LogisticRegression()), (3.0, 2.0)),
 )
 each_model = pytest.mark.parametrize("model", MODELS, ids=lambda model: type(model).__name__)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def on_one_thread() -> Iterator[None]:
-    """Threads only wait for each other here."""
-    with one_thread():
-        yield
 
 
 def clips(n: int = 90, shift: float = 2.5, key: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -262,6 +256,28 @@ def test_what_cannot_be_fitted_is_refused() -> None:
 def test_values_that_a_library_refuses_are_told_with_the_model(model: Model) -> None:
     with pytest.raises(ClassicalError, match=rf"{type(model).__name__}\(.*cannot be fitted: .* Give it other values"):
         fit(model, *clips(), seed=0)
+
+
+def test_one_thread_fits_and_predicts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More wait for each other: beside JAX's, two of OpenBLAS took minutes for a network that one fits in seconds."""
+    seen: list[tuple[str, int]] = []
+
+    def noting(method: str) -> Callable:
+        own = getattr(MLPClassifier, method)
+
+        def noted(self: MLPClassifier, *arguments: np.ndarray) -> object:
+            seen.extend((method, pool["num_threads"]) for pool in threadpool_info())
+            return own(self, *arguments)
+
+        return noted
+
+    for method in ("fit", "predict_proba"):
+        monkeypatch.setattr(MLPClassifier, method, noting(method))
+    x_ND, label_N = clips()
+    with threadpool_limits(2):
+        fit(Mlp(hidden=(4,), max_iterations=2), x_ND, label_N, seed=0).predict_proba(x_ND)
+        assert {pool["num_threads"] for pool in threadpool_info()} == {2}
+    assert set(seen) == {("fit", 1), ("predict_proba", 1)}
 
 
 @pytest.mark.parametrize(("model", "package"), [(XgBoost(), "xgboost"), (LightGbm(), "lightgbm")])
