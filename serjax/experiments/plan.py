@@ -6,7 +6,7 @@ from dataclasses import asdict, astuple, replace
 from serjax.experiments.config import ConfigError
 from serjax.experiments.run_folder import RunFolder
 from serjax.experiments.trainer import Request
-from serjax.train.plan import BATCHED, Plan, call_epochs, faster_stacking, fitting_runs, measure_needs
+from serjax.train.plan import BATCHED, Plan, call_epochs, faster_stacking, fitting_runs
 from serjax.train.processes import exchange
 
 MEASURED_FROM = 500_000  # steps of all runs of a stage: fewer are done before it would pay
@@ -62,13 +62,9 @@ def _found(request: Request, say: Callable[[str], None]) -> Plan:
         say(f"{request.name}: {n_steps} steps to train. Whether runs in turn or batched are faster is measured first.")
         stacking = faster_stacking(request.sample(own.stack_size or BATCHED * n_shares), n_steps)
     one = request.sample(1).stacked(stacking)
-    if own.stack_size is not None and stacking == "vmap":
-        return Plan(stacking, own.stack_size, one.schedule.epochs_per_call)
-    needs = measure_needs(one)
-    epochs = call_epochs(one, needs)
+    epochs = call_epochs(one)
     if own.stack_size is not None:
         return Plan(stacking, own.stack_size, epochs)
-    one = replace(one, schedule=replace(one.schedule, epochs_per_call=epochs))
-    found = _agreed(Plan(stacking, fitting_runs(one, needs), epochs))
+    found = _agreed(Plan(stacking, fitting_runs(one, epochs), epochs))
     assert found is not None
     return found

@@ -109,15 +109,13 @@ class RunFolder:
             return
         content = self.read_json(CONFIG) or {}
         begun = content.get("clips", digest)
-        if begun == digest:
-            self.write_json(CONFIG, content | {"clips": digest})
-            return
-        if _holds_results(self.path):
+        if begun != digest and _holds_results(self.path):
             raise RunFolderError(
                 f"{self.path} was begun with other clips, labels or features (digest {begun}, now {digest}). Put the "
                 "corpus back as it was to go on, or begin anew by another --out."
             )
-        content.pop("plan", None)  # it is that of other clips
+        if begun != digest:
+            content.pop("plan", None)  # it is that of other clips
         self.write_json(CONFIG, content | {"clips": digest})
 
     def kept_plan(self, stage: str) -> dict | None:
@@ -216,7 +214,7 @@ def _program() -> list[str]:
 
 
 def _check(path: Path, fingerprint: str) -> None:
-    """Raise RunFolderError unless the folder is empty or belongs to `fingerprint`."""
+    """Raise RunFolderError unless the folder is empty, belongs to `fingerprint`, or was claimed for nothing so far."""
     config = path / CONFIG
     if not config.exists():
         foreign = sorted(p.name for p in path.iterdir() if p.name != LOCK and not p.name.endswith(".unfinished"))

@@ -60,6 +60,11 @@ class Stack:
     layout: Layout
     augmented: AugmentedFeatures | None
 
+    @functools.cached_property
+    def needs(self) -> Needs:
+        """What a run like the first needs."""
+        return measure_needs(self)
+
     def stacked(self, stacking: Stacking) -> "Stack":
         """Return the same with the runs of a device one after another, or batched."""
         return replace(self, layout=replace(self.layout, stacking=stacking))
@@ -76,15 +81,15 @@ def most_runs(stacking: Stacking, platform: str) -> int:
     return BATCHED_ON_CPU if platform == "cpu" else BATCHED
 
 
-def fitting_runs(stack: Stack, needs: Needs) -> int:
+def fitting_runs(stack: Stack, epochs: int) -> int:
     """Return how many runs like the first of `stack` may be trained at a time on all devices, one a device at least.
 
-    Where runs take turns, no more than one call should train before progress is seen and an interruption answered. Of
-    a device's memory a run takes its state and what it reads, and where runs are batched what a step needs of
-    activations; where they take turns, these are needed once. The host holds a stack's states twice: to send, and to
+    Where runs take turns, no more than one call of `epochs` should train before progress is seen and an interruption
+    answered. Of a device's memory a run takes its state and what it reads, and where runs are batched what a step needs
+    of activations; where they take turns, these are needed once. The host holds a stack's states twice: to send, and to
     save.
     """
-    layout, schedule = stack.layout, stack.schedule
+    layout, needs = stack.layout, stack.needs
     n_here = min(len(layout.devices), len(jax.local_devices())) * processes_on_this_host()
     own = free_device_bytes(next(d for d in layout.devices if d.process_index == jax.process_index()))
     host = SHARE * free_host_bytes() / n_here
@@ -94,16 +99,16 @@ def fitting_runs(stack: Stack, needs: Needs) -> int:
         fitting = min((SHARE * own - needs.once_bytes) / needs.run_bytes, host / needs.host_bytes)
     most = most_runs(layout.stacking, layout.devices[0].platform)
     if layout.stacking == "map":
-        most = min(most, int(CALL_PRODUCTS / max(needs.products * schedule.epochs_per_call, 1)))
+        most = min(most, int(CALL_PRODUCTS / max(needs.products * epochs, 1)))
     return max(1, min(most, int(fitting))) * layout.n_shares
 
 
-def call_epochs(stack: Stack, needs: Needs) -> int:
+def call_epochs(stack: Stack) -> int:
     """Return how many epochs a call trains of one run: those of the schedule, or as many as have `CALL_PRODUCTS`."""
     epochs = stack.schedule.epochs_per_call
     if stack.layout.stacking != "map":
         return epochs
-    return max(1, min(epochs, int(CALL_PRODUCTS / max(needs.products, 1))))
+    return max(1, min(epochs, int(CALL_PRODUCTS / max(stack.needs.products, 1))))
 
 
 def measure_needs(stack: Stack) -> Needs:
@@ -151,7 +156,7 @@ def step_seconds(stack: Stack) -> float:
     `MEASURED_S` for fewer epochs, these are enough. Several processes train together, and go by what the first has
     memory for and what it measured.
     """
-    n = from_first(min(len(stack.runs), fitting_runs(stack, measure_needs(stack))))
+    n = from_first(min(len(stack.runs), fitting_runs(stack, stack.schedule.epochs_per_call)))
     epochs = MEASURED_CALLS + 1
     runs = [replace(run, epochs=epochs, decay_epochs=epochs, patience=None) for run in stack.runs[:n]]
     steps = min(MEASURED_STEPS, stack.schedule.steps)

@@ -104,7 +104,7 @@ def stack_inputs(runs: Sequence[Run]) -> RunInputs:
         shift_C=stack_arrays([run.shift_C for run in runs]),
         scale_C=stack_arrays([run.scale_C for run in runs]),
         class_weight_K=stack_arrays([run.class_weight_K for run in runs]),
-        projection_CP=stack_projections([run.projection_CP for run in runs]),
+        projection_CP=stack_given([run.projection_CP for run in runs]),
         validation_V=jax.device_put(rows_RV),
         validation_weight_V=jax.device_put(weight_RV),
     )
@@ -117,17 +117,11 @@ def stack_arrays(
     return jax.device_put(np.asarray(arrays, dtype))
 
 
-def stack_projections(projections: Sequence[Float[np.ndarray, "C P"] | None]) -> Float[Array, "R C P"] | None:
-    """Return the projections of the runs, stacked; None where they have none."""
-    given = [projection for projection in projections if projection is not None]
-    return stack_arrays(given) if given else None
-
-
-def stack_numbers(
-    numbers: Sequence[int | float | None], dtype: type[np.number] = np.float32
-) -> Num[Array, " R"] | None:
-    """Return a number of each run, stacked; None where they have none."""
-    given = [number for number in numbers if number is not None]
+def stack_given(
+    values: Sequence[Float[np.ndarray, "*s"] | int | float | None], dtype: type[np.number] = np.float32
+) -> Num[Array, "R *s"] | None:
+    """Return what the runs have been given, stacked; None where they have been given none."""
+    given = [value for value in values if value is not None]
     return stack_arrays(given, dtype) if given else None
 
 
@@ -160,11 +154,11 @@ def stack_hyper(runs: Sequence[Run]) -> Hyper:
         patience=stack_arrays([run.epochs if run.patience is None else run.patience for run in runs], np.int32),
         decay_epochs=stack_arrays([run.decay_epochs for run in runs], np.int32),
         weight_decay=stack_arrays([run.weight_decay for run in runs]),
-        dropout=stack_numbers([run.dropout for run in runs]),
-        roll_frames=stack_numbers([run.roll_frames for run in runs], np.int32),
-        noise=stack_numbers([run.noise for run in runs]),
-        noise_share=stack_numbers([run.noise_share for run in runs]),
-        shift_samples=stack_numbers([run.shift_samples for run in runs], np.int32),
+        dropout=stack_given([run.dropout for run in runs]),
+        roll_frames=stack_given([run.roll_frames for run in runs], np.int32),
+        noise=stack_given([run.noise for run in runs]),
+        noise_share=stack_given([run.noise_share for run in runs]),
+        shift_samples=stack_given([run.shift_samples for run in runs], np.int32),
     )
 
 

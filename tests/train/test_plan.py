@@ -21,7 +21,7 @@ def tiny_stack(stacking: Stacking = "map", n_devices: int = 1) -> Stack:
 
 
 def fitting(stack: Stack) -> int:
-    return fitting_runs(stack, measure_needs(stack))
+    return fitting_runs(stack, stack.schedule.epochs_per_call)
 
 
 @pytest.fixture
@@ -69,8 +69,8 @@ def test_a_call_of_a_large_network_is_as_few_epochs_as_it_should_take(memory: py
     assert measure_needs(stack).products == measure_needs(long).products  # those of an epoch
     for share, epochs in ((2.0, 4), (0.6, 2), (0.01, 1)):
         memory.setattr(plan, "CALL_PRODUCTS", share * products)
-        assert call_epochs(long, measure_needs(long)) == epochs
-    assert call_epochs(long.stacked("vmap"), measure_needs(long)) == 4
+        assert call_epochs(long) == epochs
+    assert call_epochs(long.stacked("vmap")) == 4
 
 
 def test_an_accelerator_and_its_host_must_both_have_room(memory: pytest.MonkeyPatch) -> None:
@@ -115,7 +115,6 @@ def test_what_is_soon_done_is_not_compiled_a_second_time(monkeypatch: pytest.Mon
 
 def test_no_more_runs_are_timed_than_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     timed: list[int] = []
-    monkeypatch.setattr(plan, "measure_needs", lambda stack: None)
     monkeypatch.setattr(plan, "fitting_runs", lambda *_: 2)
     monkeypatch.setattr(plan, "stack_states", lambda runs, *_: timed.append(len(runs)) or make_state(RUNS[:2]))
     assert step_seconds(tiny_stack()) > 0

@@ -151,8 +151,6 @@ def _fit_one(
 ) -> Fitted:
     variance, single = (model.variance, model.model) if isinstance(model, OnComponents) else (None, model)
     x_ND = np.asarray(x_ND, np.float64)
-    with _calmly():
-        view = fit_view(x_ND, variance)
     present, rank_N = np.unique(label_N, return_inverse=True)  # xgboost takes no gaps between class ids
     if isinstance(single, KMeans) and len(present) < n_classes:
         raise ClassicalError(
@@ -165,6 +163,7 @@ def _fit_one(
             f"{', '.join(kind.__name__ for kind in get_args(Weighable))}."
         )
     with _calmly():
+        view = fit_view(x_ND, variance)
         if isinstance(single, KMeans):
             return Fitted(fit_clusters(single, view(x_ND), rank_N, seed), view, present, n_classes)
         weights = {"sample_weight": balanced_weights(rank_N)} if class_weights else {}
