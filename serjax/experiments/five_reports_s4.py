@@ -62,7 +62,13 @@ FOURTH = (
     _table("1", "decision tree", 0.46, "tree", True),
     _table("2", "random forest", 0.67, "forest", True),
     _table(
-        "3", "LightGBM", 0.71, "lightgbm", False, "Tuned in the report, to values not stated: the library's defaults."
+        "3",
+        "LightGBM",
+        0.71,
+        "lightgbm --lightgbm.max-bin 63 --lightgbm.colsample-bytree 0.3",
+        True,
+        "The search starts at 63 bins of a feature's values and .3 of the features a tree, where the library has 255 and "
+        "all: a fit takes a sixth of the time.",
     ),
     _table(
         "4",

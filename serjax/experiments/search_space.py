@@ -94,6 +94,7 @@ def ranges(model: Single) -> tuple[Range, ...]:
                 Real("learning_rate", 0.01, 0.3),
                 Real("reg_lambda", 1e-8, 10.0),
                 Real("reg_alpha", 1e-8, 1.0),
+                Real("colsample_bytree", 0.1, 1.0),
             )
         case XgBoost():
             penalties = (Real(name, 1e-8, 1.0) for name in ("reg_lambda", "reg_alpha", "gamma", "learning_rate"))

@@ -76,6 +76,10 @@ class LightGbm:
     """L2 penalty of leaf values."""
     reg_alpha: float = 0.0
     """L1 penalty of leaf values."""
+    colsample_bytree: float = 1.0
+    """Share of the features that a tree sees."""
+    max_bin: int = 255
+    """Bins of a feature's values, between which trees split."""
 
 
 @dataclass(frozen=True)
