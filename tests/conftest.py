@@ -1,16 +1,22 @@
 """The world every test runs in: eight virtual CPU devices, strict shapes, no silent broadcasting, no user's cache.
 
 Programs are compiled without XLA's dearer passes and by its older emitters, for compiling is most of a test's time, and
-kept for all tests and the processes that they start; thorough tests have what users have.
+kept for all tests and the processes that they start; thorough tests have what users have. All that is kept goes with
+the process that started first.
 """
 
+import atexit
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
-SESSION = os.environ.get("PYTEST_XDIST_TESTRUNUID", f"{os.getpid()}")
-COMPILED = Path(tempfile.gettempdir(), f"serjax-tests-{SESSION}")
-os.environ["SERJAX_CACHE"] = tempfile.mkdtemp(prefix="serjax-tests-")
+if "SERJAX_TESTS" not in os.environ:  # else this is a worker of the one that made it
+    os.environ["SERJAX_TESTS"] = tempfile.mkdtemp(prefix="serjax-tests-")
+    atexit.register(shutil.rmtree, os.environ["SERJAX_TESTS"], ignore_errors=True)
+KEPT = Path(os.environ["SERJAX_TESTS"])
+COMPILED = KEPT / "compiled"
+os.environ["SERJAX_CACHE"] = tempfile.mkdtemp(prefix="features-", dir=KEPT)
 os.environ["JAX_COMPILATION_CACHE_DIR"] = str(COMPILED)
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
 os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
