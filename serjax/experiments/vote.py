@@ -19,7 +19,7 @@ import tyro
 from jaxtyping import Float, Int
 
 from serjax.evaluate.generative import classify, log_odds
-from serjax.evaluate.predictions import Predictions, read_predictions
+from serjax.evaluate.predictions import Predictions
 from serjax.experiments.classification import (
     METRICS,
     PREDICTIONS,
@@ -31,7 +31,7 @@ from serjax.experiments.classification import (
 )
 from serjax.experiments.command import run_command
 from serjax.experiments.config import ConfigError, fingerprint
-from serjax.experiments.finished import parameters_of
+from serjax.experiments.finished import FinishedRun, parameters_of, read_run
 from serjax.experiments.problem import make_title
 from serjax.experiments.results_page import read_result
 from serjax.experiments.run_folder import open_run_folder
@@ -95,16 +95,15 @@ def write_vote(runs: Sequence[Path], weights: Sequence[float], out: Path | None)
     if len(runs) < 2:
         raise ConfigError(f"{len(runs)} run votes: expected two at least. Give their folders.")
     filled = member_weights(len(runs), weights)
-    found = [read_result(run / METRICS) for run in runs]
-    _check_settings(runs, found)
+    members, found = [read_run(run) for run in runs], [read_result(run / METRICS) for run in runs]
+    _check_settings(members)
     digests = tuple(hashlib.sha256((run / PREDICTIONS).read_bytes()).hexdigest() for run in runs)
     ballot = Ballot(digests, filled)
     mark = fingerprint("vote", (ballot,))
     out = out or Path("runs") / f"vote-{found[0]['corpus']}-{mark[:8]}"
     with open_run_folder(out, "vote", mark) as folder:
         if folder.read_json(METRICS) is None:
-            members = [read_predictions(run / PREDICTIONS) for run in runs]
-            voted = combine(members, filled, [str(run) for run in runs])
+            voted = combine([member.predictions for member in members], filled, [str(run) for run in runs])
             folder.claim((ballot,))
             write_classification(folder, _setting(found[0]), voted, _facts(runs, found, filled))
     return out
@@ -164,17 +163,14 @@ def _bad(members: Sequence[tuple[str, float]]) -> bool:
     return not all(0 < weight < float("inf") for _, weight in members)
 
 
-def _check_settings(runs: Sequence[Path], found: Sequence[dict]) -> None:
-    for run, metrics in zip(runs, found, strict=True):
-        if lacking := [name for name in SAME if name not in metrics]:
-            raise ConfigError(f"{run / METRICS} lacks {', '.join(lacking)}: it is no result of an experiment.")
-        if not (run / PREDICTIONS).exists():
-            raise ConfigError(f"{run / PREDICTIONS} is not there: the run folder is broken. Remove it, run again.")
+def _check_settings(runs: Sequence[FinishedRun]) -> None:
+    first = runs[0]
+    for run in runs:
         for name in SAME:
-            if metrics[name] != found[0][name]:
+            if (there := getattr(run, name)) != getattr(first, name):
                 raise ConfigError(
-                    f"{run} has {name} {metrics[name]}, {runs[0]} has {found[0][name]}: only runs of the same corpus, "
-                    "emotions and protocol can vote."
+                    f"{run.path} has {name} {there}, {first.path} has {getattr(first, name)}: only runs of the same "
+                    "corpus, emotions and protocol can vote."
                 )
 
 

@@ -76,11 +76,17 @@ def test_a_vote_has_the_parameters_of_all_models_of_its_members(runs: dict[str, 
 
 
 def test_runs_that_are_broken_are_named(runs: dict[str, Path], tmp_path: Path) -> None:
-    for name in ("foreign", "lost"):
+    broken = {
+        "foreign": "lacks experiment, corpus, protocol",
+        "lost": "predictions.csv is not there",
+        "mixed": r"macro_f1 is .* in metrics.json and .* by predictions.csv: the files are not of one run",
+    }
+    for name in broken:
         shutil.copytree(runs["knn"], tmp_path / name)
     (tmp_path / "foreign" / "metrics.json").write_text('{"uar": 1}')
     (tmp_path / "lost" / "predictions.csv").unlink()
-    for name, says in (("foreign", "lacks corpus, protocol"), ("lost", "predictions.csv is not there")):
+    shutil.copyfile(runs["tree"] / "predictions.csv", tmp_path / "mixed" / "predictions.csv")
+    for name, says in broken.items():
         with pytest.raises(ConfigError, match=says):
             write_vote([runs["knn"], tmp_path / name], (), tmp_path / "vote")
 
@@ -129,8 +135,12 @@ def test_other_protocols_and_unfinished_runs_are_refused(runs: dict[str, Path], 
     make_run(tmp_path / "shared", "knn", Knn(), shared=True)
     with pytest.raises(ConfigError, match=r"speakers_shared True, .* has False"):
         write_vote([runs["knn"], tmp_path / "shared"], (), tmp_path / "o")
-    with pytest.raises(ConfigError, match="no finished run"):
+    with pytest.raises(ConfigError, match="nothing is not there: give the folder of a finished run"):
         write_vote([runs["knn"], tmp_path / "nothing"], (), tmp_path / "o")
+    shutil.copytree(runs["knn"], tmp_path / "begun")
+    (tmp_path / "begun" / "metrics.json").unlink()
+    with pytest.raises(ConfigError, match=r"begun is not finished .*Give its command again"):
+        write_vote([runs["knn"], tmp_path / "begun"], (), tmp_path / "o")
     with pytest.raises(ConfigError, match="1 run votes"):
         write_vote([runs["knn"]], (), tmp_path / "o")
     with pytest.raises(ClassicalError, match="one number above 0 for each"):
