@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from serjax.experiments.replication import Row, Split
 
-SEVERAL, TEN = Split("random-80-20", 3), Split("random-80-20", 10)
+SEVERAL, FOUR, TEN = (Split("random-80-20", seeds) for seeds in (3, 4, 10))
 
 
 def _table(number: str, about: str, reported: float, flags: str, tuned: bool, remark: str = "") -> Row:
