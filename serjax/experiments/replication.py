@@ -11,14 +11,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from serjax.data.splits import Protocol
-from serjax.evaluate.comparison import estimate
+from serjax.evaluate.comparison import estimate, measure, seed_counts
 from serjax.evaluate.predictions import read_predictions
 from serjax.experiments.classification import METRICS, PREDICTIONS
 from serjax.experiments.config import ConfigError
@@ -44,7 +44,7 @@ class Beside:
     """What a report gives beside a row's accuracy.
 
     Accuracy on training rows, that of cross-validation on them, ROC-AUC, F1 of each class; `by_class`: a confusion
-    matrix or a classification report, without its numbers.
+    matrix or a classification report, without its numbers; `by_curve`: a ROC curve of each class.
     """
 
     train: float | None = None
@@ -52,6 +52,7 @@ class Beside:
     roc_auc: float | None = None
     f1: Mapping[str, float] = field(default_factory=dict)
     by_class: bool = False
+    by_curve: bool = False
 
     @property
     def shows_classes(self) -> bool:
@@ -75,6 +76,7 @@ class Row:
 
     `reported` is None where the report names what was done and gives no number. `members` are the rows that vote, where
     `experiment` is "vote"; `remark` says what the report leaves open, what is done otherwise, and what was tried.
+    `full` are the flags of the published size, where `flags` are those of a smaller one.
     """
 
     id: str
@@ -88,6 +90,7 @@ class Row:
     members: tuple[str, ...] = ()
     remark: str = ""
     beside: Beside = field(default_factory=Beside)
+    full: str = ""
 
     @property
     def report(self) -> str:
@@ -131,7 +134,8 @@ class Outcome:
     `losses`: for training clips, test clips and all clips the losses of the happy model, `[happy, sad]`; `losses_sd`:
     their deviations over seeds, and under `ratio` that of sad / happy over all clips.
     `n_clips` of `n_speakers` were tested, each once or more. Where classes are shown, `f1` of each and `confusion`
-    (rows: truth, in the order of the classes) are those of all seeds' test clips together.
+    (rows: truth, in the order of the classes) are those of all seeds' test clips together. Of a vote, `members` has the
+    UAR of each row that voted. What an older version did not write down is None.
     """
 
     war: float
@@ -154,6 +158,8 @@ class Outcome:
     losses_sd: dict[str, list[float]] | None = None
     f1: dict[str, float] | None = None
     confusion: list[list[int]] | None = None
+    war_by_seed: list[float] | None = None
+    members: dict[str, float] | None = None
 
 
 def command(row: Row, side: Side, places: Places) -> tuple[str, ...]:
@@ -164,6 +170,11 @@ def command(row: Row, side: Side, places: Places) -> tuple[str, ...]:
         return ("python", "-m", "serjax.experiments.vote", *runs, *shlex.split(row.flags))
     flags = f"{places.corpora[row.corpus]} {row.flags} --protocol {split.protocol} --seeds {split.seeds} {split.flags}"
     return ("python", "-m", f"serjax.experiments.{row.experiment}", *shlex.split(flags))
+
+
+def full_command(row: Row, places: Places) -> str | None:
+    """Return the command that repeats a row at its published size under the report's protocol; None: the row is so."""
+    return " ".join(command(replace(row, flags=row.full), "same", places)) if row.full else None
 
 
 def folder_name(row_id: str, side: Side) -> str:
@@ -219,6 +230,7 @@ def read_outcome(task: Task, shown: str) -> Outcome:
     predictions = read_predictions(task.folder / PREDICTIONS)
     shared = metrics["speakers_shared"]
     war, uar = (estimate(predictions, name, speakers_shared=shared) for name in ("war", "uar"))
+    counts_RKK = seed_counts(predictions).sum(axis=1)
     shows_classes = task.row.beside.shows_classes
     losses, losses_sd = _losses(task.folder / RECONSTRUCTION) if isinstance(task.row.reported, Losses) else (None, None)
     return Outcome(
@@ -233,7 +245,7 @@ def read_outcome(task: Task, shown: str) -> Outcome:
         cv_war=metrics.get("cv_war"),
         losses=losses,
         protocol=metrics["protocol"],
-        seeds=task.row.split(task.side).seeds,
+        seeds=len(counts_RKK),
         minutes=round(metrics["seconds"] / 60, 1),
         command=shown,
         git=metrics["git"],
@@ -242,6 +254,8 @@ def read_outcome(task: Task, shown: str) -> Outcome:
         losses_sd=losses_sd,
         f1={label: metrics["per_class"][label]["f1"] for label in metrics["labels"]} if shows_classes else None,
         confusion=metrics["confusion"] if shows_classes else None,
+        war_by_seed=measure("war", counts_RKK).tolist(),
+        members=_voted(task, metrics),
     )
 
 
@@ -259,8 +273,8 @@ def outcome_of(content: Mapping[str, object]) -> Outcome:
     return outcome
 
 
-def as_json(row: Row, outcomes: Mapping[Side, Outcome]) -> dict[str, object]:
-    """Return what the file of results says of a row."""
+def as_json(row: Row, outcomes: Mapping[Side, Outcome], full_size: str | None = None) -> dict[str, object]:
+    """Return what the file of results says of a row; `full_size`: its command at the published size."""
     reported = asdict(row.reported) if isinstance(row.reported, Losses) else row.reported
     return {
         "about": row.about,
@@ -271,6 +285,7 @@ def as_json(row: Row, outcomes: Mapping[Side, Outcome]) -> dict[str, object]:
         "minutes": round(sum(outcome.minutes for outcome in outcomes.values()), 1),
         "command": {side: outcome.command for side, outcome in outcomes.items()},
         "deviations": row.remark,
+        "full_size": full_size,
     }
 
 
@@ -297,6 +312,13 @@ def _stopped_at_the_end() -> Iterator[dict[subprocess.Popen, Task]]:
 
 def _log(task: Task) -> Path:
     return task.folder.with_name(f"{task.folder.name}.log")
+
+
+def _voted(task: Task, metrics: Mapping[str, list]) -> dict[str, float] | None:
+    """Return the UAR that each member of a vote had when it voted."""
+    if not task.row.members:
+        return None
+    return {row: member["uar"] for row, member in zip(task.row.members, metrics["members"], strict=True)}
 
 
 def _losses(path: Path) -> tuple[dict[str, list[float]], dict[str, list[float]] | None]:

@@ -8,12 +8,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from serjax.evaluate import plots
+from serjax.evaluate.metrics import per_class
 from serjax.experiments.display import Cell, print_table
 from serjax.experiments.replication import Losses, Outcome, Row, Side
 from serjax.experiments.results_page import markdown_table
 
 Outcomes = Mapping[str, Mapping[Side, Outcome]]
-ByClass = tuple[Row, Outcome, dict[str, float], list[list[int]]]  # what is shown of a row's classes
 HEADER = (
     "row",
     "reported",
@@ -42,13 +42,24 @@ LOSS_HEADER = (
     "happy, all",
     "sad, all",
     "sad / happy",
+    "reported within 2 sd",
     "UAR",
     "minutes",
 )
 
 
-def markdown(title: str, about: str, rows: Sequence[Row], outcomes: Outcomes, headings: Mapping[str, str]) -> str:
-    """Return the page: for each report a table, its picture, and how each row was made."""
+def markdown(
+    title: str,
+    about: str,
+    rows: Sequence[Row],
+    outcomes: Outcomes,
+    headings: Mapping[str, str],
+    full_size: Mapping[str, str] | None = None,
+) -> str:
+    """Return the page: for each report a table, its picture, and how each row was made.
+
+    `full_size` are the commands of rows at their published size, where they were run at a smaller one.
+    """
     parts = [f"# {title}", about]
     for report, heading in headings.items():
         own = [row for row in rows if row.report == report]
@@ -65,7 +76,8 @@ def markdown(title: str, about: str, rows: Sequence[Row], outcomes: Outcomes, he
             table = [line for row in losses for line in loss_lines(row, outcomes.get(row.id, {}))]
             parts.append(markdown_table(LOSS_HEADER, table))
         parts += _beside(own, outcomes)
-        parts.append("\n".join(_detail(row, outcomes.get(row.id, {})) for row in own))
+        full = full_size or {}
+        parts.append("\n".join(_detail(row, outcomes.get(row.id, {}), full.get(row.id)) for row in own))
     return "\n\n".join(parts) + "\n"
 
 
@@ -77,16 +89,18 @@ def _beside(rows: Sequence[Row], outcomes: Outcomes) -> list[str]:
     if told:
         lines = [beside_cells(row, same[row.id]) for row in told]
         parts += ["What else was reported, and the same protocol's:", markdown_table(BESIDE_HEADER, lines)]
-    if shown := _shown_by_class(rows, outcomes):
-        parts += ["F1 of each class, same protocol, test clips of all seeds together:", _f1_table(shown)]
-        parts += [f"![Confusion matrix of {row.id}]({confusion_name(row)})" for row, *_ in shown]
-    return parts
+    if classes := [(row, same[row.id]) for row in rows if row.beside.shows_classes]:
+        parts.append("Precision / recall / F1 of each class, same protocol, test clips of all seeds together:")
+        parts.append(_class_table(classes))
+    parts += [f"![Confusion matrix of {row.id}]({confusion_name(row)})" for row, *_ in _confusions(rows, outcomes)]
+    drawn = [row for row in rows if row.beside.by_curve and same[row.id]]
+    return parts + [f"![ROC curves of {row.id}]({roc_name(row)})" for row in drawn]
 
 
-def _shown_by_class(rows: Sequence[Row], outcomes: Outcomes) -> list[ByClass]:
-    """Return the rows whose classes stand on the page, with what the same protocol gave of these."""
+def _confusions(rows: Sequence[Row], outcomes: Outcomes) -> list[tuple[Row, Outcome, list[str], np.ndarray]]:
+    """Return the rows whose confusion matrices stand on the page: outcome, classes and matrix of the same protocol."""
     found = [(row, outcomes.get(row.id, {}).get("same")) for row in rows if row.beside.shows_classes]
-    return [(row, same, same.f1, same.confusion) for row, same in found if same and same.f1 and same.confusion]
+    return [(row, same, list(same.f1), np.array(same.confusion)) for row, same in found if same and same.f1]
 
 
 def beside_cells(row: Row, same: Outcome | None) -> tuple[Cell, ...]:
@@ -97,15 +111,20 @@ def beside_cells(row: Row, same: Outcome | None) -> tuple[Cell, ...]:
     return (f"{row.id} {row.about}", *(cell for value, own in pairs for cell in (value, own)))
 
 
-def _f1_table(shown: Sequence[ByClass]) -> str:
-    """Return a line a class, a column a row, and one of what was reported where it was."""
-    columns: list[tuple[str, Mapping[str, float]]] = []
-    for row, _, f1, _ in shown:
-        columns += [(f"{row.id}, reported", row.beside.f1)] if row.beside.f1 else []
-        columns.append((row.id, f1))
-    classes = list(columns[-1][1])
-    lines = [(label, *(values.get(label) for _, values in columns)) for label in classes]
-    return markdown_table(("class", *(name for name, _ in columns)), lines)
+def _class_table(rows: Sequence[tuple[Row, Outcome | None]]) -> str:
+    """Return a line a class, a column a row, and one of the F1 that was reported where it was."""
+    columns: dict[str, Mapping[str, Cell]] = {}
+    for row, same in rows:
+        if row.beside.f1:
+            columns[f"{row.id}, reported F1"] = row.beside.f1
+        if same is not None and same.f1:
+            table = per_class(np.array(same.confusion))
+            figures = zip(same.f1, table.precision_K, table.recall_K, table.f1_K, strict=True)
+            columns[row.id] = {label: " / ".join(f"{value:.3f}" for value in three) for label, *three in figures}
+        elif same is not None:
+            columns[f"{row.id} (an older version, which kept no classes)"] = {}
+    classes = dict.fromkeys(label for values in columns.values() for label in values)
+    return markdown_table(("class", *columns), [(c, *(values.get(c) for values in columns.values())) for c in classes])
 
 
 def print_rows(rows: Sequence[Row], outcomes: Outcomes) -> None:
@@ -129,6 +148,11 @@ def confusion_name(row: Row) -> str:
     return f"five_reports_{row.id.lower()}_confusion.png"
 
 
+def roc_name(row: Row) -> str:
+    """Return the file name of a row's ROC curves."""
+    return f"five_reports_{row.id.lower()}_roc.png"
+
+
 def cells(row: Row, outcomes: Mapping[Side, Outcome]) -> tuple[Cell, ...]:
     """Return a row of the table of accuracies."""
     same, new = outcomes.get("same"), outcomes.get("independent")
@@ -150,9 +174,13 @@ def cells(row: Row, outcomes: Mapping[Side, Outcome]) -> tuple[Cell, ...]:
 
 def within(reported: float | None, same: Outcome | None) -> str | None:
     """Say whether a reported number lies within two standard deviations (over seeds) of the mean."""
-    if reported is None or same is None or same.sd is None:
+    return None if reported is None or same is None else _within(reported, same.war, same.sd)
+
+
+def _within(reported: float, mean: float, sd: float | None) -> str | None:
+    if sd is None:
         return None
-    away = (reported - same.war) / same.sd if same.sd else float("inf")
+    away = (reported - mean) / sd if sd else float("inf")
     if abs(away) <= 2:
         return "yes"
     return "reported higher" if away > 0 else "reported lower"
@@ -162,15 +190,23 @@ def loss_lines(row: Row, outcomes: Mapping[Side, Outcome]) -> list[tuple[Cell, .
     """Return the lines of a row that reports losses: its own, and one for each protocol."""
     assert isinstance(row.reported, Losses)
     name = f"{row.id} {row.about}"
-    own = (f"{row.reported.happy:.4f}", f"{row.reported.sad:.4f}", f"{row.reported.sad / row.reported.happy:.2f}")
-    lines: list[tuple[Cell, ...]] = [(name, "as reported", "–", "–", *own, "–", "–")]
+    ratio = row.reported.sad / row.reported.happy
+    own = (f"{row.reported.happy:.4f}", f"{row.reported.sad:.4f}", f"{ratio:.2f}")
+    lines: list[tuple[Cell, ...]] = [(name, "as reported", "–", "–", *own, None, "–", "–")]
     for outcome in outcomes.values():
         assert outcome.losses is not None
         (train, _), (test, _), (happy, sad) = (outcome.losses[part] for part in ("train", "test", "all"))
         figures = (f"{train:.4f}", f"{test:.4f}", f"{happy:.4f}", f"{sad:.4f}", f"{sad / happy:.2f}")
         shown = figures if outcome.losses_sd is None else _with_spread(figures, outcome.losses_sd)
-        lines.append((name, outcome.protocol, *shown, outcome.uar, f"{outcome.minutes:.1f}"))
+        spread = outcome.losses_sd
+        verdict = None if spread is None else _ratio_within(ratio, sad / happy, spread["ratio"][0])
+        lines.append((name, outcome.protocol, *shown, verdict, outcome.uar, f"{outcome.minutes:.1f}"))
     return lines
+
+
+def _ratio_within(reported: float, ratio: float, sd: float) -> str:
+    verdict = _within(reported, ratio, sd)
+    return "ratio: yes" if verdict == "yes" else f"ratio {verdict}"
 
 
 def _with_spread(figures: Sequence[str], spread: Mapping[str, list[float]]) -> list[str]:
@@ -217,9 +253,9 @@ def write_pictures(folder: Path, rows: Sequence[Row], outcomes: Outcomes, headin
     for report, heading in headings.items():
         if _drawn(report, rows, outcomes):
             plots.save(draw(report, heading, rows, outcomes), folder / picture_name(report))
-    for row, same, f1, confusion in _shown_by_class(rows, outcomes):
+    for row, same, labels, confusion_KK in _confusions(rows, outcomes):
         title = f"{row.id} {row.about}{plots.SEPARATOR}{same.protocol}{plots.SEPARATOR}{same.seeds} seeds"
-        plots.save(plots.confusion_matrix(np.array(confusion), list(f1), title), folder / confusion_name(row))
+        plots.save(plots.confusion_matrix(confusion_KK, labels, title), folder / confusion_name(row))
 
 
 def _drawn(report: str, rows: Sequence[Row], outcomes: Outcomes) -> list[Row]:
@@ -247,7 +283,7 @@ def _with_interval(outcome: Outcome | None) -> str | None:
     return f"{outcome.war:.3f}{bounds}"
 
 
-def _detail(row: Row, outcomes: Mapping[Side, Outcome]) -> str:
+def _detail(row: Row, outcomes: Mapping[Side, Outcome], full_size: str | None) -> str:
     """Return how a row was made: its commands, what else was measured, and what is to be said."""
     lines = [f"- **{row.id} {row.about}.** {row.remark}".rstrip()]
     for side, outcome in outcomes.items():
@@ -257,4 +293,5 @@ def _detail(row: Row, outcomes: Mapping[Side, Outcome]) -> str:
         more += [f"ROC-AUC {outcome.roc_auc:.3f}"] if outcome.roc_auc is not None else []
         more += [f"{outcome.n_clips} clips of {outcome.n_speakers} speakers tested"] if outcome.n_clips else []
         lines.append(f"  - {side}: `{outcome.command}` ({', '.join(more)}; git {outcome.git})")
+    lines += [f"  - at full size: `{full_size}`"] if full_size else []
     return "\n".join(lines)

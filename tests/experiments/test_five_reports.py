@@ -30,6 +30,7 @@ from serjax.experiments.replication import (
     _losses,
     as_json,
     command,
+    full_command,
     make_task,
     outcome_of,
     run_tasks,
@@ -160,12 +161,30 @@ def test_what_else_was_reported_stands_beside_ours(tmp_path: Path) -> None:
     outcomes: dict[str, dict[Side, Outcome]] = {row.id: {"same": found} for row in (told, silent)}
     page = markdown("Title", "About.", [told, silent], outcomes, {"S9": "a report"})
     assert "| S9.1 test | 0.910 | 0.820 | – | – | – | 0.730 |" in page
-    assert "| class | S9.1, reported | S9.1 |" in page
-    assert "| calm | 0.770 | 0.400 |\n| sad | – | 0.200 |" in page
+    assert "| class | S9.1, reported F1 | S9.1 |" in page
+    assert "| calm | 0.770 | 0.600 / 0.750 / 0.667 |\n| sad | – | 0.667 / 0.500 / 0.571 |" in page
     assert "S9.2 test | – " not in page
     write_pictures(tmp_path, [told, silent], outcomes, {"S9": "a report"})
     assert {path.name for path in tmp_path.glob("*confusion*")} == {confusion_name(told)}
     assert f"]({confusion_name(told)})" in page
+    older: dict[str, dict[Side, Outcome]] = {"S9.1": {"same": OUTCOME}}
+    page = markdown("Title", "About.", [told], older, {"S9": "a report"})
+    assert "| class | S9.1, reported F1 | S9.1 (an older version, which kept no classes) |" in page
+
+
+def test_the_published_size_has_a_command_too() -> None:
+    shown = Places(five_reports.SHOWN, "runs")
+    smaller = [row for row in ROWS if any(flag in row.flags for flag in ("--size", "--filters 16", "--n-mels"))]
+    assert [row.id for row in ROWS if full_command(row, shown)] == [row.id for row in smaller] != []
+    for row in smaller:
+        words = shlex.split(full_command(row, Places(dict.fromkeys(shown.corpora, "--corpus synthetic"), "runs")) or "")
+        module = importlib.import_module(f"serjax.experiments.{row.experiment}")
+        config = tyro.cli(module.Config, args=[*words[3:], "--out", "x"], config=(tyro.conf.OmitArgPrefixes,))
+        assert config.data.protocol == row.same.protocol
+    command_line = full_command(smaller[0], shown)
+    page = markdown("T", "A.", smaller[:1], {smaller[0].id: {"same": OUTCOME}}, HEADINGS, {smaller[0].id: "python x"})
+    assert "  - at full size: `python x`" in page
+    assert as_json(smaller[0], {}, command_line)["full_size"] == command_line
 
 
 def test_classes_of_what_was_reported_are_those_of_the_corpus() -> None:
@@ -211,6 +230,9 @@ def test_losses_are_shown_beside_what_was_reported() -> None:
     _, measured = loss_lines(row, {"same": dataclasses.replace(outcome, losses_sd=spread)})
     shown = ("1.0000 ± 0.1000", "3.0000 ± 0.2000", "5.0000 ± 0.3000", "6.0000 ± 0.4000", "1.20 ± 0.05")
     assert measured[2:7] == shown
+    assert (reported[7], measured[7]) == (None, "ratio reported higher")
+    spread = spread | {"ratio": [0.5]}
+    assert loss_lines(row, {"same": dataclasses.replace(outcome, losses_sd=spread)})[1][7] == "ratio: yes"
 
 
 def test_losses_and_their_ratio_deviate_over_seeds(tmp_path: Path) -> None:
@@ -343,6 +365,28 @@ def test_a_vote_is_run_again_where_a_member_is(tmp_path: Path) -> None:
     outcomes["S4.3"]["same"] = dataclasses.replace(OUTCOME, command="another")
     lacking = five_reports.missing(rows, outcomes, shown, Places(five_reports.SHOWN, str(tmp_path)))
     assert [t.name for t in lacking] == ["S4.3 same", "S4.5 same", "S4.8 same"]
+
+
+def test_a_vote_of_other_runs_than_those_on_the_page_is_run_again(tmp_path: Path) -> None:
+    rows, shown = five_reports.chosen(("S4.3", "S4.5", "S4.8")), Places(five_reports.SHOWN, "runs")
+    outcomes = known(rows, shown)
+    for uar, expected in ((OUTCOME.uar, []), (OUTCOME.uar + 0.01, ["S4.3 same", "S4.5 same", "S4.8 same"])):
+        members = {"S4.3": OUTCOME.uar, "S4.5": uar}
+        outcomes["S4.8"]["same"] = dataclasses.replace(outcomes["S4.8"]["same"], members=members)
+        lacking = five_reports.missing(rows, outcomes, shown, Places(five_reports.SHOWN, str(tmp_path)))
+        assert [t.name for t in lacking] == expected
+
+
+def test_the_page_names_the_rows_that_were_dealt_otherwise(tmp_path: Path) -> None:
+    older = dataclasses.replace(OUTCOME, git=five_reports.DEALT_BY_PATH[0])
+    outcomes: dict[str, dict[Side, Outcome]] = {
+        "S1.1": {"same": OUTCOME, "independent": older},
+        "S1.2": {"same": older, "independent": OUTCOME},
+    }
+    five_reports.write(tmp_path / "page.md", outcomes, made_up=False)
+    assert "but those of S1.2 were dealt by the path" in (tmp_path / "page.md").read_text()
+    five_reports.write(tmp_path / "page.md", {"S1.1": outcomes["S1.1"]}, made_up=False)
+    assert "dealt by the path" not in (tmp_path / "page.md").read_text()
 
 
 def test_what_a_member_gives_outdates_its_votes() -> None:
