@@ -1,11 +1,14 @@
 """A 1-D convolutional network on the principal components of 180 clip statistics (row S4.12).
 
 Question: is there anything for convolutions in the order of principal components? Eight convolutions and three dense
-layers, as the fourth report describes; the components are fitted on each fold's training rows. Its optimiser is
-`--optimizer sgd --learning-rate 0.01 --clip-norm None` (momentum .9) with 16 clips a step, at a constant rate; Adam and
-gradients clipped to a norm of 1 are the default, and clip those of SGD at every step. With these, 16 classes and 60
-epochs: accuracy .35 on new speakers, .59 on known ones, .68 there with `--keep last` (as reported); the first took 9
-minutes on 2 CPU cores (experiments/results/five_reports.md).
+layers, as the fourth report describes; the components are fitted on each fold's training rows.
+
+    python -m serjax.experiments.cnn1d_pca --corpus ravdess-all --root RAVDESS --labels emotion-gender --epochs 60 \
+        --optimizer sgd --learning-rate 0.01 --batch-size 16 --clip-norm None --protocol speaker-6fold
+
+This is the report's optimiser (momentum .9, a constant rate); Adam and gradients clipped to a norm of 1 are the
+default, and clip those of SGD at every step. 16 classes: accuracy .35 on new speakers, .59 on known ones, .68 there
+with `--keep last` (as reported); the command took 9 minutes on 2 CPU cores (experiments/results/five_reports.md).
 """
 
 from dataclasses import dataclass, field

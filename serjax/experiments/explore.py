@@ -1,5 +1,7 @@
 """Look at a corpus before modelling it: counts, durations, waveforms, spectra, per-frame curves, 26 features.
 
+Question: what is in it, what is missing, and what would a model be misled by?
+
 Writes pictures, a feature table with labels (`features.csv`), `summary.json` and one self-contained `index.html`.
 
     python -m serjax.experiments.explore --corpus ravdess --root RAVDESS --out runs/explore

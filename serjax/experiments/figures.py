@@ -1,4 +1,4 @@
-"""The figures of a generative study, drawn from its results into the run folder."""
+"""The figures of a run folder: of every classification and training, and those of a generative study."""
 
 from pathlib import Path
 

@@ -1,7 +1,12 @@
 """Multinomial logistic regression on the MFCC picture, or on its statistics over time.
 
-Question: what do the pictures tell a linear model? `--emotions happy sad --protocol random-5fold --pooling flatten` is
-near the first report's row S1.1, which five_reports runs with scikit-learn (`tabular --view flat`).
+Question: what do the pictures tell a linear model?
+
+    python -m serjax.experiments.logreg --corpus ravdess --root RAVDESS --protocol speaker-6fold
+
+Eight emotions, new speakers: UAR .34, in half a minute on 2 CPU cores. `--emotions happy sad --protocol random-5fold
+--pooling flatten` is near the first report's row S1.1, which five_reports runs with scikit-learn (`tabular --view
+flat`).
 """
 
 from dataclasses import dataclass, field

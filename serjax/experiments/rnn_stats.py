@@ -6,6 +6,8 @@ there and ours here.
 
     python -m serjax.experiments.rnn_stats --corpus ravdess-all --root RAVDESS --labels emotion-gender \
         --protocol random-80-20
+
+Accuracy .24 on known speakers, .20 on new ones, in a minute on 2 CPU cores (experiments/results/five_reports.md).
 """
 
 from dataclasses import dataclass, field
