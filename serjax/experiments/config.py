@@ -11,6 +11,7 @@ from typing import Literal
 from serjax.data.audio import file_digest
 from serjax.data.corpora import CORPUS_NAMES
 from serjax.data.corpora.corpus import LabelScheme
+from serjax.data.corpora.crema_d import Defects
 from serjax.data.splits import Protocol
 from serjax.errors import SerjaxError
 from serjax.evaluate.generative import ClassPrior
@@ -49,6 +50,8 @@ class Data:
     """Train each fold on only so many of its training speakers, drawn by seed; a smaller draw is part of a larger."""
     synthetic_clips: int | None = None
     """Shorten the synthetic corpus to so many clips, 8 to 1440 (96 or more fill six folds); default: all."""
+    defects: Defects | None = None
+    """Clips of crema-d that have no sound, or the bytes of a clip of another emotion; default: leave-out."""
     offset: float = 0.5
     """Seconds skipped at the start of each clip."""
     duration: float | None = None

@@ -18,6 +18,7 @@ from jaxtyping import Float, Int
 
 from serjax.data.corpora import Corpus, load_corpus
 from serjax.data.corpora.corpus import Utterance
+from serjax.data.corpora.crema_d import Defects
 from serjax.data.features import default_cache_dir
 from serjax.experiments.command import run_command
 from serjax.experiments.config import check_positive, corpus_name, fingerprint
@@ -49,13 +50,15 @@ class Data:
     """Which clips."""
 
     corpus: str = "synthetic"
-    """Name of the corpus, such as ravdess."""
+    """synthetic, ravdess (speech), ravdess-song, ravdess-all, crema-d, crema-d-voted; or a path of a CSV or folder."""
     root: Path | None = None
-    """Folder that holds the corpus's audio files at any depth (not for synthetic)."""
+    """Folder that holds the corpus's audio files at any depth; of a CSV: where its paths start, if not beside it."""
     emotions: tuple[str, ...] = ()
     """Only these emotions, e.g. `--emotions happy sad`; default: all."""
     synthetic_clips: int | None = None
     """Shorten the synthetic corpus to so many clips, 8 to 1440; default: all."""
+    defects: Defects | None = None
+    """Clips of crema-d that have no sound, or the bytes of a clip of another emotion; default: leave-out."""
 
 
 @dataclass(frozen=True)
@@ -144,8 +147,9 @@ def frontend(analysis: Analysis, corpus: str) -> SizedStats26:
 
 def explore(config: Config, folder: RunFolder) -> None:
     """Write everything, `summary.json` last: where it is, the exploration is finished."""
-    corpus = load_corpus(config.data.corpus, config.data.root, synthetic_clips=config.data.synthetic_clips)
-    corpus = corpus.only(config.data.emotions) if config.data.emotions else corpus
+    data = config.data
+    corpus = load_corpus(data.corpus, data.root, synthetic_clips=data.synthetic_clips, defects=data.defects)
+    corpus = corpus.only(data.emotions) if data.emotions else corpus
     front = frontend(config.analysis, config.data.corpus)
     with progresses(config.output.quiet) as shown:
         overview = load_overview(corpus, front, config.output.cache or default_cache_dir(), shown.counter("features"))

@@ -137,7 +137,7 @@ def load_problem(
 
 def labelled_corpus(data: Data) -> Corpus:
     """Read the corpus, and give its clips the labels asked for."""
-    corpus = load_corpus(data.corpus, data.root, synthetic_clips=data.synthetic_clips)
+    corpus = load_corpus(data.corpus, data.root, synthetic_clips=data.synthetic_clips, defects=data.defects)
     corpus = corpus.only(data.emotions) if data.emotions else corpus
     corpus = corpus if data.clips is None else corpus.drawn(data.clips)
     return label_by(merge_emotions(corpus, parse_merges(data.merge)), data.labels)

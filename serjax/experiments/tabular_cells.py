@@ -26,9 +26,8 @@ from serjax.models.classical import (
     fit,
     fit_two_stage,
 )
+from serjax.models.classical.voting import log_probabilities
 from serjax.train.record import write_json
-
-PROBABILITY_FLOOR = 1e-12  # a probability of 0 has no logarithm
 
 
 @dataclass(frozen=True)
@@ -94,8 +93,7 @@ def fit_cell(row: Row, table: Table, cell: Cell, searching: Searching) -> tuple[
     if isinstance(fitted, FittedTwoStage):
         found_N = np.array(fitted.genders)[fitted.predict_gender(table.x_ND[test])]
         facts["gender_war"] = float(np.mean(found_N == table.gender_N[test]))
-    score_NK = np.log(np.maximum(probability_NK, PROBABILITY_FLOOR))
-    return predict(table.problem, cell, score_NK), facts
+    return predict(table.problem, cell, log_probabilities(probability_NK)), facts
 
 
 def cross_validated_war(row: Row, table: Table, cell: Cell, n_folds: int) -> float:

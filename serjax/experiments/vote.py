@@ -35,10 +35,9 @@ from serjax.experiments.finished import FinishedRun, parameters_of, read_run
 from serjax.experiments.problem import make_title
 from serjax.experiments.results_page import read_result
 from serjax.experiments.run_folder import open_run_folder
-from serjax.models.classical.voting import member_weights, soft_vote
+from serjax.models.classical.voting import log_probabilities, member_weights, soft_vote
 
 SAME = ("corpus", "protocol", "speakers_shared", "labels")
-PROBABILITY_FLOOR = 1e-12
 
 
 @dataclass(frozen=True)
@@ -118,7 +117,7 @@ def combine(members: Sequence[Predictions], weights: Sequence[float], names: Seq
     first = members[0]
     aligned = [_order(first, member, (names[0], name)) for member, name in zip(members, names, strict=True)]
     probability_MNK = np.stack([probabilities(m.scores_NK[rows]) for m, rows in zip(members, aligned, strict=True)])
-    scores_NK = np.log(np.maximum(soft_vote(probability_MNK, weights), PROBABILITY_FLOOR))
+    scores_NK = log_probabilities(soft_vote(probability_MNK, weights))
     return replace(first, prediction=classify(scores_NK), scores_NK=log_odds(scores_NK))
 
 

@@ -146,6 +146,8 @@ def test_load_corpus_refuses_what_makes_no_sense(tmp_path: Path) -> None:
     ]:
         with pytest.raises(CorpusError, match=says):
             load_corpus(name, root, synthetic_clips=n_clips)
+    with pytest.raises(CorpusError, match="told for corpus 'synthetic', but only crema-d's are looked for"):
+        load_corpus("synthetic", defects="keep")
 
 
 def test_drawn_clips_are_the_same_always_and_labels_follow() -> None:

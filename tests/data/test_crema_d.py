@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from serjax.data import CorpusError, load_corpus
-from serjax.data.corpora.crema_d import load_crema_d, parse_name
+from serjax.data.corpora.crema_d import parse_name
 from serjax.data.corpora.defects import silent_clips
 from serjax.data.splits import default_protocol, split_corpus
 
@@ -132,7 +132,7 @@ def test_defects_are_found_by_content_told_and_left_out(defective: Path) -> None
 
 
 def test_defects_can_be_kept(defective: Path) -> None:
-    kept = load_crema_d("crema-d", defective, defects="keep")
+    kept = load_corpus("crema-d", defective, defects="keep")
     assert len(kept.utterances) == 10
     assert kept.notes[1].startswith("Kept: 2 without sound")
     assert kept.notes[2].startswith("Kept: 2 whose bytes")

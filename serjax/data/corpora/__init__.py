@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from serjax.data.corpora.corpus import Corpus, CorpusError
-from serjax.data.corpora.crema_d import load_crema_d
+from serjax.data.corpora.crema_d import Defects, load_crema_d
 from serjax.data.corpora.folder import load_folder
 from serjax.data.corpora.ravdess import load_ravdess
 from serjax.data.corpora.table import load_table
@@ -11,7 +11,9 @@ from serjax.data.corpora.table import load_table
 CORPUS_NAMES = ("synthetic", "ravdess", "ravdess-song", "ravdess-all", "crema-d", "crema-d-voted")
 
 
-def load_corpus(name: str, root: Path | None = None, *, synthetic_clips: int | None = None) -> Corpus:
+def load_corpus(
+    name: str, root: Path | None = None, *, synthetic_clips: int | None = None, defects: Defects | None = None
+) -> Corpus:
     """Load a corpus by its name or path; `root` is the folder of one that is read from disk.
 
     Args:
@@ -20,19 +22,23 @@ def load_corpus(name: str, root: Path | None = None, *, synthetic_clips: int | N
         root: a folder that holds the clips at any depth; None for `synthetic` and a folder. For a table it is where
             the paths start, None: beside it.
         synthetic_clips: how many clips `synthetic` has at most; None: all.
+        defects: whether clips of CREMA-D that have no sound, or the bytes of a clip of another emotion, are left out
+            or kept; None: left out.
 
     Raises:
         CorpusError: an unknown name; what the corpus needs is missing or wrong, or it is given what it cannot use.
     """
     if synthetic_clips is not None and name != "synthetic":
         raise CorpusError(f"A number of synthetic clips is given for corpus '{name}'. Leave it out.")
+    if defects is not None and name not in ("crema-d", "crema-d-voted"):
+        raise CorpusError(f"What becomes of defects is told for corpus '{name}', but only crema-d's are looked for.")
     match name:
         case "synthetic":
             return _load_synthetic(root, synthetic_clips)
         case "ravdess" | "ravdess-song" | "ravdess-all":
             return load_ravdess(name, root)
         case "crema-d" | "crema-d-voted":
-            return load_crema_d(name, root)
+            return load_crema_d(name, root, defects or "leave-out")
         case _:
             return _load_path(name, root)
 

@@ -25,6 +25,11 @@ def soft_vote(probability_MNK: Float[np.ndarray, "M N K"], weights: Sequence[flo
     return np.einsum("m,mnk->nk", weight_M / weight_M.sum(), probability_MNK)
 
 
+def log_probabilities(probability_NK: Float[np.ndarray, "N K"]) -> Float[np.ndarray, "N K"]:
+    """Return ln p, of a probability of 0 that of 1e-12."""
+    return np.log(np.maximum(probability_NK, 1e-12))
+
+
 def member_weights(n_members: int, weights: Sequence[float]) -> tuple[float, ...]:
     """Return one weight a member: those given, or ones.
 
