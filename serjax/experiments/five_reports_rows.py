@@ -172,7 +172,7 @@ PICTURES = "--n-mels 32 --frames 54 --hop-length 1024 --epochs 25"
 LARGER = "--n-mels 64 --frames 108 --hop-length 512 --epochs 60"
 SEQUENCES = "--epochs 40"
 THIRD = (
-    _crema("S3.1", "CNN, mel, 6 emotions", 0.26, "cnn_mel", PICTURES, f"{UNSAID} {FEW} {SMALLER}", full=LARGER),
+    _crema("S3.1", "CNN, mel, 6 emotions", 0.26, "cnn_mel", PICTURES, f"{UNSAID} {FEW} {SMALLER}", FOUR, LARGER),
     _crema(
         "S3.1-12",
         "CNN, mel, 12 classes",
