@@ -314,7 +314,7 @@ def _log(task: Task) -> Path:
     return task.folder.with_name(f"{task.folder.name}.log")
 
 
-def _voted(task: Task, metrics: Mapping[str, list]) -> dict[str, float] | None:
+def _voted(task: Task, metrics: dict) -> dict[str, float] | None:
     """Return the UAR that each member of a vote had when it voted."""
     if not task.row.members:
         return None

@@ -28,6 +28,7 @@ from serjax.experiments.replication import (
     Split,
     Task,
     _losses,
+    _voted,
     as_json,
     command,
     full_command,
@@ -181,6 +182,7 @@ def test_the_published_size_has_a_command_too() -> None:
         module = importlib.import_module(f"serjax.experiments.{row.experiment}")
         config = tyro.cli(module.Config, args=[*words[3:], "--out", "x"], config=(tyro.conf.OmitArgPrefixes,))
         assert config.data.protocol == row.same.protocol
+        assert f" {row.full} " in str(full_command(row, shown))
     command_line = full_command(smaller[0], shown)
     page = markdown("T", "A.", smaller[:1], {smaller[0].id: {"same": OUTCOME}}, HEADINGS, {smaller[0].id: "python x"})
     assert "  - at full size: `python x`" in page
@@ -331,22 +333,26 @@ def test_what_is_known_of_a_vote_needs_no_folder_of_its_members(tmp_path: Path) 
 def test_a_row_runs_once_and_is_kept(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (row,) = five_reports.chosen(("S2.4",))
+    (row,) = five_reports.chosen(("S2.3",))
     monkeypatch.setattr(five_reports, "ROWS", (dataclasses.replace(row, same=Split("random-80-20", 2)),))
     runs = tmp_path / "runs"
-    config = five_reports.Config(rows=("S2.4",), synthetic=96, jobs=2, runs=runs, quiet=True)
+    config = five_reports.Config(rows=("S2.3",), synthetic=96, jobs=2, runs=runs, quiet=True)
     five_reports.run(config)
     page = (runs / "five_reports.md").read_text()
-    kept = json.loads((runs / "five_reports.json").read_text())["rows"]["S2.4"]
+    kept = json.loads((runs / "five_reports.json").read_text())["rows"]["S2.3"]
     assert 0 <= kept["same"]["war"] <= 1
     assert kept["independent"]["ci95"][0] <= kept["independent"]["war"] <= kept["independent"]["ci95"][1]
     assert kept["independent"]["n_clips"] == 96
     assert kept["command"]["same"] in page
+    assert (kept["same"]["seeds"], len(kept["same"]["war_by_seed"])) == (2, 2)
+    assert kept["same"]["war"] == pytest.approx(sum(kept["same"]["war_by_seed"]) / 2)
     assert (runs / "five_reports_s2.png").exists()
+    assert (runs / "five_reports_s2.3_roc.png").read_bytes() == (runs / "S2.3-same/figures/roc.png").read_bytes()
+    assert "](five_reports_s2.3_roc.png)" in page
     marks = {path: path.stat().st_mtime_ns for path in runs.rglob("metrics.json")}
     five_reports.run(config)
     assert {path: path.stat().st_mtime_ns for path in runs.rglob("metrics.json")} == marks
-    assert "S2.4" in capsys.readouterr().out
+    assert "S2.3" in capsys.readouterr().out
 
 
 def test_another_command_is_run_again() -> None:
@@ -375,6 +381,13 @@ def test_a_vote_of_other_runs_than_those_on_the_page_is_run_again(tmp_path: Path
         outcomes["S4.8"]["same"] = dataclasses.replace(outcomes["S4.8"]["same"], members=members)
         lacking = five_reports.missing(rows, outcomes, shown, Places(five_reports.SHOWN, str(tmp_path)))
         assert [t.name for t in lacking] == expected
+
+
+def test_a_vote_remembers_what_its_members_reached(tmp_path: Path) -> None:
+    (vote,) = five_reports.chosen(("S4.8",))
+    metrics = {"members": [{"run": "a", "uar": 0.5}, {"run": "b", "uar": 0.6}]}
+    assert _voted(task(tmp_path, "", vote), metrics) == {"S4.5": 0.5, "S4.3": 0.6}
+    assert _voted(task(tmp_path, ""), {}) is None
 
 
 def test_the_page_names_the_rows_that_were_dealt_otherwise(tmp_path: Path) -> None:
