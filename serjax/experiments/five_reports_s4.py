@@ -115,7 +115,7 @@ FOURTH = (
         0.82,
         ("4", "5", "2", "7"),
         "1 1 1 1",
-        f"{UNWEIGHTED} {ETA}",
+        f"{UNWEIGHTED} {ETA} The runs that voted are older ones than those of S4.4, S4.5 and S4.7 on this page.",
     ),
     _vote(
         "11",
