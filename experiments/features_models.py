@@ -254,8 +254,8 @@ def about(config: Config, metrics: dict) -> str:
         f"(logreg: {training.linear_rate:g}), and {training.epochs} epochs over the training clips (VAEs: "
         f"{training.pretrain_epochs} of them over all emotions together, then each alone, in as many steps as the "
         f"largest emotion needs). A fold keeps its best epoch by validation speakers{refit}, and a VAE's score; "
-        "nothing else is chosen. But the VAE's form, β and rolls were developed on MFCC of RAVDESS speech, and "
-        "logistic regression's rate by validation losses there. The reference was declared beforehand."
+        "nothing else is chosen here; the VAE's form, β and rolls, and logistic regression's rate, come from MFCC of "
+        "RAVDESS speech. The reference was declared beforehand."
     )
 
 

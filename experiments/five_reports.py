@@ -17,7 +17,7 @@ import math
 import shlex
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from serjax.experiments.classification import METRICS
@@ -35,14 +35,15 @@ from serjax.experiments.replication import (
     as_json,
     command,
     folder_name,
-    full_command,
     make_task,
     outcome_of,
+    published_command,
     read_outcome,
     run_tasks,
     said,
 )
 from serjax.experiments.replication_page import markdown, print_rows, roc_name, write_pictures
+from serjax.experiments.results_page import read_result
 from serjax.train.record import write_json
 
 ROC = "figures/roc.png"
@@ -53,6 +54,7 @@ SHOWN = {
     "crema-d": "--corpus crema-d --root CREMA_D",
     "crema-d-voted": "--corpus crema-d-voted --root CREMA_D",
 }
+PLACES = Places(SHOWN, "runs/five_reports")  # as the page gives them
 ABOUT = """Each row is run twice by the commands below it: under the report's own protocol (mean ± standard deviation \
 of the accuracy, WAR, over the seeds of random splits), where the speakers that are tested are in training too, and on \
 speakers that training has not heard (95 % bootstrap interval over speakers). *same − new* is the price of hearing the \
@@ -73,23 +75,8 @@ what was kept back. With `--keep last` nothing is kept back or chosen, and the l
 is warmed up and then falls along a cosine.
 
 RAVDESS has 24 actors, CREMA-D 91{at_hand}."""
-OLDER = """Random splits are dealt by speaker and file name, but those of {rows} were dealt by the path below the \
-folder that was given (before 75409a1): the same seeds give other splits of the same kind now."""
-DEALT_BY_PATH = (  # commits that results on the page are of
-    "8d1b2b85a874",
-    "254aa5d51eb2",
-    "22a3cdeadb9d",
-    "605fb0b909a4",
-    "cd44b10690eb",
-    "33b30c6dbe06",
-    "19dc3ef1f9b6",
-    "219961c166c0",
-    "53cc668cc8fb",
-    "9cb51fb21ae0",
-    "dcb5b9fe4d21",
-    "7fd89721efc6",
-    "1599c230eb2d",
-)
+BY_PATH = """Splits, draws of clips and copies go by speaker and file name, but those of {rows} went by the path below \
+the folder that was given (before 75409a1): the same seeds give others of the same kind now."""
 MADE_UP = """**Not speech.** These clips are made up: the page shows that the commands run, and nothing about any \
 report. The reported numbers and the corpora in the headings are those of the reports."""
 
@@ -132,7 +119,7 @@ def run(config: Config) -> None:
     check_positive("--jobs", config.jobs)
     rows, page = chosen(config.rows), config.page
     corpora = where(config, with_members(rows))
-    shown = Places(SHOWN if config.synthetic is None else corpora, "runs/five_reports")
+    shown = PLACES if config.synthetic is None else replace(PLACES, corpora=corpora)
     tasks = missing(rows, read_outcomes(page), shown, Places(corpora, str(config.folder)))
     n_done = 0
 
@@ -146,12 +133,14 @@ def run(config: Config) -> None:
                 outcome = read_outcome(task, text(task.row, task.side, shown))
                 outcomes = without_votes_of(task, read_outcomes(page))  # anew: another call may have added to it
                 outcomes.setdefault(task.row.id, {})[task.side] = outcome
-                write(page, outcomes, made_up=config.synthetic is not None)
                 if task.row.beside.by_curve and task.side == "same":
+                    page.parent.mkdir(parents=True, exist_ok=True)
                     shutil.copyfile(task.folder / ROC, page.with_name(roc_name(task.row)))
+                write(page, outcomes, made_up=config.synthetic is not None)
 
         failed = run_tasks(tasks, config.jobs, report)
-    outcomes = read_outcomes(page)
+    if outcomes := read_outcomes(page):
+        write(page, outcomes, made_up=config.synthetic is not None)  # remarks may be newer than the page
     print_rows([row for row in ROWS if row in rows or any(task.row == row for task in tasks)], outcomes)
     print(f"Written to {page}." if outcomes else "There is no result yet.")
     if failed:
@@ -193,7 +182,7 @@ def where(config: Config, rows: Sequence[Row]) -> dict[str, str]:
 def missing(rows: Sequence[Row], outcomes: dict[str, dict[Side, Outcome]], shown: Places, places: Places) -> list[Task]:
     """Return the sides of rows that have no outcome under the same command, votes last.
 
-    Of the members of such a vote those too that have no outcome, or no run folder that could vote.
+    Of the members of such a vote those too that have no outcome, or not its run folder, which could vote.
     """
     unknown = {(row.id, side) for row in rows for side in SIDES if not is_known(row, side, outcomes, shown)}
     voting = {(member, side) for row in rows for side in SIDES if (row.id, side) in unknown for member in row.members}
@@ -202,15 +191,18 @@ def missing(rows: Sequence[Row], outcomes: dict[str, dict[Side, Outcome]], shown
         for row in with_members(rows)
         for side in SIDES
         if (row.id, side) in unknown
-        or ((row.id, side) in voting and not (is_known(row, side, outcomes, shown) and finished(row, side, places)))
+        or (
+            (row.id, side) in voting
+            and not (is_known(row, side, outcomes, shown) and votes(row, side, outcomes, places))
+        )
     ]
     return sorted(lacking, key=lambda task: bool(task.row.members))
 
 
 def is_known(row: Row, side: Side, outcomes: dict[str, dict[Side, Outcome]], shown: Places) -> bool:
-    """Tell whether there is an outcome under the side's present command, of a vote under its members' too.
+    """Tell whether there is an outcome under the side's present command.
 
-    These must be the runs that voted.
+    Of a vote, whether its members are known too and, where it remembers them, were the runs that voted.
     """
     known = outcomes.get(row.id, {}).get(side)
     members = [one for one in ROWS if one.id in row.members]
@@ -229,9 +221,10 @@ def without_votes_of(task: Task, outcomes: dict[str, dict[Side, Outcome]]) -> di
     return {name: sides for name, sides in (outcomes | others).items() if sides}
 
 
-def finished(row: Row, side: Side, places: Places) -> bool:
-    """Tell whether a side's run folder is there and finished."""
-    return (Path(places.runs) / folder_name(row.id, side) / METRICS).exists()
+def votes(row: Row, side: Side, outcomes: dict[str, dict[Side, Outcome]], places: Places) -> bool:
+    """Tell whether a side's run folder is there, finished, and that of its outcome."""
+    path = Path(places.runs) / folder_name(row.id, side) / METRICS
+    return path.exists() and math.isclose(read_result(path)["uar"], outcomes[row.id][side].uar)
 
 
 def text(row: Row, side: Side, shown: Places) -> str:
@@ -268,35 +261,30 @@ def read_outcomes(page: Path) -> dict[str, dict[Side, Outcome]]:
 def write(page: Path, outcomes: dict[str, dict[Side, Outcome]], made_up: bool) -> None:
     """Write the page, its file of results and its pictures; `made_up`: the clips were no speech."""
     page.parent.mkdir(parents=True, exist_ok=True)
-    full_size = {} if made_up else full_sizes()
-    content = {row.id: as_json(row, outcomes[row.id], full_size.get(row.id)) for row in ROWS if row.id in outcomes}
+    published = {} if made_up else published_commands()
+    content = {row.id: as_json(row, outcomes[row.id], published.get(row.id)) for row in ROWS if row.id in outcomes}
     write_json(page.with_suffix(".json"), {"rows": content})
     write_pictures(page.parent, ROWS, outcomes, HEADINGS)
     done = [row for row in ROWS if row.id in outcomes]
     title, about = ("Five reports, tried on made-up clips", MADE_UP) if made_up else ("Five reports, repeated", ABOUT)
     about = about.format(longer=", ".join(longer(outcomes)) or "none", at_hand=at_hand(outcomes))
-    if older := [row.id for row in ROWS if is_older(outcomes.get(row.id, {}).get("same"))]:
-        about = f"{about}\n\n{OLDER.format(rows=', '.join(older))}"
+    if by_path := [row.id for row in done if any(one.dealt_by_path for one in outcomes[row.id].values())]:
+        about = f"{about}\n\n{BY_PATH.format(rows=', '.join(by_path))}"
     if lacking := [row.id for row in ROWS if row not in done]:
         about = f"{about}\n\n**{len(done)} of {len(ROWS)} rows have been run**; not yet: {', '.join(lacking)}."
-    page.write_text(markdown(title, about, done, outcomes, HEADINGS, full_size), encoding="utf-8")
+    page.write_text(markdown(title, about, done, outcomes, HEADINGS, published), encoding="utf-8")
 
 
-def full_sizes() -> dict[str, str]:
+def published_commands() -> dict[str, str]:
     """Return the commands at their published size of rows that are run at a smaller one."""
-    shown = Places(SHOWN, "runs/five_reports")
-    return {row.id: command for row in ROWS if (command := full_command(row, shown)) is not None}
+    return {row.id: command for row in ROWS if (command := published_command(row, PLACES)) is not None}
 
 
 def at_hand(outcomes: dict[str, dict[Side, Outcome]]) -> str:
-    """Say how many actors of CREMA-D were at hand, if rows tell."""
+    """Say how many actors of CREMA-D were at hand, if outcomes tell."""
     crema_d = [one for row in ROWS if "crema" in row.corpus for one in outcomes.get(row.id, {}).values()]
-    return f", of whom {max(one.n_speakers or 0 for one in crema_d)} were at hand" if crema_d else ""
-
-
-def is_older(same: Outcome | None) -> bool:
-    """Tell whether a row's random splits were dealt as they are no more."""
-    return same is not None and same.git in DEALT_BY_PATH
+    n_speakers = max((one.n_speakers or 0 for one in crema_d), default=0)
+    return f", of whom {n_speakers} were at hand" if n_speakers else ""
 
 
 def longer(outcomes: dict[str, dict[Side, Outcome]]) -> list[str]:

@@ -15,6 +15,7 @@ if "SERJAX_TESTS" not in os.environ:  # else this is a worker of the one that ma
     os.environ["SERJAX_TESTS"] = tempfile.mkdtemp(prefix="serjax-tests-")
     atexit.register(shutil.rmtree, os.environ["SERJAX_TESTS"], ignore_errors=True)
 KEPT = Path(os.environ["SERJAX_TESTS"])
+KEPT.mkdir(parents=True, exist_ok=True)
 COMPILED = KEPT / "compiled"
 os.environ["SERJAX_CACHE"] = tempfile.mkdtemp(prefix="features-", dir=KEPT)
 os.environ["JAX_COMPILATION_CACHE_DIR"] = str(COMPILED)

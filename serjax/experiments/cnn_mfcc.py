@@ -5,7 +5,7 @@ Question: do local patterns of time and cepstrum tell more than statistics over 
     python -m serjax.experiments.cnn_mfcc --corpus ravdess --root RAVDESS --emotions happy sad --protocol speaker-6fold
 
 Happy against sad, the first report's row S1.3: accuracy .78 on new speakers, .91 on known ones (reported .66); the
-command took 5 minutes on 2 CPU cores (experiments/results/five_reports.md).
+command took 8 minutes on 2 CPU cores (experiments/results/five_reports.md).
 """
 
 from dataclasses import dataclass, field

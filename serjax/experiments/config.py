@@ -51,7 +51,7 @@ class Data:
     synthetic_clips: int | None = None
     """Shorten the synthetic corpus to so many clips, 8 to 1440 (96 or more fill six folds); default: all."""
     defects: Defects | None = None
-    """Clips of crema-d that have no sound, or the bytes of a clip of another emotion; default: leave-out."""
+    """Clips of crema-d without sound or with the bytes of one of another emotion: left out (default) or kept."""
     offset: float = 0.5
     """Seconds skipped at the start of each clip."""
     duration: float | None = None

@@ -7,7 +7,7 @@ about epoch 60 (`figures/learning.png`; the epoch before it rises is the one tha
     python -m serjax.experiments.dense_stats --corpus ravdess --root RAVDESS --statistics stats26 --epochs 100 \
         --protocol random-80-20 --seeds 10
 
-Accuracy .67 on known speakers, .37 on new ones, ten seeds of the former in 20 s on 2 CPU cores
+Accuracy .67 on known speakers, .37 on new ones, ten seeds of the former in a quarter of a minute on 2 CPU cores
 (experiments/results/five_reports.md).
 """
 

@@ -58,7 +58,7 @@ class Data:
     synthetic_clips: int | None = None
     """Shorten the synthetic corpus to so many clips, 8 to 1440; default: all."""
     defects: Defects | None = None
-    """Clips of crema-d that have no sound, or the bytes of a clip of another emotion; default: leave-out."""
+    """Clips of crema-d without sound or with the bytes of one of another emotion: left out (default) or kept."""
 
 
 @dataclass(frozen=True)

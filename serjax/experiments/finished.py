@@ -1,5 +1,6 @@
 """A finished run, read back from its folder and checked against itself."""
 
+import functools
 import json
 import math
 from dataclasses import dataclass
@@ -20,9 +21,9 @@ TOLERANCE = 1e-9
 class FinishedRun:
     """What a comparison needs to know of a run.
 
-    `n_parameters` counts all models that classify a clip together, None where the run does not say; `settings` are its
-    flags by name, `section.flag`, as text; `refit` says that folds were trained again on train + validation; `leak`
-    says what test rows share with training rows beside the speakers.
+    `n_parameters` counts all models that classify a clip together, None where the run does not say; `refit` says
+    that folds were trained again on train + validation; `leak` says what test rows share with training rows beside
+    the speakers.
     """
 
     path: Path
@@ -34,13 +35,21 @@ class FinishedRun:
     labels: tuple[str, ...]
     n_parameters: int | None
     seconds: float
-    settings: dict[str, str]
     predictions: Predictions
     leak: str | None = None
 
+    @functools.cached_property
+    def settings(self) -> dict[str, str]:
+        """The run's flags by name, `section.flag`, as text: from its `config.json`, or that of the folder above.
+
+        Raises:
+          ConfigError: there is none, or it is of something else.
+        """
+        return _settings(self.path)
+
 
 def read_run(path: Path) -> FinishedRun:
-    """Read a run folder: `metrics.json`, `predictions.csv`, and `config.json` from there or from the folder above.
+    """Read a run folder: `metrics.json` and `predictions.csv`.
 
     Raises:
       ConfigError: the folder is no run, the run is not finished, a file is damaged, or `metrics.json` and
@@ -67,7 +76,6 @@ def read_run(path: Path) -> FinishedRun:
         labels=predictions.labels,
         n_parameters=parameters_of(metrics),
         seconds=float(metrics["seconds"]),
-        settings=_settings(path),
         predictions=predictions,
         leak=metrics.get("leak"),
     )

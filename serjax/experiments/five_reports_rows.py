@@ -7,7 +7,7 @@ published size does not fit 2 CPU cores say what was made smaller.
 
 from dataclasses import replace
 
-from serjax.experiments.five_reports_s4 import FOUR, FOURTH, SEVERAL, TEN
+from serjax.experiments.five_reports_s4 import FOUR, FOURTH, TEN, THREE
 from serjax.experiments.replication import Beside, Losses, Row, Split
 
 HEADINGS = {
@@ -159,15 +159,15 @@ def _crema(
     experiment: str,
     flags: str,
     remark: str,
-    same: Split = SEVERAL,
-    full: str = "",
+    same: Split = THREE,
+    published: str | None = None,
 ) -> Row:
-    return Row(row, about, reported, "crema-d", experiment, flags, same, SPEAKERS, remark=remark, full=full)
+    return Row(row, about, reported, "crema-d", experiment, flags, same, SPEAKERS, remark=remark, published=published)
 
 
 UNSAID = "Layers are not stated; which labels the number is of is not said: both are run."
-FEW = "The report's file table ends at index 199: 200 clips in 12 classes come nearest to its number (S3.1-12-200)."
-SMALLER = "Pictures of 32 bands × 54 frames and 25 epochs, for four times the numbers and 60 do not fit the minutes."
+FEW = "Tried: 200 clips, at whose index the report's file table ends, in 12 classes: nearest to it (S3.1-12-200)."
+SMALLER = "Pictures of 32 bands × 54 frames, 25 epochs: four times the size and 60 epochs do not fit the minutes."
 PICTURES = "--n-mels 32 --frames 54 --hop-length 1024 --epochs 25"
 LARGER = "--n-mels 64 --frames 108 --hop-length 512 --epochs 60"
 SEQUENCES = "--epochs 40"
@@ -180,7 +180,7 @@ THIRD = (
         "cnn_mel",
         f"{JOINT} {PICTURES}",
         "As S3.1.",
-        full=f"{JOINT} {LARGER}",
+        published=f"{JOINT} {LARGER}",
     ),
     _crema(
         "S3.1-200",
@@ -234,7 +234,13 @@ LEAK = (
 
 
 def _copied(
-    row: str, about: str, reported: float | None, experiment: str, flags: str, remark: str = LEAK, full: str = ""
+    row: str,
+    about: str,
+    reported: float | None,
+    experiment: str,
+    flags: str,
+    remark: str = LEAK,
+    published: str | None = None,
 ) -> Row:
     return Row(
         row,
@@ -246,7 +252,7 @@ def _copied(
         same=Split("random-80-20", 3, COPIES, leak="copies of a recording on both sides"),
         independent=Split("speaker-6fold", 1, IN_STEP),
         remark=remark,
-        full=full,
+        published=published,
     )
 
 

@@ -76,7 +76,7 @@ class Row:
 
     `reported` is None where the report names what was done and gives no number. `members` are the rows that vote, where
     `experiment` is "vote"; `remark` says what the report leaves open, what is done otherwise, and what was tried.
-    `full` are the flags of the published size, where `flags` are those of a smaller one.
+    `published` are the flags of the published size, where `flags` are those of a smaller one.
     """
 
     id: str
@@ -90,7 +90,7 @@ class Row:
     members: tuple[str, ...] = ()
     remark: str = ""
     beside: Beside = field(default_factory=Beside)
-    full: str = ""
+    published: str | None = None
 
     @property
     def report(self) -> str:
@@ -135,7 +135,8 @@ class Outcome:
     their deviations over seeds, and under `ratio` that of sad / happy over all clips.
     `n_clips` of `n_speakers` were tested, each once or more. Where classes are shown, `f1` of each and `confusion`
     (rows: truth, in the order of the classes) are those of all seeds' test clips together. Of a vote, `members` has the
-    UAR of each row that voted. What an older version did not write down is None.
+    UAR of each row that voted. What an older version did not write down is None. `dealt_by_path`: clips were split,
+    drawn or copied by their paths, as is done no more.
     """
 
     war: float
@@ -160,6 +161,7 @@ class Outcome:
     confusion: list[list[int]] | None = None
     war_by_seed: list[float] | None = None
     members: dict[str, float] | None = None
+    dealt_by_path: bool = False
 
 
 def command(row: Row, side: Side, places: Places) -> tuple[str, ...]:
@@ -172,9 +174,11 @@ def command(row: Row, side: Side, places: Places) -> tuple[str, ...]:
     return ("python", "-m", f"serjax.experiments.{row.experiment}", *shlex.split(flags))
 
 
-def full_command(row: Row, places: Places) -> str | None:
-    """Return the command that repeats a row at its published size under the report's protocol; None: the row is so."""
-    return " ".join(command(replace(row, flags=row.full), "same", places)) if row.full else None
+def published_command(row: Row, places: Places) -> str | None:
+    """Return the command of a row's published size under the report's protocol; None: its own has it."""
+    if row.published is None:
+        return None
+    return " ".join(command(replace(row, flags=row.published), "same", places))
 
 
 def folder_name(row_id: str, side: Side) -> str:
@@ -273,8 +277,8 @@ def outcome_of(content: Mapping[str, object]) -> Outcome:
     return outcome
 
 
-def as_json(row: Row, outcomes: Mapping[Side, Outcome], full_size: str | None = None) -> dict[str, object]:
-    """Return what the file of results says of a row; `full_size`: its command at the published size."""
+def as_json(row: Row, outcomes: Mapping[Side, Outcome], published: str | None = None) -> dict[str, object]:
+    """Return what the file of results says of a row; `published`: the command of its published size."""
     reported = asdict(row.reported) if isinstance(row.reported, Losses) else row.reported
     return {
         "about": row.about,
@@ -285,7 +289,7 @@ def as_json(row: Row, outcomes: Mapping[Side, Outcome], full_size: str | None = 
         "minutes": round(sum(outcome.minutes for outcome in outcomes.values()), 1),
         "command": {side: outcome.command for side, outcome in outcomes.items()},
         "deviations": row.remark,
-        "full_size": full_size,
+        "published_size": published,
     }
 
 

@@ -42,7 +42,7 @@ LOSS_HEADER = (
     "happy, all",
     "sad, all",
     "sad / happy",
-    "reported within 2 sd",
+    "reported ratio within 2 sd",
     "UAR",
     "minutes",
 )
@@ -54,11 +54,11 @@ def markdown(
     rows: Sequence[Row],
     outcomes: Outcomes,
     headings: Mapping[str, str],
-    full_size: Mapping[str, str] | None = None,
+    published: Mapping[str, str] | None = None,
 ) -> str:
     """Return the page: for each report a table, its picture, and how each row was made.
 
-    `full_size` are the commands of rows at their published size, where they were run at a smaller one.
+    `published` are the commands of rows at their published size, where they were run at a smaller one.
     """
     parts = [f"# {title}", about]
     for report, heading in headings.items():
@@ -76,8 +76,8 @@ def markdown(
             table = [line for row in losses for line in loss_lines(row, outcomes.get(row.id, {}))]
             parts.append(markdown_table(LOSS_HEADER, table))
         parts += _beside(own, outcomes)
-        full = full_size or {}
-        parts.append("\n".join(_detail(row, outcomes.get(row.id, {}), full.get(row.id)) for row in own))
+        sizes = published or {}
+        parts.append("\n".join(_detail(row, outcomes.get(row.id, {}), sizes.get(row.id)) for row in own))
     return "\n\n".join(parts) + "\n"
 
 
@@ -89,7 +89,7 @@ def _beside(rows: Sequence[Row], outcomes: Outcomes) -> list[str]:
     if told:
         lines = [beside_cells(row, same[row.id]) for row in told]
         parts += ["What else was reported, and the same protocol's:", markdown_table(BESIDE_HEADER, lines)]
-    if classes := [(row, same[row.id]) for row in rows if row.beside.shows_classes]:
+    if classes := [(row, one) for row in rows if row.beside.shows_classes and (one := same[row.id])]:
         parts.append("Precision / recall / F1 of each class, same protocol, test clips of all seeds together:")
         parts.append(_class_table(classes))
     parts += [f"![Confusion matrix of {row.id}]({confusion_name(row)})" for row, *_ in _confusions(rows, outcomes)]
@@ -111,20 +111,22 @@ def beside_cells(row: Row, same: Outcome | None) -> tuple[Cell, ...]:
     return (f"{row.id} {row.about}", *(cell for value, own in pairs for cell in (value, own)))
 
 
-def _class_table(rows: Sequence[tuple[Row, Outcome | None]]) -> str:
+def _class_table(rows: Sequence[tuple[Row, Outcome]]) -> str:
     """Return a line a class, a column a row, and one of the F1 that was reported where it was."""
     columns: dict[str, Mapping[str, Cell]] = {}
     for row, same in rows:
         if row.beside.f1:
             columns[f"{row.id}, reported F1"] = row.beside.f1
-        if same is not None and same.f1:
+        if same.f1:
             table = per_class(np.array(same.confusion))
             figures = zip(same.f1, table.precision_K, table.recall_K, table.f1_K, strict=True)
-            columns[row.id] = {label: " / ".join(f"{value:.3f}" for value in three) for label, *three in figures}
-        elif same is not None:
-            columns[f"{row.id} (an older version, which kept no classes)"] = {}
+            columns[row.id] = {label: " / ".join(map(_share, three)) for label, *three in figures}
     classes = dict.fromkeys(label for values in columns.values() for label in values)
     return markdown_table(("class", *columns), [(c, *(values.get(c) for values in columns.values())) for c in classes])
+
+
+def _share(value: float) -> str:
+    return "–" if np.isnan(value) else f"{value:.3f}"
 
 
 def print_rows(rows: Sequence[Row], outcomes: Outcomes) -> None:
@@ -199,14 +201,9 @@ def loss_lines(row: Row, outcomes: Mapping[Side, Outcome]) -> list[tuple[Cell, .
         figures = (f"{train:.4f}", f"{test:.4f}", f"{happy:.4f}", f"{sad:.4f}", f"{sad / happy:.2f}")
         shown = figures if outcome.losses_sd is None else _with_spread(figures, outcome.losses_sd)
         spread = outcome.losses_sd
-        verdict = None if spread is None else _ratio_within(ratio, sad / happy, spread["ratio"][0])
+        verdict = None if spread is None else _within(ratio, sad / happy, spread["ratio"][0])
         lines.append((name, outcome.protocol, *shown, verdict, outcome.uar, f"{outcome.minutes:.1f}"))
     return lines
-
-
-def _ratio_within(reported: float, ratio: float, sd: float) -> str:
-    verdict = _within(reported, ratio, sd)
-    return "ratio: yes" if verdict == "yes" else f"ratio {verdict}"
 
 
 def _with_spread(figures: Sequence[str], spread: Mapping[str, list[float]]) -> list[str]:
@@ -283,7 +280,7 @@ def _with_interval(outcome: Outcome | None) -> str | None:
     return f"{outcome.war:.3f}{bounds}"
 
 
-def _detail(row: Row, outcomes: Mapping[Side, Outcome], full_size: str | None) -> str:
+def _detail(row: Row, outcomes: Mapping[Side, Outcome], published: str | None) -> str:
     """Return how a row was made: its commands, what else was measured, and what is to be said."""
     lines = [f"- **{row.id} {row.about}.** {row.remark}".rstrip()]
     for side, outcome in outcomes.items():
@@ -292,6 +289,7 @@ def _detail(row: Row, outcomes: Mapping[Side, Outcome], full_size: str | None) -
         more += [f"in cross-validation there {outcome.cv_war:.3f}"] if outcome.cv_war is not None else []
         more += [f"ROC-AUC {outcome.roc_auc:.3f}"] if outcome.roc_auc is not None else []
         more += [f"{outcome.n_clips} clips of {outcome.n_speakers} speakers tested"] if outcome.n_clips else []
+        more += ["which runs voted was not yet written down"] if row.members and outcome.members is None else []
         lines.append(f"  - {side}: `{outcome.command}` ({', '.join(more)}; git {outcome.git})")
-    lines += [f"  - at full size: `{full_size}`"] if full_size else []
+    lines += [f"  - at the published size: `{published}`"] if published else []
     return "\n".join(lines)

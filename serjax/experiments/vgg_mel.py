@@ -4,7 +4,7 @@ Question: what does a deep image network make of a few thousand pictures?
 
     python -m serjax.experiments.vgg_mel --corpus ravdess-all --root RAVDESS --labels emotion-gender --size 64 \
         --width 0.25 --epochs 25 --optimizer sgd --learning-rate 0.01 --batch-size 16 --clip-norm None \
-        --protocol speaker-6fold
+        --roll-frames 0 --protocol speaker-6fold
 
 Accuracy .45 in 16 classes, in an hour on 2 CPU cores that other work shared (row S4.13,
 experiments/results/five_reports.md). The default is the published size, for accelerators. torchvision's VGGs start it

@@ -146,7 +146,7 @@ def test_load_corpus_refuses_what_makes_no_sense(tmp_path: Path) -> None:
     ]:
         with pytest.raises(CorpusError, match=says):
             load_corpus(name, root, synthetic_clips=n_clips)
-    with pytest.raises(CorpusError, match="told for corpus 'synthetic', but only crema-d's are looked for"):
+    with pytest.raises(CorpusError, match="given for corpus 'synthetic', but only crema-d and crema-d-voted"):
         load_corpus("synthetic", defects="keep")
 
 

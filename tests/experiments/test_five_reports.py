@@ -31,9 +31,9 @@ from serjax.experiments.replication import (
     _voted,
     as_json,
     command,
-    full_command,
     make_task,
     outcome_of,
+    published_command,
     run_tasks,
     said,
 )
@@ -169,24 +169,31 @@ def test_what_else_was_reported_stands_beside_ours(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.glob("*confusion*")} == {confusion_name(told)}
     assert f"]({confusion_name(told)})" in page
     older: dict[str, dict[Side, Outcome]] = {"S9.1": {"same": OUTCOME}}
-    page = markdown("Title", "About.", [told], older, {"S9": "a report"})
-    assert "| class | S9.1, reported F1 | S9.1 (an older version, which kept no classes) |" in page
+    assert "| class | S9.1, reported F1 |\n" in markdown("Title", "About.", [told], older, {"S9": "a report"})
+    assert "| class |" not in markdown("Title", "About.", [told], {"S9.1": {"independent": HONEST}}, {"S9": "a report"})
+    never = dataclasses.replace(found, confusion=[[3, 0], [2, 0]])
+    page = markdown("Title", "About.", [told], {"S9.1": {"same": never}}, {"S9": "a report"})
+    assert "| sad | – | – / 0.000 / 0.000 |" in page
 
 
-def test_the_published_size_has_a_command_too() -> None:
-    shown = Places(five_reports.SHOWN, "runs")
+def test_the_published_size_has_a_command_too(tmp_path: Path) -> None:
     smaller = [row for row in ROWS if any(flag in row.flags for flag in ("--size", "--filters 16", "--n-mels"))]
-    assert [row.id for row in ROWS if full_command(row, shown)] == [row.id for row in smaller] != []
+    assert [row.id for row in ROWS if published_command(row, five_reports.PLACES)] == [row.id for row in smaller] != []
     for row in smaller:
-        words = shlex.split(full_command(row, Places(dict.fromkeys(shown.corpora, "--corpus synthetic"), "runs")) or "")
+        made_up = Places(dict.fromkeys(five_reports.SHOWN, "--corpus synthetic"), "runs")
+        words = shlex.split(published_command(row, made_up) or "")
         module = importlib.import_module(f"serjax.experiments.{row.experiment}")
         config = tyro.cli(module.Config, args=[*words[3:], "--out", "x"], config=(tyro.conf.OmitArgPrefixes,))
         assert config.data.protocol == row.same.protocol
-        assert f" {row.full} " in str(full_command(row, shown))
-    command_line = full_command(smaller[0], shown)
-    page = markdown("T", "A.", smaller[:1], {smaller[0].id: {"same": OUTCOME}}, HEADINGS, {smaller[0].id: "python x"})
-    assert "  - at full size: `python x`" in page
-    assert as_json(smaller[0], {}, command_line)["full_size"] == command_line
+        sizes = {getattr(config.model, "size", 0), getattr(config.features, "n_mels", 0)} | set(
+            getattr(config.model, "filters", ())
+        )
+        assert sizes & {224, 64, 128}
+    five_reports.write(tmp_path / "page.md", {smaller[0].id: {"same": OUTCOME}}, made_up=False)
+    command_line = published_command(smaller[0], five_reports.PLACES)
+    assert f"  - at the published size: `{command_line}`" in (tmp_path / "page.md").read_text()
+    content = json.loads((tmp_path / "page.json").read_text())["rows"]
+    assert content[smaller[0].id]["published_size"] == command_line
 
 
 def test_classes_of_what_was_reported_are_those_of_the_corpus() -> None:
@@ -232,9 +239,9 @@ def test_losses_are_shown_beside_what_was_reported() -> None:
     _, measured = loss_lines(row, {"same": dataclasses.replace(outcome, losses_sd=spread)})
     shown = ("1.0000 ± 0.1000", "3.0000 ± 0.2000", "5.0000 ± 0.3000", "6.0000 ± 0.4000", "1.20 ± 0.05")
     assert measured[2:7] == shown
-    assert (reported[7], measured[7]) == (None, "ratio reported higher")
+    assert (reported[7], measured[7]) == (None, "reported higher")
     spread = spread | {"ratio": [0.5]}
-    assert loss_lines(row, {"same": dataclasses.replace(outcome, losses_sd=spread)})[1][7] == "ratio: yes"
+    assert loss_lines(row, {"same": dataclasses.replace(outcome, losses_sd=spread)})[1][7] == "yes"
 
 
 def test_losses_and_their_ratio_deviate_over_seeds(tmp_path: Path) -> None:
@@ -316,8 +323,10 @@ def test_a_vote_brings_members_that_cannot_vote_yet(tmp_path: Path) -> None:
     assert lacking(vote, members) == {*several, "S4.8 same", "S4.8 independent"}  # known, but their folders are gone
     for name in ("S4.3-same", "S4.3-independent"):
         (places / name).mkdir(parents=True)
-        (places / name / "metrics.json").touch()
+        (places / name / "metrics.json").write_text(json.dumps({"uar": OUTCOME.uar}))
     assert lacking(vote, members) == {*several[2:], "S4.8 same", "S4.8 independent"}
+    (places / "S4.3-same" / "metrics.json").write_text(json.dumps({"uar": OUTCOME.uar + 0.1}))  # of another run
+    assert lacking(vote, members) == {"S4.3 same", *several[2:], "S4.8 same", "S4.8 independent"}
 
 
 def test_what_is_known_of_a_vote_needs_no_folder_of_its_members(tmp_path: Path) -> None:
@@ -391,15 +400,22 @@ def test_a_vote_remembers_what_its_members_reached(tmp_path: Path) -> None:
 
 
 def test_the_page_names_the_rows_that_were_dealt_otherwise(tmp_path: Path) -> None:
-    older = dataclasses.replace(OUTCOME, git=five_reports.DEALT_BY_PATH[0])
+    by_path = dataclasses.replace(OUTCOME, dealt_by_path=True)
     outcomes: dict[str, dict[Side, Outcome]] = {
-        "S1.1": {"same": OUTCOME, "independent": older},
-        "S1.2": {"same": older, "independent": OUTCOME},
+        "S1.1": {"same": OUTCOME, "independent": HONEST},
+        "S1.2": {"same": by_path, "independent": HONEST},
     }
     five_reports.write(tmp_path / "page.md", outcomes, made_up=False)
-    assert "but those of S1.2 were dealt by the path" in (tmp_path / "page.md").read_text()
+    assert "but those of S1.2 went by the path" in (tmp_path / "page.md").read_text()
     five_reports.write(tmp_path / "page.md", {"S1.1": outcomes["S1.1"]}, made_up=False)
-    assert "dealt by the path" not in (tmp_path / "page.md").read_text()
+    assert "went by the path" not in (tmp_path / "page.md").read_text()
+
+
+def test_the_page_says_how_many_actors_were_at_hand_if_outcomes_tell(tmp_path: Path) -> None:
+    for n_speakers, says in ((None, "CREMA-D 91."), (24, "CREMA-D 91, of whom 24 were at hand.")):
+        outcome = dataclasses.replace(OUTCOME, n_speakers=n_speakers)
+        five_reports.write(tmp_path / "page.md", {"S3.1": {"same": outcome}}, made_up=False)
+        assert says in (tmp_path / "page.md").read_text()
 
 
 def test_what_a_member_gives_outdates_its_votes() -> None:

@@ -79,7 +79,7 @@ def test_runs_that_are_broken_are_named(runs: dict[str, Path], tmp_path: Path) -
     broken = {
         "foreign": "lacks experiment, corpus, protocol",
         "lost": "predictions.csv is not there",
-        "mixed": r"macro_f1 is .* in metrics.json and .* by predictions.csv: the files are not of one run",
+        "mixed": r"is .* in metrics.json and .* by predictions.csv: the files are not of one run",
     }
     for name in broken:
         shutil.copytree(runs["knn"], tmp_path / name)

@@ -1,9 +1,10 @@
 """One module a corpus: from file names to utterances."""
 
 from pathlib import Path
+from typing import get_args
 
 from serjax.data.corpora.corpus import Corpus, CorpusError
-from serjax.data.corpora.crema_d import Defects, load_crema_d
+from serjax.data.corpora.crema_d import CremaDName, Defects, load_crema_d
 from serjax.data.corpora.folder import load_folder
 from serjax.data.corpora.ravdess import load_ravdess
 from serjax.data.corpora.table import load_table
@@ -30,8 +31,11 @@ def load_corpus(
     """
     if synthetic_clips is not None and name != "synthetic":
         raise CorpusError(f"A number of synthetic clips is given for corpus '{name}'. Leave it out.")
-    if defects is not None and name not in ("crema-d", "crema-d-voted"):
-        raise CorpusError(f"What becomes of defects is told for corpus '{name}', but only crema-d's are looked for.")
+    if defects is not None and name not in get_args(CremaDName):
+        raise CorpusError(
+            f"--defects is given for corpus '{name}', but only {' and '.join(get_args(CremaDName))} are searched for "
+            "them. Leave it out."
+        )
     match name:
         case "synthetic":
             return _load_synthetic(root, synthetic_clips)

@@ -258,11 +258,10 @@ class _Softmaxed:
 def _calmly() -> Iterator[None]:
     """Compute on one thread, and silence a limit of iterations that is part of the recipe, and unnamed features.
 
-    (The trees of a forest grow on all cores: those threads are joblib's, and need not wait for each other.)
     Tables of speech have some thousand rows: threads mostly wait for each other. On two cores with nothing else to do
     two took 1.7 to 1.8 times as long for a network of 180 features, 2.5 to 2.8 for k-means, 3.5 to 4.3 for logistic
     regression (1.2 of 14 000 features), and no model was faster with them; on busy ones 17 s for a boosting that one
-    did in less than 0.3 s.
+    did in less than 0.3 s. Forests are the exception: joblib grows their trees on all cores.
     """
     with one_thread(), warnings.catch_warnings():
         warnings.simplefilter("ignore", require("sklearn.exceptions").ConvergenceWarning)

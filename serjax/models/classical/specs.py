@@ -79,7 +79,7 @@ class LightGbm:
     colsample_bytree: float = 1.0
     """Share of the features that a tree sees."""
     max_bin: int = 255
-    """Bins of a feature's values, between which trees split."""
+    """Bins of a feature's values at most; splits lie between them."""
 
 
 @dataclass(frozen=True)

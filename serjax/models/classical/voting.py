@@ -7,6 +7,8 @@ from jaxtyping import Float
 
 from serjax.models.classical.packages import ClassicalError
 
+PROBABILITY_FLOOR = 1e-12
+
 
 def soft_vote(probability_MNK: Float[np.ndarray, "M N K"], weights: Sequence[float] = ()) -> Float[np.ndarray, "N K"]:
     """Return the weighted mean of the members' class probabilities: p = Σ_m w_m p_m / Σ_m w_m.
@@ -26,8 +28,8 @@ def soft_vote(probability_MNK: Float[np.ndarray, "M N K"], weights: Sequence[flo
 
 
 def log_probabilities(probability_NK: Float[np.ndarray, "N K"]) -> Float[np.ndarray, "N K"]:
-    """Return ln p, of a probability of 0 that of 1e-12."""
-    return np.log(np.maximum(probability_NK, 1e-12))
+    """Return ln max(p, 1e-12): a probability of 0 has no logarithm."""
+    return np.log(np.maximum(probability_NK, PROBABILITY_FLOOR))
 
 
 def member_weights(n_members: int, weights: Sequence[float]) -> tuple[float, ...]:
