@@ -211,7 +211,7 @@ THIRD = (
         SEQUENCES,
         f"{UNSAID} Labels as listeners heard them explain it: see S3.2-voted. The 67 actors that are not at hand may "
         "add some hundredths.",
-        FOUR,
+        TEN,
     ),
     _crema("S3.2-12", "CNN + LSTM, MFCC, 12 classes", 0.65, "cnn_lstm_mfcc", f"{JOINT} {SEQUENCES}", "As S3.2.", FOUR),
     replace(
