@@ -139,7 +139,8 @@ def run(config: Config) -> None:
                 write(page, outcomes, made_up=config.synthetic is not None)
 
         failed = run_tasks(tasks, config.jobs, report)
-    if outcomes := read_outcomes(page):
+    outcomes = read_outcomes(page)
+    if outcomes and not tasks:
         write(page, outcomes, made_up=config.synthetic is not None)  # remarks may be newer than the page
     print_rows([row for row in ROWS if row in rows or any(task.row == row for task in tasks)], outcomes)
     print(f"Written to {page}." if outcomes else "There is no result yet.")

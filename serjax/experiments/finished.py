@@ -34,6 +34,7 @@ class FinishedRun:
     refit: bool
     labels: tuple[str, ...]
     n_parameters: int | None
+    uar: float
     seconds: float
     predictions: Predictions
     leak: str | None = None
@@ -75,6 +76,7 @@ def read_run(path: Path) -> FinishedRun:
         refit="refit" in metrics and metrics["refit"],
         labels=predictions.labels,
         n_parameters=parameters_of(metrics),
+        uar=metrics["uar"],
         seconds=float(metrics["seconds"]),
         predictions=predictions,
         leak=metrics.get("leak"),

@@ -45,17 +45,22 @@ def _picture(
     number: str, about: str, reported: float, experiment: str, flags: str, size: int, epochs: int, remark: str
 ) -> Row:
     """Return a network of the fourth report on pictures, small enough for 2 cores; the remark says how small."""
+
+    def sized(size: int, width: float, epochs: int) -> str:
+        sizes = f"--size {size} --width {width:g} --epochs {epochs}"
+        return f"--labels emotion-gender {sizes} --roll-frames 0 {SGD} {flags}".rstrip()
+
     return Row(
         f"S4.{number}",
         about,
         reported,
         "ravdess-all",
         experiment,
-        f"--labels emotion-gender --size {size} --width 0.25 --epochs {epochs} --roll-frames 0 {SGD} {flags}".rstrip(),
+        sized(size, 0.25, epochs),
         same=THREE,
         remark=f"{remark} Pictures of {size} × {size}, a quarter of the published channels and {epochs} epochs, for "
         "224 × 224 does not fit 2 cores.",
-        published=f"--labels emotion-gender --size 224 --width 1 --epochs 100 --roll-frames 0 {SGD} {flags}".rstrip(),
+        published=sized(224, 1.0, 100),
     )
 
 

@@ -31,7 +31,7 @@ from serjax.experiments.classification import (
 )
 from serjax.experiments.command import run_command
 from serjax.experiments.config import ConfigError, fingerprint
-from serjax.experiments.finished import FinishedRun, parameters_of, read_run
+from serjax.experiments.finished import FinishedRun, read_run
 from serjax.experiments.problem import make_title
 from serjax.experiments.results_page import read_result
 from serjax.experiments.run_folder import open_run_folder
@@ -95,17 +95,18 @@ def write_vote(runs: Sequence[Path], weights: Sequence[float], out: Path | None)
     if len(runs) < 2:
         raise ConfigError(f"{len(runs)} run votes: expected two at least. Give their folders.")
     filled = member_weights(len(runs), weights)
-    members, found = [read_run(run) for run in runs], [read_result(run / METRICS) for run in runs]
+    members = [read_run(run) for run in runs]
     _check_settings(members)
     digests = tuple(hashlib.sha256((run / PREDICTIONS).read_bytes()).hexdigest() for run in runs)
     ballot = Ballot(digests, filled)
     mark = fingerprint("vote", (ballot,))
-    out = out or Path("runs") / f"vote-{found[0]['corpus']}-{mark[:8]}"
+    out = out or Path("runs") / f"vote-{members[0].corpus}-{mark[:8]}"
     with open_run_folder(out, "vote", mark) as folder:
         if folder.read_json(METRICS) is None:
             voted = combine([member.predictions for member in members], filled, [str(run) for run in runs])
             folder.claim((ballot,))
-            write_classification(folder, _setting(found[0]), voted, _facts(runs, found, filled))
+            setting = _setting(read_result(runs[0] / METRICS))
+            write_classification(folder, setting, voted, _facts(members, filled))
     return out
 
 
@@ -203,16 +204,16 @@ def _setting(metrics: dict) -> Setting:
     return Setting(corpus, notes, protocol, shared, labels, told_apart, title, leak)
 
 
-def _facts(runs: Sequence[Path], found: Sequence[dict], weights: Sequence[float]) -> dict[str, object]:
+def _facts(runs: Sequence[FinishedRun], weights: Sequence[float]) -> dict[str, object]:
     members = [
-        {"run": run.name, "experiment": metrics["experiment"], "weight": weight, "uar": metrics["uar"]}
-        for run, metrics, weight in zip(runs, found, weights, strict=True)
+        {"run": run.path.name, "experiment": run.experiment, "weight": weight, "uar": run.uar}
+        for run, weight in zip(runs, weights, strict=True)
     ]
-    numbers = [parameters_of(metrics) for metrics in found]
+    numbers = [run.n_parameters for run in runs]
     return {
         "members": members,
         "n_parameters": None if None in numbers else sum(filter(None, numbers)),
-        "refit": all(metrics.get("refit") for metrics in found),
+        "refit": all(run.refit for run in runs),
     }
 
 
