@@ -59,7 +59,7 @@ def changes(features: Features) -> Overrides:
         vary("n_fft", features.n_fft // 2),
         halved,
         lower,
-        vary("offset", 0.0, 0.5),
+        vary("offset", 0.0),
     )
 
 

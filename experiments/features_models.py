@@ -292,7 +292,7 @@ def made(metrics: dict, runs: dict[Place, FinishedRun]) -> dict[str, str]:
         "time": f"{minutes:.0f} minutes for {len(runs)} cells on {metrics['device']} ({metrics['machine']})",
         "versions": ", ".join(f"{name} {metrics['versions'][name]}" for name in ("python", "jax", "flax", "serjax")),
         "git": str(metrics["git"]),
-    } | {f"corpus note {n}": note for n, note in enumerate(metrics["corpus_notes"], 1)}
+    } | {f"corpus note {n}": Note.from_json(note).line for n, note in enumerate(metrics["corpus_notes"], 1)}
 
 
 if __name__ == "__main__":

@@ -19,7 +19,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 
-from serjax.data.features import default_cache_dir
+from serjax.data.feature_cache import default_cache_dir
+from serjax.data.notes import Note
 from serjax.evaluate.generative import classify
 from serjax.evaluate.metrics import confusion, uar
 from serjax.evaluate.predictions import Predictions, concatenate, read_predictions, write_predictions
@@ -200,7 +201,9 @@ def metrics(
     return {
         "experiment": f"vae_rivals/{rival.name}",
         "corpus": problem.corpus.name,
-        "corpus_notes": list(problem.corpus.notes),
+        "corpus_notes": [note.as_json() for note in problem.corpus.notes],
+        "offset_s": problem.offset_s,
+        "texts_shared": problem.texts_shared,
         "protocol": problem.protocol,
         "speakers_shared": problem.speakers_shared,
         "refit": config.selection.refit,
@@ -239,11 +242,11 @@ def results_page(folder: RunFolder, run: Path | None) -> Page:
 def check_same_problem(run: Path, folder: RunFolder, rival: dict) -> None:
     """Raise ConfigError unless a run is finished and has the rivals' corpus, protocol, features and refitting."""
     theirs, ours = read_result(run / METRICS), rival
-    for name in ("corpus", "protocol", "refit"):
+    for name in ("corpus", "protocol", "refit", "offset_s"):
         if theirs[name] != ours[name]:
             raise ConfigError(f"--run {run} has {name} {theirs[name]}, the rivals have {ours[name]}: give the same.")
     theirs, ours = read_result(run / "config.json")["config"], read_result(folder.path / "config.json")["config"]
-    for section, name in [("data", "offset"), ("data", "duration"), *(("features", name) for name in ours["features"])]:
+    for section, name in [("data", "duration"), *(("features", name) for name in ours["features"])]:
         if theirs[section][name] != ours[section][name]:
             raise ConfigError(
                 f"--run {run} has --{name.replace('_', '-')} {theirs[section][name]}, the rivals have "
@@ -281,7 +284,7 @@ def _made(found: dict[str, dict], run: Path | None) -> dict[str, str]:
     if run is not None:
         theirs = read_result(run / METRICS)
         made["compared run"] = f"`{theirs['command']}`, {theirs['seconds'] / 60:.1f} min, git {theirs['git']}"
-    return made | {f"corpus note {n}": note for n, note in enumerate(first["corpus_notes"], 1)}
+    return made | {f"corpus note {n}": Note.from_json(note).line for n, note in enumerate(first["corpus_notes"], 1)}
 
 
 if __name__ == "__main__":

@@ -1,40 +1,22 @@
-"""Corpus × frontend → feature arrays, computed in blocks and kept on disk under a key of content and frontend."""
+"""Corpus × frontend → feature arrays, computed in blocks; what is odd about the clips comes with them."""
 
-import dataclasses
-import hashlib
-import json
-import os
-import threading
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Bool, Float32, Int32
+from jaxtyping import Float32, Int32
 
+from serjax.data.audio import AudioError, UnreadableClips
 from serjax.data.corpora.corpus import Corpus, Waveforms, Window
-from serjax.dsp import Frontend, SideBySide, extract, frame_mask
+from serjax.data.feature_cache import Features, cache_key, keep, kept
+from serjax.data.notes import Note, gather
+from serjax.dsp import Frontend, extract, frame_mask
 
-FEATURE_VERSION = 1  # raise it when decoding or a frontend gives other numbers than before
 CLIPS_A_BLOCK = 2  # clips that a CPU device computes at a time: one group of `dsp.extract`
 BLOCK = 64  # clips decoded ahead: 14 MB of waveforms with the default frontend
-
-
-class CacheWarning(UserWarning):
-    """Features could not be kept, or what was kept is damaged; they are computed instead."""
-
-
-@dataclass(frozen=True)
-class Features:
-    """Features of N clips; `mask_NT` tells the frames that are centred inside the clip from the padding."""
-
-    values_NTD: Float32[np.ndarray, "N T D"]
-    mask_NT: Bool[np.ndarray, "N T"]
 
 
 def load_features(
@@ -44,6 +26,7 @@ def load_features(
     duration_s: float | None = None,
     cache: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
+    max_bad: int | float = 0,
 ) -> Features:
     """Give the features of all utterances of a corpus, in their order.
 
@@ -57,56 +40,43 @@ def load_features(
         duration_s: how much of a clip is read at most, in seconds; None: as much as the frontend takes.
         cache: folder of kept features (see `default_cache_dir`); None: keep nothing.
         progress: called with (rows done, rows in all) after each block.
+        max_bad: how many clips may be unreadable: a number from 1 on, or a share below 1.
 
     Raises:
-        AudioError: a clip cannot be read; the message counts the others in its block that cannot either.
+        UnreadableClips: more clips than that cannot be read, or give features that are not finite; it names them all.
         CorpusError: offset or duration out of range.
 
     Warns:
         CacheWarning: an entry of the cache is damaged, or cannot be written; the result is not affected.
     """
     window = Window(frontend.sample_rate_hz, frontend.n_samples, offset_s, duration_s)
+    features = _features(corpus, frontend, window, cache, progress)
+    check_bad(features.errors, max_bad, len(corpus.utterances))
+    return features
+
+
+def check_bad(errors: Mapping[str, AudioError], max_bad: int | float, n_clips: int) -> None:
+    """Raise UnreadableClips if more than `max_bad` clips (a number from 1 on, or a share below 1) have an error."""
+    if len(errors) > (max_bad * n_clips if max_bad < 1 else max_bad):
+        raise UnreadableClips(tuple(errors.values()))
+
+
+def _features(
+    corpus: Corpus,
+    frontend: Frontend,
+    window: Window,
+    cache: Path | None,
+    progress: Callable[[int, int], None] | None,
+) -> Features:
     if cache is None:
         return _compute(corpus, frontend, window, progress)
     key = cache_key(corpus, frontend, window)
     shape = (len(corpus.utterances), frontend.n_frames, frontend.n_features)
-    features = _load(cache, key, shape)
+    features = kept(cache, key, shape, corpus)
     if features is None:
         features = _compute(corpus, frontend, window, progress)
-        _store(cache, key, features, frontend, window)
+        keep(cache, key, features, frontend, window, corpus)
     return features
-
-
-def default_cache_dir() -> Path:
-    """Give `$SERJAX_CACHE`, else `$XDG_CACHE_HOME/serjax`, else `~/.cache/serjax`; an empty variable is none."""
-    if own := os.environ.get("SERJAX_CACHE"):
-        return Path(own)
-    if shared := os.environ.get("XDG_CACHE_HOME"):
-        return Path(shared) / "serjax"
-    return Path.home() / ".cache" / "serjax"
-
-
-def cache_key(corpus: Corpus, frontend: Frontend, window: Window) -> str:
-    """Hash (sha256, hex) all that the features depend on: contents in order, frontend, window, version."""
-    about = _about(frontend, window)
-    digests = [corpus.source.digest(utterance.path) for utterance in corpus.utterances]
-    return hashlib.sha256(json.dumps([about, digests], sort_keys=True).encode()).hexdigest()
-
-
-def _about(frontend: Frontend, window: Window) -> dict[str, object]:
-    return {
-        "version": FEATURE_VERSION,
-        "frontend": _describe(frontend),
-        "window": dataclasses.asdict(window),
-    }
-
-
-def _describe(frontend: Frontend) -> dict[str, object]:
-    """Give a frontend's kind and fields; `asdict` alone would not tell the kinds of its parts apart."""
-    about: dict[str, object] = {"kind": type(frontend).__name__} | dataclasses.asdict(frontend)
-    if isinstance(frontend, SideBySide):
-        about["parts"] = [_describe(part) for part in frontend.parts]
-    return about
 
 
 def _compute(
@@ -115,18 +85,41 @@ def _compute(
     n_clips = len(corpus.utterances)
     values_NTD = np.empty((n_clips, frontend.n_frames, frontend.n_features), np.float32)
     mask_NT = np.empty((n_clips, frontend.n_frames), bool)
+    notes: list[Note] = []
+    errors: dict[str, AudioError] = {}
     done = 0
-    for block in _read_ahead(corpus, window):
+    for block, bad in _read_ahead(corpus, window):
         n_block = len(block.n_valid_B)
         full_BN = np.pad(block.values_BN, ((0, BLOCK - n_block), (0, 0)))
         n_valid_B = np.pad(block.n_valid_B, (0, BLOCK - n_block))
         features_BTD = extract_over_devices(frontend, full_BN, n_valid_B, jax.local_devices())
-        values_NTD[done : done + n_block] = features_BTD[:n_block]
-        mask_NT[done : done + n_block] = np.asarray(frame_mask(frontend, block.n_valid_B))
+        rows = slice(done, done + n_block)
+        values_NTD[rows] = features_BTD[:n_block]
+        mask_NT[rows] = np.asarray(frame_mask(frontend, block.n_valid_B))
+        notes.extend(block.notes)
+        errors |= bad
         done += n_block
         if progress is not None:
             progress(done, n_clips)
-    return Features(values_NTD, mask_NT)
+    errors |= _not_finite(corpus, values_NTD)
+    for row in _rows_of(corpus, errors):
+        values_NTD[row], mask_NT[row] = 0.0, False
+    return Features(values_NTD, mask_NT, gather(notes), errors)
+
+
+def _not_finite(corpus: Corpus, values_NTD: Float32[np.ndarray, "N T D"]) -> dict[str, AudioError]:
+    """Give an error for each clip with a feature that is NaN or infinite."""
+    errors = {}
+    for row in np.flatnonzero(~np.isfinite(values_NTD).all(axis=(1, 2))):
+        path, problem = corpus.utterances[row].path, "gives features that are not finite"
+        errors[path] = AudioError(
+            "non-finite", Path(path), problem, "Look at its samples; leave it out, or write it anew."
+        )
+    return errors
+
+
+def _rows_of(corpus: Corpus, paths: Mapping[str, object]) -> list[int]:
+    return [row for row, utterance in enumerate(corpus.utterances) if utterance.path in paths]
 
 
 def extract_over_devices(
@@ -150,67 +143,34 @@ def extract_over_devices(
     return np.concatenate([np.asarray(share) for share in shares])
 
 
-def _read_ahead(corpus: Corpus, window: Window) -> Iterator[Waveforms]:
+class _Block(NamedTuple):
+    """Clips as they were read, and the errors of those that could not be, whose rows are zero."""
+
+    waveforms: Waveforms
+    errors: dict[str, AudioError]
+
+
+def _read_ahead(corpus: Corpus, window: Window) -> Iterator[_Block]:
     """Give the waveforms in blocks; the next is being read while the caller works on one."""
     paths = [utterance.path for utterance in corpus.utterances]
     with ThreadPoolExecutor(1) as reader:
-        coming = reader.submit(corpus.source.read, paths[:BLOCK], window)
+        coming = reader.submit(_read, corpus, paths[:BLOCK], window)
         for start in range(BLOCK, len(paths) + BLOCK, BLOCK):
             block = coming.result()
             if start < len(paths):
-                coming = reader.submit(corpus.source.read, paths[start : start + BLOCK], window)
+                coming = reader.submit(_read, corpus, paths[start : start + BLOCK], window)
             yield block
 
 
-def _load(cache: Path, key: str, shape: tuple[int, int, int]) -> Features | None:
-    """Give what is kept under a key, None if there is nothing; what fails its checksum is as good as nothing."""
-    about_path, data_path = _entry(cache, key)
+def _read(corpus: Corpus, paths: Sequence[str], window: Window) -> _Block:
+    """Read clips; where some cannot be read, the others again without them."""
     try:
-        checksum = json.loads(about_path.read_bytes())["sha256"]
-        with data_path.open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != checksum:
-                raise ValueError("its checksum is wrong")
-        with np.load(data_path, allow_pickle=False) as arrays:
-            features = Features(arrays["values_NTD"], arrays["mask_NT"])
-        if features.values_NTD.shape != shape or features.mask_NT.shape != shape[:2]:
-            raise ValueError(f"its shape is {features.values_NTD.shape}, expected {shape}")
-    except (FileNotFoundError, NotADirectoryError, PermissionError):  # what is wrong there, writing will say
-        return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        message = f"The features kept in {data_path} are not usable ({error}); they are computed anew."
-        warnings.warn(CacheWarning(message), stacklevel=3)
-        return None
-    return features
-
-
-def _store(cache: Path, key: str, features: Features, frontend: Frontend, window: Window) -> None:
-    """Write the arrays, then their checksum: an entry without or with another checksum does not count."""
-    about_path, data_path = _entry(cache, key)
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-        with _replacing(data_path) as file:
-            np.savez(file, values_NTD=features.values_NTD, mask_NT=features.mask_NT)
-        with data_path.open("rb") as file:
-            checksum = hashlib.file_digest(file, "sha256").hexdigest()
-        about = _about(frontend, window) | {"sha256": checksum, "n_clips": len(features.mask_NT)}
-        with _replacing(about_path) as file:
-            file.write(json.dumps(about, indent=1).encode())
-    except OSError as error:
-        message = f"Features cannot be kept in {cache} ({error}); they are computed anew each time."
-        warnings.warn(CacheWarning(message), stacklevel=3)
-
-
-def _entry(cache: Path, key: str) -> tuple[Path, Path]:
-    return cache / f"{key}.json", cache / f"{key}.npz"
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[IO[bytes]]:
-    """Write beside `path` and move there when all is written: nobody ever sees half of it."""
-    partial = path.with_name(f".new-{path.name}.{os.getpid()}-{threading.get_ident()}")
-    try:
-        with partial.open("wb") as file:  # with the rights that new files get: others may share the folder
-            yield file
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+        return _Block(corpus.source.read(paths, window), {})
+    except UnreadableClips as unreadable:
+        errors = dict(unreadable.by_path)
+    good = [row for row, path in enumerate(paths) if path not in errors]
+    waveforms = corpus.source.read([paths[row] for row in good], window)
+    values_BN = np.zeros((len(paths), window.n_samples), np.float32)
+    n_valid_B = np.zeros(len(paths), np.int32)
+    values_BN[good], n_valid_B[good] = waveforms.values_BN, waveforms.n_valid_B
+    return _Block(Waveforms(values_BN, n_valid_B, waveforms.notes), errors)

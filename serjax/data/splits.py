@@ -1,11 +1,10 @@
 """Protocols: which rows of a corpus train, select and test, so that no test speaker is met before the test.
 
-Every protocol is a pure function of the corpus (and, for `random-*`, of the seed). `leak_report` finds what two
-parts of a fold have in common: speakers, sentences, clips of the same bytes.
+Every protocol is a pure function of the corpus (and, for `random-*`, of the seed). What parts of a
+fold have in common is found by `serjax.data.leaks`.
 """
 
 import hashlib
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -13,7 +12,7 @@ from typing import Literal, get_args
 import numpy as np
 from jaxtyping import Bool, Int32
 
-from serjax.data.corpora.corpus import Corpus, Utterance
+from serjax.data.corpora.corpus import Corpus
 from serjax.errors import SerjaxError
 
 Protocol = Literal["random-80-20", "random-5fold", "speaker-5fold", "speaker-6fold", "loso", "text", "speaker-text"]
@@ -43,15 +42,12 @@ class Split:
     protocol: Protocol
     folds: tuple[Fold, ...]
     speakers_shared: bool
+    texts_shared: bool = False
 
-
-@dataclass(frozen=True)
-class Leak:
-    """Something that two parts of a fold have in common; for contents `what` lists the paths."""
-
-    kind: Literal["speaker", "text", "content"]
-    between: tuple[str, str]
-    what: str
+    @property
+    def separates(self) -> bool:
+        """Whether the protocol promises that no recording is in training and test alike."""
+        return self.protocol not in ("random-80-20", "random-5fold")
 
 
 def split_corpus(corpus: Corpus, protocol: str, seed: int = 0, selecting: bool = True) -> Split:
@@ -109,31 +105,6 @@ def default_protocol(corpus: Corpus) -> Protocol:
     if _has_published_folds(corpus):
         return "speaker-6fold"
     return "speaker-5fold" if len(set(_speakers(corpus))) >= N_GROUPS else "loso"
-
-
-def leak_report(utterances: Sequence[Utterance], fold: Fold, digests: Sequence[str] | None = None) -> tuple[Leak, ...]:
-    """List the speakers, sentences and (given the clips' digests) contents that parts of a fold share.
-
-    Args:
-        utterances: of the corpus that was split.
-        fold: rows of `utterances`.
-        digests: one for each utterance, equal for equal contents; None: contents are not compared.
-    """
-    parts = {"train": fold.train, "validation": fold.validation, "test": fold.test}
-    leaks: list[Leak] = []
-    for (name_a, rows_a), (name_b, rows_b) in itertools.combinations(parts.items(), 2):
-        a, b = [utterances[row] for row in rows_a], [utterances[row] for row in rows_b]
-        between = (name_a, name_b)
-        for speaker in sorted({u.speaker for u in a} & {u.speaker for u in b}):
-            leaks.append(Leak("speaker", between, speaker))
-        for text in sorted({u.text for u in a if u.text} & {u.text for u in b if u.text}):
-            leaks.append(Leak("text", between, text))
-        if digests is not None:
-            shared = {digests[row] for row in rows_a} & {digests[row] for row in rows_b}
-            for digest in sorted(shared):
-                same = [utterances[row].path for row in (*rows_a, *rows_b) if digests[row] == digest]
-                leaks.append(Leak("content", between, ", ".join(sorted(same))))
-    return tuple(leaks)
 
 
 def _random_folds(corpus: Corpus, seed: int) -> list[Fold]:

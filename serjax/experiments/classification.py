@@ -1,9 +1,11 @@
 """What every classification leaves: figures, `predictions.csv`, `metrics.json`, and its tables on the screen."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
+from typing import Any
 
+from serjax.data.notes import Note
 from serjax.evaluate.predictions import Predictions, write_predictions
 from serjax.evaluate.summary import summarise
 from serjax.experiments.display import interval, print_table
@@ -21,20 +23,23 @@ class Setting:
     """On what and how it was tested: what stands in every title."""
 
     corpus: str
-    corpus_notes: tuple[str, ...]
+    corpus_notes: tuple[Note, ...]
     protocol: str
     speakers_shared: bool
     labels: tuple[str, ...]
     told_apart: str
     title: str
     leak: str | None = None
+    offset_s: float = 0.0
+    texts_shared: bool = False
 
     @classmethod
     def of(cls, problem: Problem) -> "Setting":
         """Take it from a problem."""
         corpus, shared = problem.corpus, problem.speakers_shared
         named = problem.labels, problem.told_apart, problem.title
-        return cls(corpus.name, corpus.notes, problem.protocol, shared, *named, problem.leak)
+        about = problem.leak, problem.offset_s, problem.texts_shared
+        return cls(corpus.name, corpus.notes, problem.protocol, shared, *named, *about)
 
 
 def write_classification(
@@ -52,9 +57,11 @@ def write_classification(
     content = {
         "experiment": folder.experiment,
         "corpus": setting.corpus,
-        "corpus_notes": list(setting.corpus_notes),
+        "corpus_notes": [note.as_json() for note in setting.corpus_notes],
+        "offset_s": setting.offset_s,
         "protocol": setting.protocol,
         "speakers_shared": setting.speakers_shared,
+        "texts_shared": setting.texts_shared,
         "leak": setting.leak,
         "labels": list(setting.labels),
         "told_apart": setting.told_apart,
@@ -99,10 +106,13 @@ def class_column(metrics: Mapping[str, object]) -> str:
     return "emotion" if metrics.get("told_apart", "emotion") in EMOTIONS else "class"
 
 
-def print_notes(notes: Sequence[str]) -> None:
-    """Print what was noted in the corpus."""
-    for note in notes:
-        print(f"Noted in the corpus: {note}")
+def print_notes(metrics: Mapping[str, Any]) -> None:
+    """Print from where clips are read, what test clips share with training, and what was noted in the corpus."""
+    print(f"Clips are read from {metrics['offset_s']:g} s on (--offset).")
+    if metrics["texts_shared"]:
+        print("Sentences of test clips occur in training.")
+    for note in metrics["corpus_notes"]:
+        print(f"Noted in the corpus: {Note.from_json(note).line}")
 
 
 def _libraries() -> dict[str, str]:

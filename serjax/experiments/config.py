@@ -19,6 +19,7 @@ from serjax.models.layers import Architecture
 from serjax.train.optimizer import OptimizerName
 from serjax.train.parallel import Shard, Stacking
 
+MAX_NAME_BYTES = 60  # of a corpus in the names of run folders, which end with a hash anyway
 Score = Literal["reconstruction", "elbo", "iwae", "auto"]
 
 
@@ -52,10 +53,15 @@ class Data:
     """Shorten the synthetic corpus to so many clips, 8 to 1440 (96 or more fill six folds); default: all."""
     defects: Defects | None = None
     """Clips of crema-d without sound or with the bytes of one of another emotion: left out (default) or kept."""
-    offset: float = 0.5
-    """Seconds skipped at the start of each clip."""
+    offset: float | None = None
+    """Seconds skipped at the start of each clip; default: where speech begins in the corpus, .5 for ravdess and
+    synthetic, else 0."""
     duration: float | None = None
     """Seconds read at most; what `--frames` asks beyond is padded and masked. Default: as `--frames` needs."""
+
+    max_bad: float | None = None
+    """Go on without clips that cannot be read, if they are so many at most: a number, or a share below 1, such as 0.05;
+    default: none may be bad."""
 
     @property
     def corpus_name(self) -> str:
@@ -176,14 +182,21 @@ class Machine:
 
 
 def corpus_name(corpus: str) -> str:
-    """Return a corpus as a part of file names: of a path its last part, without `.csv`."""
-    return Path(corpus).resolve().stem
+    """Return a corpus as a part of file names: of a path its last part, without `.csv`, 60 bytes at most."""
+    name = Path(corpus).name if corpus in CORPUS_NAMES else Path(corpus).resolve().stem
+    return name.encode()[:MAX_NAME_BYTES].decode(errors="ignore")
 
 
 def check_positive(flag: str, value: int | float | None) -> None:
     """Raise ConfigError unless `value` is above zero and finite, or None where a flag may be left open."""
     if value is not None and not 0 < value < math.inf:
         raise ConfigError(f"{flag} {value}: expected a number above 0, not infinite.")
+
+
+def check_max_bad(max_bad: float | None) -> None:
+    """Raise ConfigError unless it is a number of clips, or a share of them."""
+    if max_bad is not None and not (0 <= max_bad < 1 or max_bad >= 1 and max_bad.is_integer()):
+        raise ConfigError(f"--max-bad {max_bad}: expected a number of clips, or a share below 1, such as 0.05.")
 
 
 def check_sizes(model: object) -> None:

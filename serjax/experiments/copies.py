@@ -15,7 +15,8 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
 from serjax.data.corpora.corpus import AudioSource, Corpus, Waveforms, Window, clip_name
-from serjax.data.features import Features
+from serjax.data.feature_cache import Features
+from serjax.data.notes import Note, gather
 from serjax.experiments.augmentation import Augmentation
 from serjax.experiments.config import ConfigError, Data, check_positive
 from serjax.experiments.problem import (
@@ -23,6 +24,7 @@ from serjax.experiments.problem import (
     Problem,
     labelled_corpus,
     make_problem,
+    offset_of,
     read_features,
     split_for_seeds,
 )
@@ -69,12 +71,15 @@ def load_copies(
       ConfigError: no copy fills the frames.
     """
     check_positive("--seeds", data.seeds)
+    if data.max_bad:
+        raise ConfigError("--max-bad with --copies-before-split: copies are not left out one by one. Leave it out.")
     corpus, n_copies = labelled_corpus(data), augmentation.copies_before_split
     split_for_seeds(corpus, data, selecting=True)  # says what is wrong before anything is computed
     copies = copied(corpus, augmentation.recipe, n_copies)
     copies, table = full_clips(copies, read_features(copies, data, features, cache, report))
     leak = f"{n_copies} augmented copies of each recording, made before the split, on both sides of it"
-    return make_problem(copies, split_for_seeds(copies, data, selecting=True), table, leak)
+    copies = replace(copies, notes=gather([*copies.notes, *table.notes]))
+    return make_problem(copies, split_for_seeds(copies, data, selecting=True), table, offset_of(copies, data), leak)
 
 
 def copied(corpus: Corpus, recipe: WaveformAugmentation, n_copies: int) -> Corpus:
@@ -94,14 +99,15 @@ def full_clips(corpus: Corpus, table: Features) -> tuple[Corpus, Features]:
             "shorter ones are left out. Give fewer --frames, or a smaller --offset."
         )
     present = {corpus.labelling(utterance) for utterance in kept}
-    note = f"{len(full_N) - len(kept)} of {len(full_N)} augmented copies are left out: they do not fill all frames."
+    short = tuple((u.path, "") for u, full in zip(corpus.utterances, full_N, strict=True) if not full)
+    note = Note("short", "Augmented copies that do not fill all frames are left out", short)
     left = replace(
         corpus,
         utterances=kept,
         labels=tuple(label for label in corpus.labels if label in present),
-        notes=(*corpus.notes, note) if len(kept) < len(full_N) else corpus.notes,
+        notes=(*corpus.notes, note) if short else corpus.notes,
     )
-    return left, Features(table.values_NTD[full_N], table.mask_NT[full_N])
+    return left, Features(table.values_NTD[full_N], table.mask_NT[full_N], table.notes)
 
 
 def copy_key(path: str) -> Key[Array, ""]:

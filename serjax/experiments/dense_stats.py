@@ -43,7 +43,7 @@ class Model:
 class Config:
     """Every field of every section is a flag."""
 
-    data: Data = field(default_factory=lambda: Data(offset=0.0))
+    data: Data = field(default_factory=Data)
     features: ClipFeatures = field(default_factory=lambda: ClipFeatures(statistics="stats26"))
     model: Model = field(default_factory=Model)
     training: SupervisedTraining = field(default_factory=lambda: SupervisedTraining(epochs=100, roll_frames=0))

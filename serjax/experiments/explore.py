@@ -19,7 +19,7 @@ from jaxtyping import Float, Int
 from serjax.data.corpora import Corpus, load_corpus
 from serjax.data.corpora.corpus import Utterance
 from serjax.data.corpora.crema_d import Defects
-from serjax.data.features import default_cache_dir
+from serjax.data.feature_cache import default_cache_dir
 from serjax.experiments.command import run_command
 from serjax.experiments.config import check_positive, corpus_name, fingerprint
 from serjax.experiments.display import print_table, progresses

@@ -2,7 +2,8 @@
 
 import functools
 import hashlib
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,16 +14,22 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
+from serjax.data.audio import AudioError
 from serjax.data.corpora import Corpus, load_corpus
 from serjax.data.corpora.corpus import Waveforms, Window
-from serjax.data.features import Features, load_features
+from serjax.data.feature_cache import Features
+from serjax.data.features import check_bad, load_features
 from serjax.data.fewer_speakers import with_train_speakers
 from serjax.data.labels import label_by, merge_emotions, parse_merges
+from serjax.data.leaks import FoundLeak, copies_in_training, feature_digests, find_leaks
+from serjax.data.notes import Note, gather
 from serjax.data.splits import Fold, Protocol, Split, default_protocol, split_corpus
 from serjax.dsp import Frontend
-from serjax.experiments.config import ConfigError, Data, Optimisation, check_positive
+from serjax.experiments.config import ConfigError, Data, Optimisation, check_max_bad, check_positive
 from serjax.train.runs import Run, fit_normaliser
 from serjax.train.state import Dataset, Sound
+
+Report = Callable[[int, int], None]  # of (clips done, clips in all)
 
 
 @runtime_checkable
@@ -46,8 +53,8 @@ class Cell:
 class Problem:
     """Clips as arrays, and the cells in which a study trains and tests on them.
 
-    `waveforms` are read where training augments them; `leak` says what test rows have in common with training rows
-    beside the speakers, where that is so.
+    Clips are read from `offset_s` seconds on. `waveforms` are read where training augments them; `leak` says what test
+    rows have in common with training rows beside speakers and sentences, where that is so.
     """
 
     corpus: Corpus
@@ -56,8 +63,11 @@ class Problem:
     x_NTC: Float[np.ndarray, "N T C"]
     mask_NT: Float[np.ndarray, "N T"]
     cells: tuple[Cell, ...]
+    offset_s: float = 0.0
     waveforms: Waveforms | None = None
     leak: str | None = None
+    texts_shared: bool = False
+    leaks: tuple[FoundLeak, ...] = ()
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -129,10 +139,62 @@ def load_problem(
 
     `report(done, total)` is called as clips become features. Unless `selecting`, validation rows go to training.
     """
+    corpus, splits, (table,) = load_parts(data, (features,), cache, (report,), selecting)
+    return make_problem(corpus, splits, table, offset_s=offset_of(corpus, data))
+
+
+def load_parts(
+    data: Data,
+    sets: Sequence[FeatureFlags],
+    cache: Path | None,
+    reports: Sequence[Report],
+    selecting: bool,
+) -> tuple[Corpus, tuple[Split, ...], list[Features]]:
+    """Read the corpus, compute or fetch one or several sets of features, and split what is readable for every seed.
+
+    Clips that some set cannot be computed of are left out of all, as far as `--max-bad` allows; a note names them.
+
+    Raises:
+      UnreadableClips: there are more of them.
+    """
     check_positive("--seeds", data.seeds)
+    check_max_bad(data.max_bad)
     corpus = labelled_corpus(data)
-    splits = split_for_seeds(corpus, data, selecting)
-    return make_problem(corpus, splits, read_features(corpus, data, features, cache, report))
+    splits = split_for_seeds(corpus, data, selecting)  # says what is wrong before anything is computed
+    tables = [read_features(corpus, data, flags, cache, report) for flags, report in zip(sets, reports, strict=True)]
+    corpus = replace(corpus, notes=gather([*corpus.notes, *(note for table in tables for note in table.notes)]))
+    errors = {path: error for table in tables for path, error in table.errors.items()}
+    if errors:
+        check_bad(errors, data.max_bad or 0, len(corpus.utterances))
+        corpus, tables = leave_out(corpus, tables, errors)
+        splits = split_for_seeds(corpus, data, selecting)
+    return corpus, splits, tables
+
+
+def leave_out(
+    corpus: Corpus, tables: Sequence[Features], errors: Mapping[str, AudioError]
+) -> tuple[Corpus, list[Features]]:
+    """Leave clips that cannot be read out of a corpus and its features; a note names them all."""
+    readable_N = np.array([utterance.path not in errors for utterance in corpus.utterances])
+    utterances = tuple(itertools.compress(corpus.utterances, readable_N))
+    present = {corpus.labelling(utterance) for utterance in utterances}
+    note = Note(
+        "unreadable",
+        "Cannot be read and left out (--max-bad)",
+        tuple((path, f"{error.problem} [{error.code}]") for path, error in errors.items()),
+    )
+    left = replace(
+        corpus,
+        utterances=utterances,
+        labels=tuple(label for label in corpus.labels if label in present),
+        notes=(*corpus.notes, note),
+    )
+    return left, [Features(table.values_NTD[readable_N], table.mask_NT[readable_N]) for table in tables]
+
+
+def offset_of(corpus: Corpus, data: Data) -> float:
+    """Return where clips are read from, in seconds: what `--offset` says, else where the corpus's speech begins."""
+    return corpus.offset_s if data.offset is None else data.offset
 
 
 def labelled_corpus(data: Data) -> Corpus:
@@ -164,26 +226,40 @@ def split_for_seeds(corpus: Corpus, data: Data, selecting: bool) -> tuple[Split,
 def read_features(
     corpus: Corpus, data: Data, features: FeatureFlags, cache: Path | None, report: Callable[[int, int], None]
 ) -> Features:
-    """Compute or fetch the features of the part of each clip that is asked for."""
+    """Compute or fetch the features of the part of each clip that is asked for.
+
+    Raises:
+      UnreadableClips: more clips than `--max-bad` cannot be read.
+    """
     return load_features(
         corpus,
         features.frontend(),
-        offset_s=data.offset,
+        offset_s=offset_of(corpus, data),
         duration_s=data.duration,
         cache=cache,
         progress=report,
+        max_bad=data.max_bad or 0,
     )
 
 
 def with_waveforms(problem: Problem, data: Data, frontend: Frontend) -> Problem:
     """Read the samples too that the features were computed from: 4 bytes each, 317 MB for 1440 clips of 2.5 s."""
-    window = Window(frontend.sample_rate_hz, frontend.n_samples, data.offset, data.duration)
+    window = Window(frontend.sample_rate_hz, frontend.n_samples, problem.offset_s, data.duration)
     paths = [utterance.path for utterance in problem.corpus.utterances]
     return replace(problem, waveforms=problem.corpus.source.read(paths, window))
 
 
-def make_problem(corpus: Corpus, splits: tuple[Split, ...], table: Features, leak: str | None = None) -> Problem:
-    """Put a corpus, the split of each seed and the features together."""
+def make_problem(
+    corpus: Corpus, splits: tuple[Split, ...], table: Features, offset_s: float, leak: str | None = None
+) -> Problem:
+    """Put a corpus, the split of each seed and the features together, and look for what training and test share.
+
+    Raises:
+      ProtocolError: one recording is in training and test of a protocol that keeps them apart.
+    """
+    silent = {path for note in corpus.notes if note.kind == "silent" for path, _ in note.clips}
+    silent_N = np.array([utterance.path in silent for utterance in corpus.utterances])
+    leaks = find_leaks(corpus.utterances, splits, feature_digests(table.values_NTD, table.mask_NT, silent_N))
     return Problem(
         corpus=corpus,
         protocol=splits[0].protocol,
@@ -191,7 +267,10 @@ def make_problem(corpus: Corpus, splits: tuple[Split, ...], table: Features, lea
         x_NTC=table.values_NTD,
         mask_NT=table.mask_NT.astype(np.float32),
         cells=tuple(Cell(seed, fold) for seed, split in enumerate(splits) for fold in split.folds),
-        leak=leak,
+        offset_s=offset_s,
+        leak=leak or copies_in_training(leaks),
+        leaks=leaks,
+        texts_shared=any(split.texts_shared for split in splits),
     )
 
 

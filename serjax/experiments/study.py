@@ -8,11 +8,11 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from serjax.data.features import default_cache_dir
+from serjax.data.feature_cache import default_cache_dir
 from serjax.evaluate.predictions import write_predictions
 from serjax.evaluate.summary import summarise
 from serjax.experiments import figures
-from serjax.experiments.classification import class_column
+from serjax.experiments.classification import class_column, print_notes
 from serjax.experiments.config import (
     Classification,
     ConfigError,
@@ -210,9 +210,11 @@ def metrics_content(
     return {
         "experiment": study.experiment,
         "corpus": problem.corpus.name,
-        "corpus_notes": list(problem.corpus.notes),
+        "corpus_notes": [note.as_json() for note in problem.corpus.notes],
+        "offset_s": problem.offset_s,
         "protocol": problem.protocol,
         "speakers_shared": problem.speakers_shared,
+        "texts_shared": problem.texts_shared,
         "refit": study.training.refit,
         "labels": list(problem.labels),
         "told_apart": problem.told_apart,
@@ -277,8 +279,7 @@ def print_results(study: Study, folder: RunFolder) -> None:
     print_table(f"Mean reconstruction loss of test clips: {where}", ("", *labels), matrix)
     if len(labels) == 2:
         print_published(study, where, reconstruction)
-    for note in metrics["corpus_notes"]:
-        print(f"Noted in the corpus: {note}")
+    print_notes(metrics)
     print(f"Written to {folder.path} in {metrics['seconds']:.0f} s.")
 
 

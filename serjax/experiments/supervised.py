@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from serjax.data.balance import class_weights
-from serjax.data.features import default_cache_dir
+from serjax.data.feature_cache import default_cache_dir
 from serjax.evaluate.logits import classify_all
 from serjax.evaluate.predictions import Predictions, concatenate
 from serjax.experiments.augmentation import Augmentation, check_augmentation
@@ -89,7 +89,7 @@ def run_supervised(experiment: str, config: SupervisedConfig) -> None:
     assert metrics is not None
     print_comparison({experiment: metrics})
     print_reports({experiment: metrics})
-    print_notes(metrics["corpus_notes"])
+    print_notes(metrics)
     print(f"Written to {folder.path} in {metrics['seconds']:.0f} s.")
 
 

@@ -8,10 +8,11 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float, Int
 
+from serjax.data.feature_cache import Features
 from serjax.dsp import Chroma, Descriptors, Frontend, LogMel, Mfcc, Stats26, Stats180
 from serjax.experiments.config import ConfigError, Data
 from serjax.experiments.display import Progresses
-from serjax.experiments.problem import Cell, Problem, load_problem
+from serjax.experiments.problem import Cell, Problem, load_parts, make_problem, offset_of
 from serjax.models.classical.pictures import moments
 
 FeatureSet = Literal["stats26", "stats180", "mfcc", "mel", "chroma", "descriptors"]
@@ -118,14 +119,14 @@ def load_table(data: Data, features: TableFeatures, cache: Path | None, shown: P
     """Read the corpus, compute or fetch each feature set, and put them side by side."""
     if not features.features:
         raise ConfigError("--features is empty: give one set at least.")
-    parts = []
-    for kind in features.features:
-        problem = load_problem(data, OneSet(features, kind), cache, shown.counter(f"{kind} features"), selecting=False)
-        parts.append(_vectors(problem, features.view))
-    return Table(problem, np.concatenate(parts, axis=1))
+    sets = [OneSet(features, kind) for kind in features.features]
+    reports = [shown.counter(f"{kind} features") for kind in features.features]
+    corpus, splits, tables = load_parts(data, sets, cache, reports, selecting=False)
+    problem = make_problem(corpus, splits, tables[-1], offset_of(corpus, data))
+    return Table(problem, np.concatenate([_vectors(table, features.view) for table in tables], axis=1))
 
 
-def _vectors(problem: Problem, view: Literal["moments", "flat"]) -> Float[np.ndarray, "N D"]:
-    if view == "flat" or problem.x_NTC.shape[1] == 1:
-        return problem.x_NTC.reshape(len(problem.x_NTC), -1).astype(np.float64)
-    return moments(problem.x_NTC, problem.mask_NT > 0)
+def _vectors(table: Features, view: Literal["moments", "flat"]) -> Float[np.ndarray, "N D"]:
+    if view == "flat" or table.values_NTD.shape[1] == 1:
+        return table.values_NTD.reshape(len(table.values_NTD), -1).astype(np.float64)
+    return moments(table.values_NTD, table.mask_NT)

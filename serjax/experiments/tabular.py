@@ -21,7 +21,7 @@ from typing import Literal
 
 import tyro
 
-from serjax.data.features import default_cache_dir
+from serjax.data.feature_cache import default_cache_dir
 from serjax.experiments import vote
 from serjax.experiments.classification import METRICS, PREDICTIONS, print_comparison, print_notes, print_reports
 from serjax.experiments.command import run_command
@@ -101,7 +101,7 @@ class Output:
 class Config:
     """Every field of every section is a flag; hyper-parameters carry their model's name."""
 
-    data: tyro.conf.OmitArgPrefixes[Data] = field(default_factory=lambda: Data(offset=0.0))
+    data: tyro.conf.OmitArgPrefixes[Data] = field(default_factory=Data)
     features: tyro.conf.OmitArgPrefixes[TableFeatures] = field(default_factory=TableFeatures)
     choice: tyro.conf.OmitArgPrefixes[Choice] = field(default_factory=Choice)
     fitting: tyro.conf.OmitArgPrefixes[Fitting] = field(default_factory=Fitting)
@@ -138,7 +138,7 @@ def run(config: Config) -> None:
     found = {name: read_result(place / METRICS) for name, place in places.items()}
     print_comparison(found)
     print_reports(found)
-    print_notes(next(iter(found.values()))["corpus_notes"])
+    print_notes(next(iter(found.values())))
     print(f"Written to {out}.")
 
 

@@ -18,6 +18,7 @@ import numpy as np
 import tyro
 from jaxtyping import Float, Int
 
+from serjax.data.notes import Note
 from serjax.evaluate.generative import classify, log_odds
 from serjax.evaluate.predictions import Predictions
 from serjax.experiments.classification import (
@@ -71,7 +72,7 @@ def run(config: Config) -> None:
     found["vote"] = read_result(out / METRICS)
     print_comparison(found)
     print_reports({"vote": found["vote"]})
-    print_notes(found["vote"]["corpus_notes"])
+    print_notes(found["vote"])
     print(f"Written to {out}.")
 
 
@@ -200,8 +201,9 @@ def _setting(metrics: dict) -> Setting:
     corpus, protocol, shared, leak = *(metrics[name] for name in SAME[:3]), metrics.get("leak")
     told_apart = metrics.get("told_apart", "emotion")
     title = make_title(corpus, told_apart, protocol, shared, leak, n_seeds=len(metrics["per_fold"]))
-    notes, labels = tuple(metrics["corpus_notes"]), tuple(metrics["labels"])
-    return Setting(corpus, notes, protocol, shared, labels, told_apart, title, leak)
+    notes, labels = tuple(map(Note.from_json, metrics["corpus_notes"])), tuple(metrics["labels"])
+    about = leak, metrics["offset_s"], metrics["texts_shared"]
+    return Setting(corpus, notes, protocol, shared, labels, told_apart, title, *about)
 
 
 def _facts(runs: Sequence[FinishedRun], weights: Sequence[float]) -> dict[str, object]:

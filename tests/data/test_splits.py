@@ -1,4 +1,4 @@
-"""Protocols against counts worked out by hand, properties on random corpora, and planted leaks."""
+"""Protocols against counts worked out by hand, properties on random corpora."""
 
 import dataclasses
 import itertools
@@ -11,15 +11,13 @@ from hypothesis import strategies as st
 
 from serjax.data import Corpus, Utterance
 from serjax.data.corpora.ravdess import EMOBOX_FOLDS
+from serjax.data.leaks import leak_report
 from serjax.data.splits import (
     PROTOCOLS,
-    Fold,
-    Leak,
     Protocol,
     ProtocolError,
     Split,
     default_protocol,
-    leak_report,
     split_corpus,
 )
 
@@ -301,21 +299,3 @@ def test_every_split_keeps_its_promises(
     assert split.speakers_shared == any(
         speakers(corpus, fold.train) & speakers(corpus, fold.test) for fold in split.folds
     )
-
-
-def test_planted_leaks_are_found_and_none_invented() -> None:
-    corpus = make_corpus([("happy", name, None, text) for name in "abcdef" for text in ("1" + name, "2" + name)])
-    fold = Fold("f", *(np.array(rows, np.int32) for rows in ([0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11])))
-    digests = [str(row) for row in range(12)]
-    assert leak_report(corpus.utterances, fold, digests) == ()
-
-    leaky = Fold("f", fold.train, fold.validation, np.array([3, *fold.test], np.int32))
-    assert leak_report(corpus.utterances, leaky) == (
-        Leak("speaker", ("train", "test"), "b"),
-        Leak("text", ("train", "test"), "2b"),
-    )
-    digests[9] = digests[6]
-    assert leak_report(corpus.utterances, fold, digests) == (
-        Leak("content", ("validation", "test"), "00006.wav, 00009.wav"),
-    )
-    assert leak_report(corpus.utterances, fold) == ()

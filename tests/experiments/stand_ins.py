@@ -3,7 +3,7 @@
 import numpy as np
 
 from serjax.data import Corpus
-from serjax.data.features import Features
+from serjax.data.feature_cache import Features
 from serjax.dsp import Frontend
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from serjax.data import Corpus
-from serjax.data.features import Features
+from serjax.data.feature_cache import Features
 from serjax.dsp import Frontend
 from serjax.experiments import ae_mfcc, vae_mfcc
 from serjax.experiments import problem as problem_module

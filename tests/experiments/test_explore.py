@@ -15,7 +15,7 @@ import pytest
 from serjax import dsp
 from serjax.data.corpora import load_corpus
 from serjax.data.corpora.corpus import Corpus, FileSource, Utterance, Window
-from serjax.data.features import Features
+from serjax.data.feature_cache import Features
 from serjax.experiments import exploration, explore
 from serjax.experiments.config import ConfigError
 from serjax.experiments.exploration import (

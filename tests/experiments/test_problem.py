@@ -7,12 +7,15 @@ import numpy as np
 import pytest
 
 from serjax.data import Corpus
-from serjax.data.features import Features
+from serjax.data.audio import AudioError, UnreadableClips
+from serjax.data.feature_cache import Features
+from serjax.data.notes import Note
+from serjax.data.splits import ProtocolError
 from serjax.experiments import feature_flags
 from serjax.experiments import problem as problem_module
 from serjax.experiments.classification import Setting
 from serjax.experiments.config import ConfigError, Data, SupervisedTraining, fingerprint
-from serjax.experiments.problem import Problem, load_problem
+from serjax.experiments.problem import Problem, load_parts, load_problem
 
 
 def problem_of(data: Data, monkeypatch: pytest.MonkeyPatch) -> Problem:
@@ -56,7 +59,13 @@ def test_the_title_says_what_is_told_apart(flags: dict, classes: str, monkeypatc
 
 
 @pytest.mark.parametrize(
-    ("corpus", "name"), [("crema-d", "crema-d"), ("/data/my.speech.csv", "my.speech"), ("/data/folder/", "folder")]
+    ("corpus", "name"),
+    [
+        ("crema-d", "crema-d"),
+        ("/data/my.speech.csv", "my.speech"),
+        ("/data/folder/", "folder"),
+        ("/data/" + "é" * 120 + ".csv", "é" * 30),  # with a hash behind it still a name that file systems take
+    ],
 )
 def test_a_path_becomes_a_name(corpus: str, name: str) -> None:
     assert Data(corpus=corpus).corpus_name == name
@@ -108,3 +117,85 @@ def test_a_flag_that_is_not_given_does_not_count() -> None:
     after = dataclasses.make_dataclass("Data", [("seeds", int, 1), ("clips", int | None, None)])
     assert fingerprint("x", (before(),)) == fingerprint("x", (after(),))
     assert fingerprint("x", (after(),)) != fingerprint("x", (after(clips=3),))
+
+
+def odd(
+    monkeypatch: pytest.MonkeyPatch, bad: tuple[int, ...] = (), twins: tuple[int, int] = (0, 0), silent: bool = False
+) -> None:
+    """Let features be noise, those of rows `bad` unreadable, and those of two rows the same, silent or not."""
+
+    def load(corpus: Corpus, frontend: object, **_: object) -> Features:
+        values_NTD = np.random.default_rng(0).normal(size=(len(corpus.utterances), 2, 3)).astype(np.float32)
+        paths = [utterance.path for utterance in corpus.utterances]
+        values_NTD[twins[1]] = values_NTD[twins[0]]
+        errors = {paths[row]: AudioError("damaged", Path(paths[row]), "is damaged", "Copy it again.") for row in bad}
+        notes = (Note("silent", "Every sample is zero", tuple((paths[row], "") for row in twins)),) if silent else ()
+        return Features(values_NTD, np.ones(values_NTD.shape[:2], bool), notes, errors)
+
+    monkeypatch.setattr(problem_module, "load_features", load)
+
+
+def load(**flags: object) -> Problem:
+    data = Data(synthetic_clips=96, **flags)  # type: ignore[arg-type]
+    return load_problem(data, feature_flags.Features(), None, lambda done, total: None)
+
+
+def test_clips_that_cannot_be_read_are_left_out_before_the_split(monkeypatch: pytest.MonkeyPatch) -> None:
+    odd(monkeypatch)
+    whole = load()
+    odd(monkeypatch, bad=(1, 50))
+    problem = load(max_bad=2.0)
+    left = [n for n in range(96) if n not in (1, 50)]
+    assert problem.corpus.utterances == tuple(whole.corpus.utterances[n] for n in left)
+    np.testing.assert_array_equal(problem.x_NTC, whole.x_NTC[left])
+    assert sorted(np.concatenate([cell.fold.test for cell in problem.cells])) == list(range(94))
+    assert problem.corpus.notes[-1].line.startswith("Cannot be read and left out (--max-bad): 2 clips (")
+    assert "is damaged [damaged]" in problem.corpus.notes[-1].line
+
+
+def test_sets_of_features_count_their_unreadable_clips_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = iter([(1,), (2,)])
+
+    def load(*arguments: object, **more: object) -> Features:
+        odd(monkeypatch, bad=next(rows))
+        read, problem_module.load_features = problem_module.load_features, load
+        return read(*arguments, **more)
+
+    monkeypatch.setattr(problem_module, "load_features", load)
+    with pytest.raises(UnreadableClips) as told:
+        data, flags = Data(synthetic_clips=96, max_bad=1.0), feature_flags.Features()
+        load_parts(data, (flags, flags), None, (print, print), selecting=True)
+    assert len(told.value.errors) == 2
+
+
+@pytest.mark.parametrize("max_bad", [-1.0, 1.5, float("inf"), float("nan")])
+def test_what_is_neither_a_number_of_clips_nor_a_share_is_refused(max_bad: float) -> None:
+    with pytest.raises(ConfigError, match="--max-bad"):
+        load(max_bad=max_bad)
+
+
+def test_one_recording_under_two_speakers_is_refused_or_marks_the_title(monkeypatch: pytest.MonkeyPatch) -> None:
+    odd(monkeypatch)
+    speakers = [utterance.speaker for utterance in load().corpus.utterances]
+    other = next(row for row, speaker in enumerate(speakers) if speaker != speakers[0])
+    odd(monkeypatch, twins=(0, other))
+    with pytest.raises(ProtocolError, match="speaker-6fold keeps training and test apart"):
+        load()
+    problem = load(protocol="random-5fold")
+    assert "speakers shared, LEAK: 1 recording both in training and test" in problem.title
+    odd(monkeypatch, twins=(0, other), silent=True)
+    assert load().leak is None
+
+
+def test_clips_begin_where_the_corpus_says_or_the_flag(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = []
+
+    def blank(corpus: Corpus, frontend: object, offset_s: float, **_: object) -> Features:
+        told.append(offset_s)
+        return Features(
+            np.zeros((len(corpus.utterances), 2, 3), np.float32), np.ones((len(corpus.utterances), 2), bool)
+        )
+
+    monkeypatch.setattr(problem_module, "load_features", blank)
+    assert (load().offset_s, load(offset=0.0).offset_s) == (0.5, 0.0)
+    assert told == [0.5, 0.0]

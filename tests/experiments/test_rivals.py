@@ -202,7 +202,7 @@ def test_the_page_tests_every_rival_against_the_run(
         ("metrics.json", {"protocol": "loso"}, "protocol loso, the rivals have speaker-5fold"),
         ("metrics.json", {"refit": True}, "refit True, the rivals have False"),
         ("config.json", {"config": {"features": {"n_mfcc": 13}}}, "--n-mfcc 13, the rivals have 20"),
-        ("config.json", {"config": {"data": {"offset": 0.0}}}, "--offset 0.0, the rivals have 0.5"),
+        ("metrics.json", {"offset_s": 0.0}, "offset_s 0.0, the rivals have 0.5"),
     ],
 )
 def test_a_run_on_another_problem_is_refused(

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from serjax.data.features import default_cache_dir
+from serjax.data.feature_cache import default_cache_dir
 from serjax.evaluate.predictions import read_predictions
 from serjax.evaluate.summary import summarise
 from serjax.experiments import tabular, tabular_cells
@@ -288,7 +288,7 @@ def test_flags_reach_sections_and_models(monkeypatch: pytest.MonkeyPatch) -> Non
     assert seen[0].model("knn") == Knn(n_neighbors=9)
     assert seen[0].fitting.tune == 5
     assert seen[0].data.corpus == "ravdess"
-    assert seen[0].data.offset == 0.0
+    assert seen[0].data.offset is None
 
 
 @pytest.mark.parametrize(
