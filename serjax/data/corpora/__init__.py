@@ -1,10 +1,12 @@
 """One module a corpus: from file names to utterances."""
 
+import os
 from pathlib import Path
 from typing import get_args
 
 from serjax.data.corpora.corpus import Corpus, CorpusError
 from serjax.data.corpora.crema_d import CremaDName, Defects, load_crema_d
+from serjax.data.corpora.files import show
 from serjax.data.corpora.folder import load_folder
 from serjax.data.corpora.ravdess import load_ravdess
 from serjax.data.corpora.table import load_table
@@ -59,11 +61,13 @@ def _load_path(name: str, root: Path | None) -> Corpus:
     path = Path(name)
     if path.suffix.lower() == ".csv":
         return load_table(path, root)
-    if not path.is_dir():
+    if os.path.isfile(path) and path.suffix.lower() in (".tsv", ".txt", ".xls", ".xlsx", ".ods", ".json", ".parquet"):
+        raise CorpusError(f"{name} is a table, but no CSV. Save it as CSV in UTF-8, with commas, and give that.")
+    if not name or not os.path.isdir(path):
         raise CorpusError(
             f"There is no corpus '{name}'. Choose one of: {', '.join(CORPUS_NAMES)}; or give the path of a CSV "
             "(path,emotion,speaker), or of a folder with one sub-folder an emotion."
         )
     if root is not None:
-        raise CorpusError(f"Corpus {name} is the folder of its clips; {root} is another. Leave the root out.")
+        raise CorpusError(f"Corpus {name} is the folder of its clips; {show(root)} is another. Leave the root out.")
     return load_folder(path)

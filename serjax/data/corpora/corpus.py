@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import itertools
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -14,6 +14,8 @@ import numpy as np
 from jaxtyping import Float32, Int32
 
 from serjax.data import audio
+from serjax.data.corpora import spelling
+from serjax.data.notes import Note
 from serjax.errors import SerjaxError
 
 LabelScheme = Literal["emotion", "emotion-gender", "gender"]
@@ -27,8 +29,8 @@ class CorpusError(SerjaxError):
 class Utterance:
     """One clip and what is known about it; `path` (posix, relative to the root) is its identity.
 
-    `gender`, `text`, `intensity` and `channel` ("speech" or "song") are None where the corpus does not say.
-    A `speaker` is a person: the same one in speech and in song.
+    `gender`, `text`, `intensity`, `channel` ("speech" or "song") and `split` ("train", "validation" or "test", as
+    published) are None where the corpus does not say. A `speaker` is a person: the same one in speech and in song.
     """
 
     path: str
@@ -39,6 +41,7 @@ class Utterance:
     intensity: str | None
     channel: str | None
     corpus: str
+    split: str | None = None
 
     @property
     def lot(self) -> str:
@@ -163,9 +166,10 @@ class Corpus:
     """Labelled utterances, sorted by path, and the source of their sound.
 
     `labels` are the labels that occur, in the corpus's own order: emotions, unless `labelling` says otherwise (see
-    `serjax.data.labels`); `published_folds` the test speakers of each fold of a published protocol; `notes` the
-    defects found while reading, one sentence each; `speakers` (found when not given) all people of the corpus by
-    gender and name, kept by `only`, so that folds stay.
+    `serjax.data.labels`); `published_folds` the test speakers of each fold of a published protocol; `notes` what
+    is odd about it, found while reading; `speakers` (found when not given) all people of the corpus by gender and name,
+    kept by `only`, so that folds stay; `offset_s` where speech begins in its clips, which is where they are read from
+    unless another offset is asked for.
     """
 
     name: str
@@ -173,9 +177,10 @@ class Corpus:
     source: AudioSource
     labels: tuple[str, ...]
     published_folds: tuple[tuple[str, ...], ...] | None = None
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     speakers: tuple[str, ...] = ()
     labelling: Labelling = Labelling()
+    offset_s: float = 0.0
 
     def __post_init__(self) -> None:
         paths = [utterance.path for utterance in self.utterances]
@@ -195,7 +200,8 @@ class Corpus:
 
     def only(self, labels: Iterable[str]) -> "Corpus":
         """Keep the utterances with one of `labels`; CorpusError for a name that does not occur."""
-        wanted = tuple(dict.fromkeys(labels))
+        known = {spelling.clean(label): label for label in self.labels}
+        wanted = tuple(dict.fromkeys(known.get(spelling.clean(label), label) for label in labels))
         unknown = [label for label in wanted if label not in self.labels]
         if unknown or not wanted:
             kind = "emotion" if self.labelling.scheme == "emotion" else "label"
@@ -220,58 +226,3 @@ class Corpus:
         there = {self.labelling(utterance) for utterance in utterances}
         labels = tuple(label for label in self.labels if label in there)
         return dataclasses.replace(self, utterances=utterances, labels=labels)
-
-
-def find_audio(root: Path | None, corpus: str) -> tuple[str, ...]:
-    """List the .wav and .flac files below `root` at any depth: posix paths relative to it, sorted.
-
-    What macOS adds to archives (`._x.wav`, `__MACOSX/`) and hidden files are left out; linked folders are entered.
-
-    Raises:
-        CorpusError: no root, no folder, a folder that cannot be listed, no audio, a name that is not UTF-8.
-    """
-    if root is None:
-        raise CorpusError(f"Corpus '{corpus}' is read from disk: give the folder that holds it (--root FOLDER).")
-    shown = audio.printable(root)
-    if not root.is_dir():
-        state = "is not a folder" if root.exists() else "does not exist"
-        raise CorpusError(f"The root of corpus '{corpus}', {shown}, {state}. Give the folder with its clips.")
-    found = sorted(path.relative_to(root).as_posix() for path in _walk(root) if _is_audio(path))
-    if not found:
-        raise CorpusError(f"There is no .wav or .flac file in {shown} or below. Give the folder of '{corpus}'.")
-    return tuple(found)
-
-
-def find_file(root: Path, name: str) -> Path | None:
-    """Find a file by its name in `root` or below: the least deep, then the first in path order; None: there is none."""
-    if (root / name).is_file():
-        return root / name
-    found = [path for path in _walk(root) if path.name == name]
-    return min(found, key=lambda path: (len(path.parts), path), default=None)
-
-
-def _is_audio(path: Path) -> bool:
-    if path.name.startswith(".") or path.suffix.lower() not in (".wav", ".flac"):
-        return False
-    try:
-        str(path).encode()
-    except UnicodeEncodeError:
-        raise CorpusError(f"The name {audio.printable(path)} is not UTF-8. Rename it.") from None
-    return True
-
-
-def _walk(root: Path) -> Iterator[Path]:
-    """Give every file below `root`; each folder once, however links lead to it."""
-
-    def refuse(error: OSError) -> None:
-        raise CorpusError(f"The folder {error.filename} cannot be listed: {error.strerror}.")
-
-    seen: set[tuple[int, int]] = set()
-    for folder, subfolders, names in os.walk(root, onerror=refuse, followlinks=True):
-        state = os.stat(folder)
-        if (state.st_dev, state.st_ino) in seen:
-            subfolders.clear()
-            continue
-        seen.add((state.st_dev, state.st_ino))
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith(".") and name != "__MACOSX")
-        yield from (Path(folder, name) for name in names)

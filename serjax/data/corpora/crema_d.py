@@ -11,15 +11,16 @@ one that most listeners of the voice alone heard, and clips whose vote is a tie 
 
 import dataclasses
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Literal, NamedTuple
 
-from serjax.data import audio
 from serjax.data.corpora.columns import read_column
-from serjax.data.corpora.corpus import Corpus, CorpusError, FileSource, Utterance, find_audio, find_file
+from serjax.data.corpora.corpus import Corpus, CorpusError, FileSource, Utterance
 from serjax.data.corpora.defects import contradict, equal_clips, equal_notes, one_file_a_clip, silent_clips
+from serjax.data.corpora.files import find_audio, find_file, show
 from serjax.data.corpora.naming import named_as
+from serjax.data.notes import Note
 
 CremaDName = Literal["crema-d", "crema-d-voted"]
 Defects = Literal["leave-out", "keep"]
@@ -46,7 +47,6 @@ _NAME = re.compile(r"(\d{4})_([A-Z]{3})_([A-Z]{3})_([A-Z]{1,2})")
 _EMOTIONS = {"NEU": "neutral", "HAP": "happy", "SAD": "sad", "ANG": "angry", "FEA": "fearful", "DIS": "disgust"}
 _LEVELS = {"LO": "low", "MD": "medium", "HI": "high", "XX": None, "X": None}  # the archive has a 1040_ITH_SAD_X.wav
 _ACTORS = range(1001, 1092)
-_SHOWN = 5  # names in a note
 
 
 def parse_name(path: str) -> Utterance | None:
@@ -81,7 +81,7 @@ def parse_name(path: str) -> Utterance | None:
 
 
 def load_crema_d(name: CremaDName, root: Path | None, defects: Defects = "leave-out") -> Corpus:
-    """Find the clips of CREMA-D below `root`, at any depth, as .wav or .flac, and its tables.
+    """Find the clips of CREMA-D below `root`, at any depth, in any format that is read, and its tables.
 
     Clips without sound, and clips of equal bytes whose intended emotions differ, are found by their content. They
     are named in the notes and left out, whichever emotion is asked for.
@@ -94,51 +94,55 @@ def load_crema_d(name: CremaDName, root: Path | None, defects: Defects = "leave-
     Raises:
         CorpusError: what `find_audio` raises; no clip of CREMA-D; a table is missing, or lacks what it should tell.
     """
-    paths = find_audio(root, name)
+    paths, left_notes = find_audio(root, name)
     assert root is not None  # find_audio has seen to it
     parsed = [utterance for path in paths if (utterance := parse_name(path))]
     if not parsed:
         raise CorpusError(_wrong_corpus(name, root, paths))
     source = FileSource(root)
-    there = _with_gender(one_file_a_clip(parsed), root)
+    one_each = one_file_a_clip(parsed)
+    there = _with_gender(one_each.kept, root)
     examined = _examine(there, source, defects)
     utterances, vote_notes = _voted(examined.kept, root) if name == "crema-d-voted" else (examined.kept, ())
     if not utterances:
-        raise CorpusError(f"No clip of corpus '{name}' in {audio.printable(root)} is left: {' '.join(examined.notes)}")
+        why = " ".join(note.line for note in examined.notes)
+        raise CorpusError(f"No clip of corpus '{name}' in {show(root)} is left: {why}")
+    others = sorted(set(paths) - {utterance.path for utterance in parsed})
     return Corpus(
         name=name,
         utterances=utterances,
         source=source,
         labels=tuple(emotion for emotion in EMOTIONS if any(u.emotion == emotion for u in utterances)),
-        notes=(*_notes(there, len(parsed), len(paths)), *examined.notes, *vote_notes),
+        notes=(*left_notes, *one_each.notes, *_notes(there, others), *examined.notes, *vote_notes),
     )
 
 
 class _Examined(NamedTuple):
     kept: tuple[Utterance, ...]
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
 
 
 def _examine(utterances: Sequence[Utterance], source: FileSource, defects: Defects) -> _Examined:
     """Find the defects that the clips' content shows, and leave out what has them."""
-    silent = set(silent_clips(utterances, source))
-    equal = equal_clips([utterance for utterance in utterances if utterance not in silent], source)
+    silent = silent_clips(utterances, source)
+    equal = equal_clips([utterance for utterance in utterances if utterance not in set(silent)], source)
     ambiguous = {utterance for same in equal if contradict(same) for utterance in same}
-    notes = []
     is_done = "Left out" if defects == "leave-out" else "Kept"
-    if silent:
-        notes.append(f"{is_done}: {len(silent)} without sound ({_names(silent)}).")
-    if ambiguous:
-        notes.append(f"{is_done}: {len(ambiguous)} whose bytes are those of a clip of another emotion.")
-    notes += equal_notes(equal)
-    bad = silent | ambiguous if defects == "leave-out" else set()
+    notes = [
+        *_note_on("silent", f"{is_done}, without sound", silent),
+        *_note_on("ambiguous", f"{is_done}, bytes of a clip of another emotion", sorted(ambiguous, key=_path)),
+        *equal_notes(equal),
+    ]
+    bad = {*silent, *ambiguous} if defects == "leave-out" else set()
     return _Examined(tuple(utterance for utterance in utterances if utterance not in bad), tuple(notes))
 
 
-def _names(utterances: Collection[Utterance]) -> str:
-    more = len(utterances) - _SHOWN
-    shown = sorted(utterance.path for utterance in utterances)[:_SHOWN]
-    return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
+def _path(utterance: Utterance) -> str:
+    return utterance.path
+
+
+def _note_on(kind: str, what: str, utterances: Sequence[Utterance]) -> list[Note]:
+    return [Note(kind, what, tuple((utterance.path, "") for utterance in utterances))] if utterances else []
 
 
 def _with_gender(utterances: Sequence[Utterance], root: Path) -> tuple[Utterance, ...]:
@@ -147,13 +151,13 @@ def _with_gender(utterances: Sequence[Utterance], root: Path) -> tuple[Utterance
     lacking = sorted({u.speaker for u in utterances if genders.get(u.speaker, "").lower() not in ("male", "female")})
     if lacking:
         raise CorpusError(
-            f"{audio.printable(table)} does not say whether actor {', '.join(lacking)} is Male or Female "
+            f"{show(table)} does not say whether actor {', '.join(lacking)} is Male or Female "
             "(columns ActorID and Sex). Take the table of the official archive."
         )
     return tuple(dataclasses.replace(u, gender=genders[u.speaker].lower()) for u in utterances)
 
 
-def _voted(utterances: Sequence[Utterance], root: Path) -> tuple[tuple[Utterance, ...], tuple[str, ...]]:
+def _voted(utterances: Sequence[Utterance], root: Path) -> tuple[tuple[Utterance, ...], tuple[Note, ...]]:
     """Give the clips the emotion that most listeners of the voice heard; leave ties and clips without a vote out."""
     table = _find_table(root, VOTES, "What listeners voted (corpus 'crema-d-voted')")
     votes = read_column(table, "FileName", "VoiceVote")
@@ -164,15 +168,15 @@ def _voted(utterances: Sequence[Utterance], root: Path) -> tuple[tuple[Utterance
         if len(emotions) == 1
     ]
     n_agreed = sum(emotions == (u.emotion,) for u, emotions in zip(utterances, heard, strict=True))
-    n_ties, n_none = sum(len(emotions) > 1 for emotions in heard), heard.count(())
-    notes = [
-        f"The emotion is what most listeners of the voice heard; for {n_agreed} of {len(kept)} clips the intended."
-    ]
-    if n_ties:
-        notes.append(f"Left out: {n_ties} whose vote is a tie.")
-    if n_none:
-        notes.append(f"Left out: {n_none} that {VOTES} has no voice vote of.")
-    return tuple(kept), tuple(notes)
+    what = f"The emotion is what most listeners of the voice heard; for {n_agreed} of {len(kept)} clips the intended"
+    ties = [u for u, emotions in zip(utterances, heard, strict=True) if len(emotions) > 1]
+    unheard = [u for u, emotions in zip(utterances, heard, strict=True) if not emotions]
+    notes = (
+        Note("voted", what),
+        *_note_on("tie", "Left out, the vote is a tie", ties),
+        *_note_on("no-vote", f"Left out, without a voice vote in {VOTES}", unheard),
+    )
+    return tuple(kept), notes
 
 
 def _heard(votes: Mapping[str, str], utterance: Utterance, table: Path) -> tuple[str, ...]:
@@ -183,7 +187,7 @@ def _heard(votes: Mapping[str, str], utterance: Utterance, table: Path) -> tuple
     unknown = [letter for letter in vote.split(":") if vote and letter not in initials]
     if unknown:
         raise CorpusError(
-            f"{audio.printable(table)}: the VoiceVote of {clip} is {vote!r}; expected letters of {':'.join(initials)} "
+            f"{show(table)}: the VoiceVote of {clip} is {vote!r}; expected letters of {':'.join(initials)} "
             "with colons between them. Take the table of the official archive."
         )
     return tuple(initials[letter] for letter in vote.split(":")) if vote else ()
@@ -193,30 +197,28 @@ def _find_table(root: Path, name: str, what: str) -> Path:
     table = find_file(root, name)
     if table is None:
         above = root.absolute().parent
-        hint = f"It lies in {audio.printable(above)}: give that" if (above / name).is_file() else "Put it there"
+        hint = f"It lies in {show(above)}: give that" if (above / name).is_file() else "Put it there"
         raise CorpusError(
-            f"{what} is told by {name}, which is not in {audio.printable(root)} or below. {hint} "
+            f"{what} is told by {name}, which is not in {show(root)} or below. {hint} "
             "(github.com/CheyneyComputerScience/CREMA-D has it)."
         )
     return table
 
 
-def _notes(utterances: Sequence[Utterance], n_parsed: int, n_files: int) -> tuple[str, ...]:
+def _notes(utterances: Sequence[Utterance], others: Sequence[str]) -> tuple[Note, ...]:
     notes = []
-    if n_parsed > len(utterances):
-        notes.append(f"{n_parsed - len(utterances)} further files of the same clips are left out.")
-    if n_files > n_parsed:
-        notes.append(f"{n_files - n_parsed} audio files that are not named as CREMA-D clips are left out.")
+    if others:
+        what = "Left out, audio files that are not named as CREMA-D clips"
+        notes.append(Note("other-names", what, tuple((path, "") for path in others)))
     if len(utterances) != N_CLIPS:
         n_actors = len({utterance.speaker for utterance in utterances})
-        notes.append(
-            f"Incomplete: {len(utterances)} of the {N_CLIPS} clips are there, of {n_actors} of the {N_ACTORS} actors."
-        )
+        there = f"{len(utterances)} of the {N_CLIPS} clips are there, of {n_actors} of the {N_ACTORS} actors"
+        notes.append(Note("incomplete", f"Incomplete: {there}"))
     return tuple(notes)
 
 
 def _wrong_corpus(name: str, root: Path, paths: Sequence[str]) -> str:
-    wrong = f"{audio.printable(root)} is not the root of corpus '{name}'"
+    wrong = f"{show(root)} is not the root of corpus '{name}'"
     if other := named_as(paths):
         holds = f"{other.n_clips} of its {len(paths)} clips are named as in {other.corpus} ({paths[0]})"
         return f"{wrong}: {holds}. Choose the root of CREMA-D."

@@ -3,23 +3,43 @@
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 import numpy as np
 import soundfile
 
 from serjax.data import audio
 from serjax.data.corpora.corpus import FileSource, Utterance
+from serjax.data.corpora.files import READ
+from serjax.data.notes import Note, gather
 
 SILENT_PEAK = 2 / 2**15  # two steps of 16 bits, -84 dBFS: dither; the quietest real clip known here peaks at -47 dBFS
 _BLOCK = 4096  # frames read at a time: a clip that speaks shows it in the first few
 
 
-def one_file_a_clip(utterances: Sequence[Utterance]) -> tuple[Utterance, ...]:
-    """Keep one of the files of the same name (without folder and suffix): FLAC before WAV, then the first path."""
-    chosen: dict[str, Utterance] = {}
-    for utterance in sorted(utterances, key=lambda u: (not u.path.lower().endswith(".flac"), u.path)):
-        chosen.setdefault(PurePosixPath(utterance.path).stem, utterance)
-    return tuple(sorted(chosen.values(), key=lambda u: u.path))
+class OneEach(NamedTuple):
+    """One file of each clip, in order of path, and a note on the further ones."""
+
+    kept: tuple[Utterance, ...]
+    notes: tuple[Note, ...]
+
+
+def one_file_a_clip(utterances: Sequence[Utterance], within_folder: bool = False) -> OneEach:
+    """Keep one of the files of the same name (without suffix): the best format (as in `READ`), then the first path.
+
+    Args:
+        utterances: in any order.
+        within_folder: whether files of one name are one clip in the same folder only.
+    """
+    chosen: dict[PurePosixPath, Utterance] = {}
+    further = []
+    for utterance in sorted(utterances, key=lambda u: (READ.index(PurePosixPath(u.path).suffix.lower()), u.path)):
+        path = PurePosixPath(utterance.path).with_suffix("")
+        kept = chosen.setdefault(path if within_folder else PurePosixPath(path.name), utterance)
+        if kept is not utterance:
+            further.append((utterance.path, f"as {kept.path}"))
+    notes = (Note("further", "Left out, further files of the same clips", tuple(sorted(further))),) if further else ()
+    return OneEach(tuple(sorted(chosen.values(), key=lambda u: u.path)), notes)
 
 
 def equal_clips(utterances: Sequence[Utterance], source: FileSource) -> tuple[tuple[Utterance, ...], ...]:
@@ -39,19 +59,26 @@ def contradict(same: Sequence[Utterance]) -> bool:
     return len({utterance.emotion for utterance in same}) > 1
 
 
-def equal_notes(groups: Sequence[Sequence[Utterance]]) -> tuple[str, ...]:
-    """Say a sentence about each group of equal clips, in order of path."""
-    notes = []
-    for same in groups:
-        emotions = ", ".join(sorted({utterance.emotion for utterance in same}))
-        meaning = f"DIFFERENT labels: {emotions}" if contradict(same) else "the same label"
-        notes.append(f"{' and '.join(u.path for u in same)} are byte-identical ({meaning}).")
-    return tuple(sorted(notes))
+def equal_notes(groups: Sequence[Sequence[Utterance]]) -> tuple[Note, ...]:
+    """Name the clips of equal content, each with its twin: a note for those of one label, one for contradictions."""
+    return gather(sorted((_equal_note(same) for same in groups), key=lambda note: (note.kind, note.clips)))
 
 
-def duplicate_notes(utterances: Sequence[Utterance], source: FileSource) -> tuple[str, ...]:
-    """Name the clips that are byte for byte the same, a sentence for each group of them."""
+def duplicate_notes(utterances: Sequence[Utterance], source: FileSource) -> tuple[Note, ...]:
+    """Name the clips that are byte for byte the same."""
     return equal_notes(equal_clips(utterances, source))
+
+
+def _equal_note(same: Sequence[Utterance]) -> Note:
+    kind, meaning, fact = "equal", "the same label", ""
+    if contradict(same):
+        kind, meaning, fact = "equal-labels-differ", "DIFFERENT labels", "emotion"
+    elif len({utterance.speaker for utterance in same}) > 1:
+        kind, meaning, fact = "equal-speakers-differ", "DIFFERENT speakers", "speaker"
+    said = [f"{u.path} ({getattr(u, fact)})" if fact else u.path for u in same]
+    twins = [said[1], *said[:1] * (len(same) - 1)]
+    clips = tuple((u.path, f"as {twin}") for u, twin in zip(same, twins, strict=True))
+    return Note(kind, f"Byte-identical to another clip ({meaning})", clips)
 
 
 def silent_clips(utterances: Sequence[Utterance], source: FileSource) -> tuple[Utterance, ...]:

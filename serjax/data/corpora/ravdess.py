@@ -13,16 +13,11 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from serjax.data import audio
-from serjax.data.corpora.corpus import (
-    Corpus,
-    CorpusError,
-    FileSource,
-    Utterance,
-    find_audio,
-)
+from serjax.data.corpora.corpus import Corpus, CorpusError, FileSource, Utterance
 from serjax.data.corpora.defects import duplicate_notes, one_file_a_clip
+from serjax.data.corpora.files import find_audio, show
 from serjax.data.corpora.naming import named_as
+from serjax.data.notes import Note
 
 RavdessName = Literal["ravdess", "ravdess-song", "ravdess-all"]
 
@@ -40,7 +35,8 @@ EMOBOX_FOLDS = (
     ("06", "13", "17", "22"),
 )
 SYNTHETIC_MARK = "SYNTHETIC.txt"  # lies beside synthetic speech that bears RAVDESS names
-SYNTHETIC_NOTE = "Synthetic speech: no result on it tells anything about people."
+SYNTHETIC_NOTE = Note("synthetic", "Synthetic speech: no result on it tells anything about people")
+OFFSET_S = 0.5  # before it the actors breathe
 
 _NAME = re.compile(r"(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)")
 _AUDIO_ONLY = "03"
@@ -80,24 +76,23 @@ def parse_name(path: str) -> Utterance | None:
 
 
 def load_ravdess(name: RavdessName, root: Path | None) -> Corpus:
-    """Find the clips of RAVDESS speech, song or both below `root`, at any depth, as .wav or .flac.
+    """Find the clips of RAVDESS speech, song or both below `root`, at any depth, in any format that is read.
 
     Of several files of one clip (a conversion beside its original, an archive that holds everything twice), one
-    is taken: FLAC before WAV, then the first in path order; a note says how many were left out. Where the root holds
-    `SYNTHETIC_MARK`, the corpus is called synthetic, and so is every result on it.
+    is taken: FLAC before WAV before others, then the first in path order; a note names those left out. Where the root
+    holds `SYNTHETIC_MARK`, the corpus is called synthetic, and so is every result on it.
 
     Raises:
         CorpusError: what `find_audio` raises; no clip of the wanted channel (the message says what is there).
     """
     channels = {"ravdess": CHANNELS[:1], "ravdess-song": CHANNELS[1:], "ravdess-all": CHANNELS}[name]
-    paths = find_audio(root, name)
+    paths, left_notes = find_audio(root, name)
     assert root is not None  # find_audio has seen to it
     parsed = [utterance for path in paths if (utterance := parse_name(path))]
     there = Counter(utterance.channel for utterance in parsed)
     if not all(there[channel] for channel in channels):
         raise CorpusError(_wrong_corpus(name, root, paths, there))
-    wanted = [utterance for utterance in parsed if utterance.channel in channels]
-    utterances = one_file_a_clip(wanted)
+    utterances, further_notes = one_file_a_clip([u for u in parsed if u.channel in channels])
     source, synthetic = FileSource(root), (root / SYNTHETIC_MARK).exists()
     return Corpus(
         name="synthetic" if synthetic else name,
@@ -107,28 +102,32 @@ def load_ravdess(name: RavdessName, root: Path | None) -> Corpus:
         published_folds=EMOBOX_FOLDS,
         notes=(
             *([SYNTHETIC_NOTE] if synthetic else []),
-            *_notes(utterances, channels, len(wanted), len(paths) - len(parsed)),
+            *left_notes,
+            *further_notes,
+            *_notes(utterances, channels, sorted(set(paths) - {utterance.path for utterance in parsed})),
             *duplicate_notes(utterances, source),
         ),
+        offset_s=OFFSET_S,
     )
 
 
-def _notes(utterances: Sequence[Utterance], channels: Sequence[str], n_files: int, n_other: int) -> tuple[str, ...]:
+def _notes(utterances: Sequence[Utterance], channels: Sequence[str], others: Sequence[str]) -> tuple[Note, ...]:
     notes = []
-    if n_files > len(utterances):
-        notes.append(f"{n_files - len(utterances)} further files of the same clips are left out.")
-    if n_other:
-        notes.append(f"{n_other} audio files that are not named as audio-only RAVDESS clips are left out.")
+    if others:
+        what = "Left out, audio files that are not named as audio-only RAVDESS clips"
+        notes.append(Note("other-names", what, tuple((path, "") for path in others)))
     for channel in channels:
         n_there = sum(utterance.channel == channel for utterance in utterances)
         if n_there != N_CLIPS[channel]:
-            notes.append(f"Incomplete: {n_there} of the {N_CLIPS[channel]} {channel} clips are there.")
+            notes.append(
+                Note("incomplete", f"Incomplete: {n_there} of the {N_CLIPS[channel]} {channel} clips are there")
+            )
     return tuple(notes)
 
 
 def _wrong_corpus(name: str, root: Path, paths: Sequence[str], there: Counter[str | None]) -> str:
     """Say what was found instead of `name`, and what to ask for."""
-    wrong = f"{audio.printable(root)} is not the root of corpus '{name}'"
+    wrong = f"{show(root)} is not the root of corpus '{name}'"
     if there:
         (channel,) = there
         fitting = "ravdess" if channel == "speech" else "ravdess-song"

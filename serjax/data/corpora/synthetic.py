@@ -113,6 +113,7 @@ def synthetic_corpus(n_clips: int | None = None, seed: int = 0) -> Corpus:
         labels=ravdess.EMOTIONS,
         published_folds=ravdess.EMOBOX_FOLDS,
         notes=(ravdess.SYNTHETIC_NOTE,),
+        offset_s=ravdess.OFFSET_S,  # it is built like RAVDESS
     )
 
 
@@ -129,7 +130,9 @@ def write_wav(corpus: Corpus, folder: Path) -> int:
     paths = [utterance.path for utterance in corpus.utterances]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / ravdess.SYNTHETIC_MARK).write_text(f"serjax corpus '{corpus.name}'. {' '.join(corpus.notes)}\n")
+        (folder / ravdess.SYNTHETIC_MARK).write_text(
+            f"serjax corpus '{corpus.name}'. {' '.join(note.line for note in corpus.notes)}\n"
+        )
         for start in range(0, len(paths), 4 * BLOCK):
             some = paths[start : start + 4 * BLOCK]
             for path, wav, n_valid in zip(some, *corpus.source.read(some, window), strict=True):

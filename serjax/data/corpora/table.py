@@ -1,20 +1,35 @@
-"""A corpus as a CSV table of one's own: `path,emotion,speaker` and, where known, `gender,text,intensity,channel`."""
+"""A corpus as a CSV table of one's own: `path,emotion,speaker` and, where known, the columns of `OPTIONAL`."""
 
 import os
-import posixpath
+import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from serjax.data import audio
+from serjax.data.corpora import spelling
 from serjax.data.corpora.columns import Row, read_rows
 from serjax.data.corpora.corpus import Corpus, CorpusError, FileSource, Utterance
 from serjax.data.corpora.defects import duplicate_notes
+from serjax.data.corpora.files import show
+from serjax.data.corpora.meaning import changes_meaning, is_side, ours
+from serjax.data.notes import Note
 
 REQUIRED = ("path", "emotion", "speaker")
-OPTIONAL = ("gender", "text", "intensity", "channel")
-SPELT_ONE_WAY = ("emotion", "speaker", "gender", "text")  # classes, and what protocols keep apart
+OPTIONAL = ("gender", "text", "intensity", "channel", "split")
+SPLITS = {
+    "train": ("train", "training"),
+    "validation": ("validation", "valid", "val", "dev", "development"),
+    "test": ("test", "testing"),
+}
+COMPARED: dict[str, Callable[[str], str]] = {  # classes, and what protocols keep apart
+    "emotion": spelling.word,
+    "speaker": spelling.person,
+    "gender": spelling.gender,
+    "text": spelling.word,
+}
+TWO_PEOPLE = ", or give two people names that differ in more than capitals, blanks, zeros, - and _"
+LONGEST = {column: spelling.MAX_LENGTH for column in ("emotion", "speaker", "gender")} | {"path": 4096}
 
 
 class _Problem(NamedTuple):
@@ -26,101 +41,171 @@ def load_table(table: Path, root: Path | None = None) -> Corpus:
     """Read a corpus from a CSV table in UTF-8: the names of the columns, then one line a clip.
 
     A speaker is one person throughout the table and has one gender, so that no protocol puts somebody on both sides.
-    Empty cells of the optional columns say that it is not known.
+    Empty cells of the optional columns say that it is not known. A line is a whole file.
 
     Args:
         table: with columns `path`, `emotion`, `speaker`; optional ones are `OPTIONAL`, others are not used.
         root: the folder that the paths start from; None: the table's own.
 
     Raises:
-        CorpusError: a table that cannot be read or has no line; a line with too few or too many cells, an empty cell
-            where one is required, a path that is not there, not below the root or in two lines; a speaker of two
-            genders; two emotions, speakers, genders or texts that differ in capitals or accents' encoding only. The
-            message names the line.
+        CorpusError: a table that cannot be read or has no line; a column that makes a line a part of a file, or no
+            clip at all; a line with too few or too many cells, an empty cell where one is required, a path that is
+            not there, not below the root or in two lines; a speaker of two genders; two emotions, speakers, genders
+            or texts that are one but for their spelling (`COMPARED`). The message names the line.
     """
     base = table.parent if root is None else root
-    rows = read_rows(table, REQUIRED)
-    _raise_first(table, [problem for row in rows if (problem := _check_row(row, base))])
-    utterances = [_utterance(row, base, table.stem) for row in rows]
-    lines = [row.line for row in rows]
-    _raise_first(table, [*_repeated(utterances, lines), *_contradicting(utterances, lines)])
+    rows = read_rows(table, REQUIRED, OPTIONAL)
+    unused = [column for column in rows[0].cells if column not in (*REQUIRED, *OPTIONAL)]
+    _check_meaning(table, unused)
+    paths = [_find(row.cells["path"], base) for row in rows]
+    _raise_first(table, [problem for row in rows for problem in _wrong_cells(row)])
+    _raise_first(table, [p for row, path in zip(rows, paths, strict=True) if (p := _wrong_path(row, path, base))])
+    _raise_first(table, [*_repeated(rows, paths), *_contradicting(rows), *_half_split(rows)])
+    utterances = [_utterance(row, path or "", table.stem) for row, path in zip(rows, paths, strict=True)]
     source, in_order = FileSource(base), tuple(sorted(utterances, key=lambda u: u.path))
-    unused = [column or '""' for column in rows[0].cells if column not in (*REQUIRED, *OPTIONAL)]
     return Corpus(
         name=table.stem,
         utterances=in_order,
         source=source,
         labels=tuple(sorted({utterance.emotion for utterance in utterances})),
-        notes=(
-            *([f"Columns of the table that are not used: {', '.join(unused)}."] if unused else []),
-            *duplicate_notes(in_order, source),
-        ),
+        notes=(*_notes(unused, in_order), *duplicate_notes(in_order, source)),
     )
 
 
-def _check_row(row: Row, base: Path) -> _Problem | None:
+def _check_meaning(table: Path, unused: Sequence[str]) -> None:
+    """Refuse columns that change what a line means."""
+    for column in unused:
+        if problem := changes_meaning(column):
+            raise CorpusError(
+                f"{show(table)}, line 1: column {column!r} would change what a line is, but {problem}. If each line is "
+                "a whole file that counts, remove the column."
+            )
+
+
+def _wrong_cells(row: Row) -> Iterator[_Problem]:
     """Find what is wrong with a line alone."""
-    empty = [column for column in REQUIRED if not row.cells[column]]
-    if empty:
-        return _Problem(row.line, f"no {' and no '.join(empty)} is given. Fill it in, or remove the line")
-    given, shown = row.cells["path"], audio.printable(base)
-    path = _below(given, base)
+    if empty := [column for column in REQUIRED if not spelling.clean(row.cells[column])]:
+        yield _Problem(row.line, f"no {' and no '.join(empty)} is given. Fill it in, or remove the line")
+    for column, longest in LONGEST.items():
+        if (length := len(row.cells.get(column, ""))) > longest:
+            what = f"the {column} has {length} letters; expected at most {longest}"
+            yield _Problem(row.line, f"{what}. Shorten it, or look for a missing quote or comma")
+    if is_side(row.cells.get("channel", "")):
+        what = f"the channel is {row.cells['channel']!r}, but the column says what is heard: speech or song"
+        yield _Problem(row.line, f"{what}. Channels of a file are averaged: write one (sox IN OUT.wav remix NUMBER)")
+    if (split := row.cells.get("split")) and _part(split) is None:
+        expected = ", ".join("/".join(words) for words in SPLITS.values())
+        yield _Problem(row.line, f"the split is {split!r}; expected {expected}. Write one of these")
+
+
+def _part(split: str) -> str | None:
+    return next((part for part, words in SPLITS.items() if spelling.word(split) in words), None)
+
+
+def _wrong_path(row: Row, path: str | None, base: Path) -> _Problem | None:
+    """Find out what a path leads to, if it is no file below `base`."""
+    given, where = row.cells["path"], show(base)
+    if spelling.has_control(given):
+        return _Problem(row.line, f"the path {given!a} has control characters in it. Rename the file")
     if path is None:
-        what = f"{given} does not lie below {shown}. Give paths relative to it, or the folder they start from (--root)"
+        what = f"{given} does not lie below {where}. Give paths relative to it, or the folder they start from (--root)"
         return _Problem(row.line, what)
-    if not (base / path).is_file():
-        slashes = " Folders are written with / between them." if "\\" in path else ""
-        what = f"there is no file {path!r} in {shown}.{slashes} Mend the path, or give the folder of all (--root)"
+    if not os.path.isfile(base / path):
+        what = (
+            f"there is no file {path!r} in {where}.{_advice(given)} Mend the path, or give the folder of all (--root)"
+        )
         return _Problem(row.line, what)
     return None
 
 
+def _advice(given: str) -> str:
+    """Say what a path is written as, where it is not the way of paths here."""
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", given):
+        return " It is a URL; write the path of a file on this machine."
+    if given.startswith("~"):
+        return " ~ is not replaced by a home folder here; write it out."
+    if "\\" in given:
+        return " Folders are written with / between them."
+    return ""
+
+
+def _find(given: str, base: Path) -> str | None:
+    """Give a path relative to `base` as it is on disk, however its accents are encoded; None if it leads out of it."""
+    written = (given, *(unicodedata.normalize(form, given) for form in ("NFC", "NFD")))
+    forms = [_below(path, base) for path in dict.fromkeys(written)]
+    found = [path for path in forms if path and os.path.isfile(base / path)]
+    return (found or forms)[0]
+
+
 def _below(path: str, base: Path) -> str | None:
-    """Give a path relative to `base`, in posix form without detours; None if it leads out of it."""
-    if posixpath.isabs(path):
-        path = os.path.relpath(path, base.absolute())
-    normal = posixpath.normpath(Path(path).as_posix())
-    return None if normal.split("/")[0] in ("..", ".") else normal
+    """Give a path relative to `base`, in posix form without detours; None if it leads out of it, links followed too."""
+    whole = os.path.join(os.path.abspath(base), path)
+    for full, start in ((whole, os.path.abspath(base)), (os.path.realpath(whole), os.path.realpath(base))):
+        relative = Path(os.path.relpath(full, start)).as_posix()
+        if relative.split("/")[0] not in ("..", "."):
+            return relative
+    return None
 
 
-def _utterance(row: Row, base: Path, corpus: str) -> Utterance:
-    path = _below(row.cells["path"], base)
-    assert path is not None  # _check_row has seen to it
-    gender, text, intensity, channel = (row.cells.get(column) or None for column in OPTIONAL)
-    emotion, speaker = row.cells["emotion"], row.cells["speaker"]
-    return Utterance(path, emotion, speaker, gender, text, intensity, channel, corpus)
+def _utterance(row: Row, path: str, corpus: str) -> Utterance:
+    cells = {column: spelling.clean(cell) for column, cell in row.cells.items()}
+    gender, text, intensity, channel, split = (cells.get(column) or None for column in OPTIONAL)
+    part = _part(split) if split else None
+    return Utterance(path, cells["emotion"], cells["speaker"], gender, text, intensity, channel, corpus, part)
 
 
-def _repeated(utterances: Sequence[Utterance], lines: Sequence[int]) -> Iterator[_Problem]:
+def _repeated(rows: Sequence[Row], paths: Sequence[str | None]) -> Iterator[_Problem]:
     first: dict[str, int] = {}
-    for utterance, line in zip(utterances, lines, strict=True):
-        if utterance.path in first:
-            what = f"{utterance.path} is in line {first[utterance.path]} already. Remove one of the two"
-            yield _Problem(line, what)
-        first.setdefault(utterance.path, line)
+    for row, path in zip(rows, paths, strict=True):
+        name = unicodedata.normalize("NFC", path or "")
+        if name in first:
+            yield _Problem(row.line, f"{path} is in line {first[name]} already. Remove one of the two")
+        first.setdefault(name, row.line)
 
 
-def _contradicting(utterances: Sequence[Utterance], lines: Sequence[int]) -> Iterator[_Problem]:
-    """Find speakers of two genders, and what is one word, with and without capitals."""
+def _contradicting(rows: Sequence[Row]) -> Iterator[_Problem]:
+    """Find speakers of two genders, and what is one word, or one person, in two spellings."""
     genders: dict[str, tuple[str, int]] = {}
     spellings: dict[tuple[str, str], tuple[str, int]] = {}
-    for utterance, line in zip(utterances, lines, strict=True):
-        gender = utterance.gender or "unknown"
-        known, where = genders.setdefault(utterance.speaker, (gender, line))
+    for row in rows:
+        speaker, gender = row.cells["speaker"], row.cells.get("gender") or "unknown"
+        known, where = genders.setdefault(speaker, (gender, row.line))
         if gender != known:
-            what = f"the gender of speaker {utterance.speaker} is {gender}, in line {where} it is {known}"
-            yield _Problem(line, f"{what}. Write the same in all lines of a speaker, or give two people two names")
-        for column in SPELT_ONE_WAY:
-            word = getattr(utterance, column) or ""
-            plain = unicodedata.normalize("NFC", word).casefold()
-            spelling, where = spellings.setdefault((column, plain), (word, line))
-            if word != spelling:
-                what = f"the {column} is {word!r}, in line {where} it is {spelling!r}"
-                yield _Problem(line, f"{what}. Write it one way")
+            what = f"the gender of speaker {speaker} is {gender}, in line {where} it is {known}"
+            yield _Problem(row.line, f"{what}. Write the same in all lines of a speaker, or give two people two names")
+        for column, compared in COMPARED.items():
+            written = row.cells.get(column, "")
+            spelt, where = spellings.setdefault((column, compared(written)), (written, row.line))
+            if written != spelt:
+                what = f"the {column} is {written!r}, in line {where} it is {spelt!r}{spelling.codes(written, spelt)}"
+                yield _Problem(row.line, f"{what}. Write it one way{TWO_PEOPLE if column == 'speaker' else ''}")
+
+
+def _half_split(rows: Sequence[Row]) -> Iterator[_Problem]:
+    """Find lines that say of no part of the split that they are in it, where others do."""
+    if any(row.cells.get("split") for row in rows):
+        for row in rows:
+            if not row.cells["split"]:
+                yield _Problem(row.line, "no split is given, but in other lines. Fill it in, or remove the line")
+
+
+def _notes(unused: Sequence[str], utterances: Sequence[Utterance]) -> list[Note]:
+    notes = []
+    if unused:
+        said = ", ".join(_as_meant(column) for column in unused)
+        notes.append(Note("columns", f"Columns of the table that are not used: {said}"))
+    if any(utterance.split for utterance in utterances):
+        notes.append(Note("split", "The table has a split of its own; --protocol split-column takes it"))
+    return notes
+
+
+def _as_meant(column: str) -> str:
+    name = spelling.clean(column) or '""'
+    return f"{name} (it is used under the name {ours(column)})" if ours(column) in OPTIONAL else name
 
 
 def _raise_first(table: Path, problems: Sequence[_Problem]) -> None:
     if problems:
         line, what = min(problems)
         more = f" ({len(problems) - 1} more such problems)" if len(problems) > 1 else ""
-        raise CorpusError(f"{audio.printable(table)}, line {line}: {what}.{more}")
+        raise CorpusError(f"{show(table)}, line {line}: {what}.{more}")
