@@ -15,6 +15,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from serjax.data.corpora.corpus import Corpus, CorpusError, Labelling, LabelScheme
+from serjax.data.corpora.spelling import MAX_LENGTH, clean, differing, word
 
 
 def label_by(corpus: Corpus, scheme: LabelScheme) -> Corpus:
@@ -36,7 +37,7 @@ def merge_emotions(corpus: Corpus, names: Mapping[str, str]) -> Corpus:
         names: from emotion to new name; emotions that are not in it stay.
 
     Raises:
-        CorpusError: `names` has an emotion that does not occur.
+        CorpusError: `names` has an emotion that does not occur, or a name that is another's but for its spelling.
     """
     merged = dict(corpus.labelling.merged)
     now = {u.emotion: merged.get(u.emotion, u.emotion) for u in corpus.utterances}
@@ -47,6 +48,10 @@ def merge_emotions(corpus: Corpus, names: Mapping[str, str]) -> Corpus:
             f"{', '.join(sorted(set(now.values())))}."
         )
     renamed = {emotion: names.get(name, name) for emotion, name in now.items()}
+    if alike := differing({name: word(name) for name in sorted(set(renamed.values()))}):
+        raise CorpusError(
+            f"{alike[0]!r} and {alike[1]!r} are one word in two spellings. Write the new name as the other."
+        )
     pairs = tuple(sorted((emotion, name) for emotion, name in renamed.items() if emotion != name))
     return _relabelled(corpus, dataclasses.replace(corpus.labelling, merged=pairs))
 
@@ -59,9 +64,11 @@ def parse_merges(texts: Sequence[str]) -> dict[str, str]:
     """
     names: dict[str, str] = {}
     for text in texts:
-        emotion, equals, name = (part.strip() for part in text.partition("="))
+        emotion, equals, name = (clean(part) for part in text.partition("="))
         if not (emotion and equals and name):
             raise CorpusError(f"'{text}' does not say what is merged; expected EMOTION=NAME, such as calm=neutral.")
+        if len(name) > MAX_LENGTH:
+            raise CorpusError(f"The new name of '{emotion}' has {len(name)} letters; expected at most {MAX_LENGTH}.")
         if emotion in names:
             raise CorpusError(f"'{emotion}' is merged into {names[emotion]} and into {name}. Choose one of them.")
         names[emotion] = name

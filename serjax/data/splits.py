@@ -15,7 +15,9 @@ from jaxtyping import Bool, Int32
 from serjax.data.corpora.corpus import Corpus
 from serjax.errors import SerjaxError
 
-Protocol = Literal["random-80-20", "random-5fold", "speaker-5fold", "speaker-6fold", "loso", "text", "speaker-text"]
+Protocol = Literal[
+    "random-80-20", "random-5fold", "speaker-5fold", "speaker-6fold", "loso", "text", "speaker-text", "split-column"
+]
 PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
 N_GROUPS = 5  # of speakers where nothing is published, and of sentences at most
 Groups = tuple[tuple[str, ...], ...]
@@ -37,7 +39,10 @@ class Fold:
 
 @dataclass(frozen=True)
 class Split:
-    """The folds of a protocol; `speakers_shared`: test speakers occur in training, the result is no forecast."""
+    """The folds of a protocol; `speakers_shared`: test speakers occur in training, the result is no forecast.
+
+    `texts_shared`: sentences of test clips occur in training, where it is known what is said.
+    """
 
     protocol: Protocol
     folds: tuple[Fold, ...]
@@ -60,6 +65,7 @@ def split_corpus(corpus: Corpus, protocol: str, seed: int = 0, selecting: bool =
     `text`: each sentence group is test once; validation = one speaker group's clips of the other sentences.
     `speaker-text`: test = a speaker group × a sentence group; train = other speakers, other sentences;
         validation = the next speaker group, the training sentences.
+    `split-column`: the one fold that a table's column says; validation = 10 % of the training rows if it says none.
 
     Args:
         corpus: what to split; a sub-corpus keeps the speaker groups of the whole.
@@ -69,7 +75,7 @@ def split_corpus(corpus: Corpus, protocol: str, seed: int = 0, selecting: bool =
 
     Raises:
         ProtocolError: an unknown protocol; one that the corpus has not what it takes for (speakers, sentences,
-            published folds); a fold without test or validation rows, or without training rows of a class.
+            published folds, a split); a fold without test or validation rows, or without training rows of a class.
     """
     match protocol:
         case "random-80-20":
@@ -89,22 +95,45 @@ def split_corpus(corpus: Corpus, protocol: str, seed: int = 0, selecting: bool =
         case "speaker-text":
             _require_speakers(corpus, protocol, 3)
             folds = _speaker_text_folds(corpus)
+        case "split-column":
+            folds = [_told_fold(corpus)]
         case _:
             raise ProtocolError(f"There is no protocol '{protocol}'. Choose one of: {', '.join(PROTOCOLS)}.")
     if not selecting:
         folds = [_without_validation(fold) for fold in folds]
     for fold in folds:
         _check_fold(corpus, protocol, fold, selecting)
-    speakers = _speakers(corpus)
-    shared = any(bool(np.isin(speakers[fold.test], speakers[fold.train]).any()) for fold in folds)
-    return Split(protocol, tuple(folds), shared)
+    return Split(protocol, tuple(folds), _shared(_speakers(corpus), folds), _shared(_texts(corpus), folds))
 
 
 def default_protocol(corpus: Corpus) -> Protocol:
-    """`speaker-6fold` where it is defined, else `speaker-5fold`, below five speakers `loso`."""
+    """Choose `speaker-6fold` where it is defined, else `speaker-5fold`, below five speakers `loso`.
+
+    Where all clips are one speaker's, or nobody knows whose, speakers cannot be kept apart: `random-5fold`.
+
+    Raises:
+        ProtocolError: there are two speakers, too few to train, select and test on different ones.
+    """
+    if len(set(_speakers(corpus))) == 2:
+        raise ProtocolError(
+            f"Corpus '{corpus.name}' has two speakers: training, validation and test cannot have their own each. "
+            "Choose --protocol random-5fold (speakers shared), or add speakers."
+        )
+    return _advised(corpus)
+
+
+def _advised(corpus: Corpus) -> Protocol:
+    n_speakers = len(set(_speakers(corpus)))
+    if n_speakers < 3:
+        return "random-5fold"
     if _has_published_folds(corpus):
         return "speaker-6fold"
-    return "speaker-5fold" if len(set(_speakers(corpus))) >= N_GROUPS else "loso"
+    return "speaker-5fold" if n_speakers >= N_GROUPS else "loso"
+
+
+def _shared(facts: np.ndarray, folds: Sequence[Fold]) -> bool:
+    """Tell whether a test row has the fact of a training row in any fold; empty facts are not known."""
+    return any(bool(set(facts[fold.test]) & set(facts[fold.train]) - {""}) for fold in folds)
 
 
 def _random_folds(corpus: Corpus, seed: int) -> list[Fold]:
@@ -121,6 +150,21 @@ def _random_folds(corpus: Corpus, seed: int) -> list[Fold]:
         test = part == index
         folds.append(_fold(f"fold-{index + 1}", ~test & ~validation, validation, test))
     return folds
+
+
+def _told_fold(corpus: Corpus) -> Fold:
+    """Take train, validation and test rows as the corpus's table says."""
+    told = np.array([utterance.split or "" for utterance in corpus.utterances])
+    if "" in told:
+        raise ProtocolError(
+            f"Protocol split-column takes a column split of the corpus's table (train, validation, test); corpus "
+            f"'{corpus.name}' has none. Choose {_advised(corpus)}."
+        )
+    train, validation, test = (told == part for part in ("train", "validation", "test"))
+    if not validation.any():
+        rows = np.flatnonzero(train)
+        validation[rows[_dealt_rows(corpus, rows, 10, "split-column/validation") == 0]] = True
+    return _fold("published", train & ~validation, validation, test)
 
 
 def _dealt_rows(corpus: Corpus, rows: np.ndarray, n_groups: int, salt: str) -> Int32[np.ndarray, " n"]:
@@ -196,7 +240,7 @@ def _text_groups(corpus: Corpus) -> Groups:
     if len(texts) < 2 or any(utterance.text is None for utterance in corpus.utterances):
         raise ProtocolError(
             f"Corpus '{corpus.name}' cannot be split by sentence: that takes two sentences and the text of every "
-            f"clip; it has {len(texts)} sentences. Choose {default_protocol(corpus)}."
+            f"clip; it has {len(texts)} sentences. Choose {_advised(corpus)}."
         )
     return _dealt(texts, min(N_GROUPS, len(texts)))
 
@@ -206,7 +250,7 @@ def _published_groups(corpus: Corpus) -> Groups:
         why = "no folds are published for it" if corpus.published_folds is None else "its speakers do not fill them"
         raise ProtocolError(
             f"Protocol speaker-6fold is not defined for corpus '{corpus.name}' as it is here: {why}. "
-            f"Choose {default_protocol(corpus)}."
+            f"Choose {_advised(corpus)}."
         )
     return corpus.published_folds
 
@@ -241,13 +285,9 @@ def _require_speakers(corpus: Corpus, protocol: Protocol, n_speakers: int) -> No
         )
 
 
-def _fold(
-    name: str, train: Bool[np.ndarray, " n"], validation: Bool[np.ndarray, " n"], test: Bool[np.ndarray, " n"]
-) -> Fold:
-    train_rows, validation_rows, test_rows = (
-        np.flatnonzero(part).astype(np.int32) for part in (train, validation, test)
-    )
-    return Fold(name, train_rows, validation_rows, test_rows)
+def _fold(name: str, *parts: Bool[np.ndarray, " n"]) -> Fold:
+    """Make a fold of what tells the training, the validation and the test rows."""
+    return Fold(name, *(np.flatnonzero(part).astype(np.int32) for part in parts))
 
 
 def _without_validation(fold: Fold) -> Fold:
