@@ -52,7 +52,7 @@ class Split:
     @property
     def separates(self) -> bool:
         """Whether the protocol promises that no recording is in training and test alike."""
-        return self.protocol not in ("random-80-20", "random-5fold")
+        return self.protocol not in ("random-80-20", "random-5fold", "split-column")
 
 
 def split_corpus(corpus: Corpus, protocol: str, seed: int = 0, selecting: bool = True) -> Split:

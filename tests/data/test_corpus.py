@@ -9,8 +9,9 @@ import soundfile
 
 from serjax.data import Corpus, CorpusError, Utterance, Window, load_corpus
 from serjax.data.audio import AudioError
-from serjax.data.corpora.corpus import AudioSource, FileSource, find_audio
+from serjax.data.corpora.corpus import AudioSource, FileSource
 from serjax.data.corpora.defects import duplicate_notes
+from serjax.data.corpora.files import READ, find_audio, show
 
 
 def utterance(path: str, emotion: str = "happy", speaker: str = "1", gender: str | None = None) -> Utterance:
@@ -40,6 +41,7 @@ def test_only_keeps_order_and_speakers() -> None:
 
 
 def test_only_names_what_it_does_not_know() -> None:
+    assert make_corpus().only([" sa\u200bd "]).labels == ("sad",)  # as it was copied from somewhere
     with pytest.raises(CorpusError, match=r"no emotion called 'joy'. Choose from: calm, happy, sad"):
         make_corpus().only(["happy", "joy"])
     with pytest.raises(CorpusError, match="Choose from"):
@@ -110,7 +112,48 @@ def test_finding_follows_links_once(tmp_path: Path) -> None:
     (root / "a.FLAC").write_bytes(b"a")
     (root / "linked").symlink_to(tmp_path / "else")
     (root / "round").symlink_to(root)
-    assert find_audio(root, "test") == ("a.FLAC", "linked/b.wav")
+    assert find_audio(root, "test") == (("a.FLAC", "linked/b.wav"), ())
+
+
+def test_every_format_that_is_read_is_found_and_what_is_not_taken_is_told(tmp_path: Path) -> None:
+    for suffix in READ:
+        (tmp_path / f"clip{suffix.upper()}").touch()
+    for name in ("a.m4a", "b.MP4", "c.raw", "d.wav.part", "a.wav.txt", "README", "read.me", "labels.csv", ".x.m4a"):
+        (tmp_path / name).touch()
+    for name in ("e", "f"):
+        (tmp_path / name).write_bytes(b"RIFF" if name == "e" else b"text")
+    found = find_audio(tmp_path, "test")
+    assert found.paths == tuple(sorted(f"clip{suffix.upper()}" for suffix in READ))
+    assert [note.line for note in found.notes] == [
+        "Left out, in a format that is not read (convert: ffmpeg -i IN OUT.wav): 2 clips (a.m4a, b.MP4).",
+        "Left out, samples whose rate no header tells (sox -r RATE -e signed -b 16 IN.raw OUT.wav): 1 clip (c.raw).",
+        "Left out, audio by its name or first bytes, but without its suffix at the end (rename): "
+        "2 clips (d.wav.part, e).",
+    ]
+
+
+def test_formats_that_the_library_writes_are_read(tmp_path: Path) -> None:
+    """Those of `READ` that soundfile names by their suffix are decoded here, so that finding them makes sense."""
+    truth = np.random.default_rng(0).uniform(-0.5, 0.5, 4_000)
+    written = {suffix for suffix in READ if suffix[1:].upper() in soundfile.available_formats()} | {".aif", ".aifc"}
+    for suffix in written:
+        kind = "AIFF" if suffix.startswith(".aif") else suffix[1:].upper()
+        soundfile.write(tmp_path / f"a{suffix}", truth, 16_000, format=kind)
+    assert {".flac", ".wav", ".au", ".caf", ".w64", ".rf64", ".voc", ".ogg", ".mp3", ".nist"} <= written
+    waveforms = FileSource(tmp_path).read([f"a{suffix}" for suffix in sorted(written)], Window(16_000, 4_000))
+    for row in waveforms.values_BN:
+        assert np.corrcoef(row, truth)[0, 1] > 0.5
+
+
+def test_folders_are_shown_from_the_top(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "in").mkdir()
+    monkeypatch.chdir(tmp_path / "in")
+    assert [show(Path(name)) for name in ("", ".", "..")] == [str(tmp_path / "in")] * 2 + [str(tmp_path)]
+    Path("x.csv").write_text("path,emotion,speaker\nz.wav,sad,1\n")
+    with pytest.raises(
+        CorpusError, match=rf"^{tmp_path}/in/x.csv, line 2: there is no file 'z.wav' in {tmp_path}/in\."
+    ):
+        load_corpus("x.csv")
 
 
 def test_roots_that_cannot_be_used(tmp_path: Path) -> None:
@@ -126,15 +169,32 @@ def test_roots_that_cannot_be_used(tmp_path: Path) -> None:
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.wav")).write_bytes(b"a")
     with pytest.raises(CorpusError, match=r"caf\\xe9\.wav is not UTF-8"):
         find_audio(tmp_path, "test")
+    (tmp_path / "file").rename(tmp_path / "m.m4a")
+    os.remove(os.fsencode(tmp_path) + b"/caf\xe9.wav")
+    with pytest.raises(CorpusError, match=r"no .wav or .flac .*that is not read \(convert.*m.m4a"):
+        find_audio(tmp_path, "test")
+    (tmp_path / "a\x1b[2J.wav").touch()
+    with pytest.raises(CorpusError, match=r"x1b.* has control characters"):
+        find_audio(tmp_path, "test")
 
 
 def test_equal_files_of_different_labels_are_told_apart(tmp_path: Path) -> None:
     for name, content in {"a": b"xy", "b": b"yx", "c": b"xy", "d": b"x"}.items():
         (tmp_path / name).write_bytes(content)
     rows = [utterance("a", "happy"), utterance("b", "sad"), utterance("c", "sad"), utterance("d", "sad")]
-    assert duplicate_notes(rows, FileSource(tmp_path)) == (
-        "a and c are byte-identical (DIFFERENT labels: happy, sad).",
-    )
+    (note,) = duplicate_notes(rows, FileSource(tmp_path))
+    assert (note.kind, note.clips) == ("equal-labels-differ", (("a", "as c (sad)"), ("c", "as a (happy)")))
+    assert note.line == "Byte-identical to another clip (DIFFERENT labels): 2 clips (a: as c (sad), c: as a (happy))."
+
+
+def test_equal_files_are_one_line_a_kind(tmp_path: Path) -> None:
+    for name in (f"{n}{twin}" for n in range(30) for twin in "ab"):
+        (tmp_path / name).write_bytes(name[:-1].encode())
+    rows = [utterance(f"{n}{twin}", "sad", "1" if n else twin) for n in range(30) for twin in "ab"]
+    same, people = duplicate_notes(rows, FileSource(tmp_path))
+    assert same.line.startswith("Byte-identical to another clip (the same label): 58 clips (10a: as 10b, 10b: as 10a, ")
+    assert people.clips == (("0a", "as 0b (b)"), ("0b", "as 0a (a)"))
+    assert "DIFFERENT speakers" in people.what
 
 
 def test_load_corpus_refuses_what_makes_no_sense(tmp_path: Path) -> None:
@@ -146,6 +206,12 @@ def test_load_corpus_refuses_what_makes_no_sense(tmp_path: Path) -> None:
     ]:
         with pytest.raises(CorpusError, match=says):
             load_corpus(name, root, synthetic_clips=n_clips)
+    (tmp_path / "x.tsv").touch()
+    with pytest.raises(CorpusError, match=r"x.tsv is a table, but no CSV"):
+        load_corpus(str(tmp_path / "x.tsv"))
+    for name in ("", "n" * 300):
+        with pytest.raises(CorpusError, match="There is no corpus"):
+            load_corpus(name)
     with pytest.raises(CorpusError, match="given for corpus 'synthetic', but only crema-d and crema-d-voted"):
         load_corpus("synthetic", defects="keep")
 

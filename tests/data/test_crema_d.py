@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from serjax.data import CorpusError, load_corpus
+from serjax.data import Corpus, CorpusError, load_corpus
 from serjax.data.corpora.crema_d import parse_name
 from serjax.data.corpora.defects import silent_clips
 from serjax.data.splits import default_protocol, split_corpus
@@ -42,6 +42,15 @@ def vote(root: Path, *rows: str, name: str = "summaryTable.csv") -> Path:
     ]
     (root / name).write_text("\n".join(lines) + "\n")
     return root
+
+
+def lines(corpus: Corpus) -> list[str]:
+    return [note.line for note in corpus.notes]
+
+
+def twins(a: str, meaning_a: str, b: str, meaning_b: str) -> dict[str, str]:
+    first, second = (f"AudioWAV/{name}.wav" for name in (a, b))
+    return {first: f"as {second}{meaning_b}", second: f"as {first}{meaning_a}"}
 
 
 def stems(root: Path, name: str = "crema-d") -> list[str]:
@@ -87,11 +96,12 @@ def test_clips_and_tables_are_found_at_any_depth(tmp_path: Path) -> None:
         ("a/AudioWAV/1001_DFA_ANG_XX.wav", "angry", "1001", "male"),
     ]
     assert (corpus.name, corpus.labels) == ("crema-d", ("neutral", "sad", "angry"))
-    assert corpus.notes == (
-        "1 further files of the same clips are left out.",
-        "1 audio files that are not named as CREMA-D clips are left out.",
+    assert lines(corpus) == [
+        "Left out, further files of the same clips: 1 clip (b/1001_DFA_NEU_XX.wav: as 1001_DFA_NEU_XX.flac).",
+        "Left out, audio files that are not named as CREMA-D clips: 1 clip (b/other.wav).",
         "Incomplete: 3 of the 7442 clips are there, of 2 of the 91 actors.",
-    )
+    ]
+    assert corpus.offset_s == 0
 
 
 def test_the_table_least_deep_counts(tmp_path: Path) -> None:
@@ -121,21 +131,23 @@ def test_defects_are_found_by_content_told_and_left_out(defective: Path) -> None
         *("1001_DFA_ANG_XX", "1001_DFA_SAD_XX", "1002_DFA_ANG_XX", "1002_DFA_SAD_XX"),
         *("1002_IEO_HAP_HI", "1002_IEO_HAP_LO"),
     ]
-    assert corpus.notes[1:] == (
-        "Left out: 2 without sound (AudioWAV/1001_MTI_SAD_XX.flac, AudioWAV/1001_TIE_NEU_XX.wav).",
-        "Left out: 2 whose bytes are those of a clip of another emotion.",
-        "AudioWAV/1002_IEO_HAP_HI.wav and AudioWAV/1002_IEO_HAP_LO.wav are byte-identical (the same label).",
-        "AudioWAV/1002_WSI_DIS_XX.wav and AudioWAV/1002_WSI_SAD_XX.wav are byte-identical "
-        "(DIFFERENT labels: disgust, sad).",
-    )
+    assert lines(corpus)[1:3] == [
+        "Left out, without sound: 2 clips (AudioWAV/1001_MTI_SAD_XX.flac, AudioWAV/1001_TIE_NEU_XX.wav).",
+        "Left out, bytes of a clip of another emotion: 2 clips (AudioWAV/1002_WSI_DIS_XX.wav, "
+        "AudioWAV/1002_WSI_SAD_XX.wav).",
+    ]
+    assert [(note.kind, dict(note.clips)) for note in corpus.notes[3:]] == [
+        ("equal", twins("1002_IEO_HAP_HI", "", "1002_IEO_HAP_LO", "")),
+        ("equal-labels-differ", twins("1002_WSI_DIS_XX", " (disgust)", "1002_WSI_SAD_XX", " (sad)")),
+    ]
     assert corpus.labels == ("happy", "sad", "angry")
 
 
 def test_defects_can_be_kept(defective: Path) -> None:
     kept = load_corpus("crema-d", defective, defects="keep")
     assert len(kept.utterances) == 10
-    assert kept.notes[1].startswith("Kept: 2 without sound")
-    assert kept.notes[2].startswith("Kept: 2 whose bytes")
+    assert lines(kept)[1].startswith("Kept, without sound: 2 clips")
+    assert lines(kept)[2].startswith("Kept, bytes of a clip of another emotion: 2 clips")
 
 
 def test_what_cannot_be_read_is_not_called_silent(tmp_path: Path) -> None:
@@ -152,14 +164,14 @@ def test_silence_is_one_defect_and_not_two(tmp_path: Path) -> None:
     root = demographics(plant(tmp_path, "1001_DFA_ANG_XX.wav"), '1001,51,"Male"')
     for emotion in ("SAD", "DIS"):
         soundfile.write(root / f"1001_DFA_{emotion}_XX.wav", np.zeros(500), RATE_HZ)
-    assert load_corpus("crema-d", root).notes[1:] == (
-        "Left out: 2 without sound (1001_DFA_DIS_XX.wav, 1001_DFA_SAD_XX.wav).",
-    )
+    assert lines(load_corpus("crema-d", root))[1:] == [
+        "Left out, without sound: 2 clips (1001_DFA_DIS_XX.wav, 1001_DFA_SAD_XX.wav).",
+    ]
 
 
 def test_a_corpus_of_nothing_but_silence_is_an_error(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "1001_DFA_NEU_XX.wav", np.zeros(500), RATE_HZ)
-    with pytest.raises(CorpusError, match=r"No clip .* is left: Left out: 1 without sound"):
+    with pytest.raises(CorpusError, match=r"No clip .* is left: Left out, without sound: 1 clip"):
         load_corpus("crema-d", demographics(tmp_path, '1001,51,"Male"'))
 
 
@@ -185,11 +197,11 @@ def test_voted_labels_are_what_most_listeners_heard(tmp_path: Path) -> None:
         "1001_ITH_SAD_X": "sad",
     }
     assert (corpus.name, corpus.labels) == ("crema-d-voted", ("neutral", "sad", "disgust"))
-    assert corpus.notes[-3:] == (
+    assert lines(corpus)[-3:] == [
         "The emotion is what most listeners of the voice heard; for 2 of 3 clips the intended.",
-        "Left out: 1 whose vote is a tie.",
-        "Left out: 2 that summaryTable.csv has no voice vote of.",
-    )
+        "Left out, the vote is a tie: 1 clip (1001_DFA_SAD_XX.wav).",
+        "Left out, without a voice vote in summaryTable.csv: 2 clips (1001_IEO_HAP_HI.wav, 1001_WSI_DIS_XX.wav).",
+    ]
     assert sorted(stems(root)) == sorted(names)  # the intended ones are all there
 
 
@@ -247,9 +259,11 @@ def test_real_corpus(name: str, counts: dict[str, int]) -> None:
     assert REAL is not None
     corpus = load_corpus(name, Path(REAL, "crema_d"))
     assert Counter(utterance.emotion for utterance in corpus.utterances) == counts
-    assert "Incomplete: 1967 of the 7442 clips are there, of 24 of the 91 actors." in corpus.notes
-    assert any("1 without sound" in note and "1076_MTI_SAD_XX" in note for note in corpus.notes)
-    assert any("1013_WSI_DIS_XX" in note and "1013_WSI_SAD_XX" in note for note in corpus.notes)
+    assert "Incomplete: 1967 of the 7442 clips are there, of 24 of the 91 actors." in lines(corpus)
+    told = {note.kind: " ".join(path for path, _ in note.clips) for note in corpus.notes}
+    assert "1076_MTI_SAD_XX" in told["silent"]
+    assert "1013_WSI_DIS_XX" in told["ambiguous"]
+    assert "1013_WSI_SAD_XX" in told["ambiguous"]
     genders = Counter({u.speaker: u.gender for u in corpus.utterances}.values())
     assert genders == {"female": 12, "male": 12}
     assert default_protocol(corpus) == "speaker-5fold"

@@ -55,6 +55,15 @@ def test_two_classes_of_gender() -> None:
     assert [two.labels[k] for k in two.label_ids] == [utterance.gender for utterance in CORPUS.utterances]
 
 
+def test_merged_names_are_no_second_spelling() -> None:
+    for name in ("Happy", "hap\u200bpy"):
+        with pytest.raises(CorpusError, match="are one word in two spellings"):
+            merge_emotions(CORPUS, {"calm": name})
+    assert parse_merges([" calm\u200b = very\u00a0 calm"]) == {"calm": "very calm"}
+    with pytest.raises(CorpusError, match="has 201 letters"):
+        parse_merges([f"calm={'x' * 201}"])
+
+
 def test_utterances_sound_and_speakers_stay() -> None:
     for corpus in (label_by(CORPUS, "gender"), merge_emotions(CORPUS, {"calm": "neutral"})):
         assert (corpus.utterances, corpus.source, corpus.speakers) == (

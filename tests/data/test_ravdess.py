@@ -70,10 +70,11 @@ def test_clips_are_found_at_any_depth(tmp_path: Path) -> None:
     corpus = load_corpus("ravdess", root)
     assert [u.path for u in corpus.utterances] == ["03-01-01-01-01-01-01.flac", "b/Actor_02/03-01-03-01-01-01-02.WAV"]
     assert corpus.labels == ("neutral", "happy")
-    assert corpus.notes == (
-        "1 audio files that are not named as audio-only RAVDESS clips are left out.",
+    assert [note.line for note in corpus.notes] == [
+        "Left out, audio files that are not named as audio-only RAVDESS clips: 1 clip (b/02-01-06-01-01-01-01.wav).",
         "Incomplete: 2 of the 1440 speech clips are there.",
-    )
+    ]
+    assert corpus.offset_s == corpus.only(["happy"]).drawn(1).offset_s == 0.5
     assert load_corpus("ravdess-song", root).labels == ("sad",)
     both = load_corpus("ravdess-all", root)
     assert both.labels == ("neutral", "happy", "sad")
@@ -85,12 +86,17 @@ def test_one_file_a_clip(tmp_path: Path) -> None:
         tmp_path,
         *(
             f"{place}/03-01-01-01-01-01-01.{kind}"
-            for place, kind in map(str.split, ("a wav", "b FLAC", "c flac", "c wav"))
+            for place, kind in map(str.split, ("0 mp3", "a wav", "b FLAC", "c flac", "c wav"))
         ),
     )
     corpus = load_corpus("ravdess", root)
     assert [u.path for u in corpus.utterances] == ["b/03-01-01-01-01-01-01.FLAC"]
-    assert "3 further files of the same clips are left out." in corpus.notes
+    assert (
+        "Left out, further files of the same clips: 4 clips (0/03-01-01-01-01-01-01.mp3: as b/" in corpus.notes[0].line
+    )
+    (root / "b/03-01-01-01-01-01-01.FLAC").unlink()
+    (root / "c/03-01-01-01-01-01-01.flac").unlink()
+    assert load_corpus("ravdess", root).utterances[0].path.startswith("a/")
 
 
 def test_equal_clips_are_told_and_kept(tmp_path: Path) -> None:
@@ -100,9 +106,9 @@ def test_equal_clips_are_told_and_kept(tmp_path: Path) -> None:
         (root / name).write_bytes(b"same")
     corpus = load_corpus("ravdess", root)
     assert len(corpus.utterances) == 4
-    assert corpus.notes[-1] == f"{names[0]} and {names[1]} are byte-identical (the same label)."
+    assert dict(corpus.notes[-1].clips) == {names[0]: f"as {names[1]}", names[1]: f"as {names[0]}"}
     (root / names[2]).write_bytes(b"same")
-    assert load_corpus("ravdess", root).notes[-1].endswith("are byte-identical (DIFFERENT labels: happy, sad).")
+    assert dict(load_corpus("ravdess", root).notes[-1].clips)[names[2]] == f"as {names[0]} (happy)"
 
 
 @pytest.mark.parametrize(
@@ -151,10 +157,10 @@ def test_real_corpus_is_complete(
         | ({"disgust": n_speech_only, "surprised": n_speech_only} if n_speech_only else {})
     )
     assert len(corpus.speakers) == n_speakers
-    assert not any("Incomplete" in note for note in corpus.notes)
-    twins = [note for note in corpus.notes if "byte-identical" in note]
+    assert not any(note.kind == "incomplete" for note in corpus.notes)
+    twins = [note for note in corpus.notes if note.kind.startswith("equal")]
     assert len(twins) == (name != "ravdess-song")
-    assert all("03-01-03-01-02-01-07" in note and "(the same label)" in note for note in twins)
+    assert all("03-01-03-01-02-01-07" in note.line and "(the same label)" in note.line for note in twins)
 
 
 @needs_real

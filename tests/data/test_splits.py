@@ -22,6 +22,7 @@ from serjax.data.splits import (
 )
 
 EMOTIONS = ("neutral", "happy", "sad")
+BY_RULE = [protocol for protocol in PROTOCOLS if protocol != "split-column"]  # which takes a table that says it
 
 
 class NoSound:
@@ -130,6 +131,8 @@ def test_speaker_6fold_is_emobox() -> None:
 
 def test_speaker_5fold_deals_out_by_gender() -> None:
     split = split_corpus(RAVDESS_LIKE, "speaker-5fold")
+    assert split.texts_shared
+    assert not split_corpus(factorial(6, texts=(None,)), "speaker-5fold").texts_shared  # what is said is not known
     check_partition(RAVDESS_LIKE, split)
     # females 02 04 … 24 take the groups 1 2 3 4 5 1 …, males 01 03 … go on where they end
     assert [sorted(speakers(RAVDESS_LIKE, fold.test)) for fold in split.folds] == [
@@ -197,7 +200,7 @@ def test_sub_corpus_keeps_the_speaker_folds(protocol: str) -> None:
 
 
 def test_without_selection_validation_trains() -> None:
-    for protocol in PROTOCOLS:
+    for protocol in BY_RULE:
         chosen = split_corpus(RAVDESS_LIKE, protocol).folds
         for fold, full in zip(chosen, split_corpus(RAVDESS_LIKE, protocol, selecting=False).folds, strict=True):
             assert full.validation.size == 0
@@ -212,6 +215,7 @@ def test_without_selection_validation_trains() -> None:
         (factorial(24), "speaker-5fold"),
         (factorial(5), "speaker-5fold"),
         (factorial(4), "loso"),
+        (factorial(1), "random-5fold"),
         (factorial(4, published_folds=EMOBOX_FOLDS), "loso"),
         (factorial(7, published_folds=EMOBOX_FOLDS), "speaker-5fold"),
     ],
@@ -230,6 +234,7 @@ def test_default_protocol(corpus: Corpus, protocol: str) -> None:
         (factorial(4), "speaker-5fold", "at least 5 speakers; corpus 'test' has 4.*loso"),
         (factorial(2), "loso", "at least 3 speakers.*random-5fold"),
         (factorial(2), "speaker-text", "at least 3 speakers"),
+        (factorial(5), "split-column", "corpus 'test' has none. Choose speaker-5fold"),
         (factorial(1), "text", "no training row of corpus 'test'"),
         (factorial(6, texts=("kids",)), "text", "has 1 sentences"),
         (factorial(6, texts=("kids", "dogs", None)), "speaker-text", "the text of every clip"),
@@ -239,6 +244,8 @@ def test_default_protocol(corpus: Corpus, protocol: str) -> None:
 def test_impossible_splits_say_why(corpus: Corpus, protocol: str, says: str) -> None:
     with pytest.raises(ProtocolError, match=says):
         split_corpus(corpus, protocol)
+    with pytest.raises(ProtocolError, match=r"has two speakers.*--protocol random-5fold .speakers shared"):
+        default_protocol(factorial(2))
     with pytest.raises(ProtocolError, match="seed"):
         split_corpus(RAVDESS_LIKE, "random-5fold", seed=-1)
 
@@ -264,7 +271,7 @@ def tables(draw: st.DrawFn) -> list[tuple[str, str, str | None, str | None]]:
 @settings(max_examples=150, deadline=None)
 @given(
     rows=tables(),
-    protocol=st.sampled_from(PROTOCOLS),
+    protocol=st.sampled_from(BY_RULE),
     seed=st.integers(0, 99),
     selecting=st.booleans(),
     fold_published=st.booleans(),
@@ -296,6 +303,5 @@ def test_every_split_keeps_its_promises(
             assert not validation & train
         if protocol in ("text", "speaker-text"):
             assert not texts(corpus, fold.train) & texts(corpus, fold.test)
-    assert split.speakers_shared == any(
-        speakers(corpus, fold.train) & speakers(corpus, fold.test) for fold in split.folds
-    )
+    for shared, of in ((split.speakers_shared, speakers), (split.texts_shared, texts)):
+        assert shared == any(of(corpus, fold.train) & of(corpus, fold.test) for fold in split.folds)

@@ -165,6 +165,7 @@ def test_wav_files_come_back(tmp_path):
     again = ravdess.load_ravdess("ravdess", tmp_path)
     assert again.name == "synthetic"
     assert again.notes[0] == corpus.notes[0]
+    assert again.offset_s == corpus.offset_s == 0.5
     assert [u.path for u in again.utterances] == [u.path for u in corpus.utterances]
     assert [u.emotion for u in again.utterances] == [u.emotion for u in corpus.utterances]
     info = soundfile.info(tmp_path / corpus.utterances[0].path)

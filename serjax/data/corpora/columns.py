@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from serjax.data.corpora.corpus import CorpusError
 from serjax.data.corpora.files import show
+from serjax.data.corpora.meaning import plain, suggestion
 
 
 class Row(NamedTuple):
@@ -49,15 +50,6 @@ def read_rows(table: Path, required: Sequence[str], known: Sequence[str] = ()) -
 def read_column(table: Path, key: str, value: str) -> dict[str, str]:
     """Give the column `value` of a CSV table by the column `key`; CorpusError as `read_rows`."""
     return {row.cells[key]: row.cells[value] for row in read_rows(table, (key, value))}
-
-
-def plain(column: str) -> str:
-    """Give what names of columns are compared by.
-
-    >>> plain(" Speaker_ID ")
-    'speakerid'
-    """
-    return "".join(c for c in column.casefold() if c.isalnum())
 
 
 def _rows(text: str, where: str, required: Sequence[str], known: Sequence[str]) -> Iterator[Row]:
@@ -106,7 +98,7 @@ def _columns(cells: Sequence[str], where: str, required: Sequence[str], known: S
         there = ", ".join(written) or "nothing"
         raise CorpusError(
             f"{where}, line 1: there is no column {', '.join(missing)} in {there!r}. The first line names the columns; "
-            f"expected at least {','.join(required)}."
+            f"expected at least {','.join(required)}.{suggestion(written, missing)}"
         )
     if twice := sorted({column for column in columns if columns.count(column) > 1}):
         there = ", ".join(written)

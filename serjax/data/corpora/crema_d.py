@@ -54,7 +54,7 @@ def parse_name(path: str) -> Utterance | None:
 
     >>> parse_name("AudioWAV/1001_IEO_ANG_HI.wav")
     Utterance(path='AudioWAV/1001_IEO_ANG_HI.wav', emotion='angry', speaker='1001', gender=None,
-              text="It's eleven o'clock", intensity='high', channel='speech', corpus='crema-d')
+              text="It's eleven o'clock", intensity='high', channel='speech', corpus='crema-d', split=None)
 
     Raises:
         CorpusError: named like a clip, with an actor, sentence, emotion or level that CREMA-D does not have.

@@ -4,8 +4,8 @@ Such a column is never passed over: who reads whole files where a part is meant 
 """
 
 import re
+from collections.abc import Sequence
 
-from serjax.data.corpora.columns import plain
 from serjax.data.corpora.spelling import clean, word
 
 _OF = "segment|seg|utterance|utt|clip|word|turn|audio|sample|time|speech|chunk|frame|file"
@@ -24,6 +24,15 @@ _OTHERS = {  # what others call a column of ours
     "text": "sentence transcript transcription utterance statement",
     "split": "subset partition set usage",
 }
+
+
+def plain(column: str) -> str:
+    """Give what names of columns are compared by.
+
+    >>> plain(" Speaker_ID ")
+    'speakerid'
+    """
+    return "".join(c for c in column.casefold() if c.isalnum())
 
 
 def changes_meaning(column: str) -> str | None:
@@ -60,7 +69,7 @@ def ours(column: str) -> str | None:
     return next((name for name, others in _OTHERS.items() if plain(column) in others.split()), None)
 
 
-def suggestion(columns: list[str], missing: list[str]) -> str:
+def suggestion(columns: Sequence[str], missing: Sequence[str]) -> str:
     """Say which columns may be the missing ones.
 
     >>> suggestion(["file", "label", "age"], ["path", "emotion", "speaker"])

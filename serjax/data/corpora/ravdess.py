@@ -47,7 +47,7 @@ def parse_name(path: str) -> Utterance | None:
 
     >>> parse_name("Actor_12/03-02-05-02-01-01-12.wav")
     Utterance(path='Actor_12/03-02-05-02-01-01-12.wav', emotion='angry', speaker='12', gender='female',
-              text='kids', intensity='strong', channel='song', corpus='ravdess')
+              text='kids', intensity='strong', channel='song', corpus='ravdess', split=None)
 
     Raises:
         CorpusError: seven numbers, one of which RAVDESS does not have.
