@@ -215,6 +215,7 @@ def test_columns_that_only_tell_more_are_noted(table: Path, column: str) -> None
         (f"{HEADER}\na.wav,{'x' * 201},1\n", "line 2: the emotion has 201 letters; expected at most 200"),
         (f"{HEADER}\na.wav,sad,{'x' * 201}\n", "line 2: the speaker has 201 letters"),
         (f"{HEADER}\na.wav,\u200b,1\n", "line 2: no emotion is given"),
+        (f"{HEADER}\na.wav,sad,NaN\n", "line 2: no speaker is given"),
         (f"{HEADER},channel\na.wav,sad,1,left\n", "line 2: the channel is 'left', but the column says what is heard"),
         (f"{HEADER},split\na.wav,sad,1,eval\n", "line 2: the split is 'eval'; expected train/training, validation"),
         (f"{HEADER},split\na.wav,sad,1,test\nb.wav,sad,1,\n", "line 3: no split is given, but in other lines"),

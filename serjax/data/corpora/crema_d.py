@@ -125,7 +125,7 @@ class _Examined(NamedTuple):
 def _examine(utterances: Sequence[Utterance], source: FileSource, defects: Defects) -> _Examined:
     """Find the defects that the clips' content shows, and leave out what has them."""
     silent = silent_clips(utterances, source)
-    equal = equal_clips([utterance for utterance in utterances if utterance not in set(silent)], source)
+    equal = equal_clips([utterance for utterance in utterances if utterance not in silent], source)
     ambiguous = {utterance for same in equal if contradict(same) for utterance in same}
     is_done = "Left out" if defects == "leave-out" else "Kept"
     notes = [

@@ -23,7 +23,7 @@ _CODE = re.compile(r"[mf]\d+|\d+[mf]|[ps]\d{2,}|\d{3,}")  # M01, 12f, p001, 1001
 
 def label_of(path: str) -> str:
     """Give the label of a clip: the first folder of its path, as it is kept."""
-    return clean(PurePosixPath(path).parts[0])
+    return clean(path.split("/", 1)[0])
 
 
 def not_emotions(paths: Sequence[str]) -> str | None:
@@ -35,8 +35,9 @@ def not_emotions(paths: Sequence[str]) -> str | None:
     labels = sorted({label_of(path) for path in paths})
     if splits := [label for label in labels if SPLITS.intersection(words_of(label))]:
         return f"are parts of a split ({_some(splits)}), not emotions; a CSV has a column for it (split)"
-    if sum(map(_is_numbered, labels)) > len(labels) / 2:
-        return f"are {'sessions' if 'ses' in labels[0].casefold() else 'speakers'} ({labels[0]}), not emotions"
+    numbered = [label for label in labels if _is_numbered(label)]
+    if len(numbered) > len(labels) / 2:
+        return f"are {'sessions' if 'ses' in numbered[0].casefold() else 'speakers'} ({numbered[0]}), not emotions"
     if len({_PREFIX.match(label.casefold()) and label.split("_")[0] for label in labels} - {None}) > 1:
         return f"are a speaker and an emotion each ({_some(labels)})"
     if inner := _repeated_inside(paths, labels):
@@ -69,8 +70,8 @@ def _is_numbered(label: str) -> bool:
 def _repeated_inside(paths: Sequence[str], labels: Sequence[str]) -> str | None:
     """Find a first folder with another one's name in it, at any depth."""
     known = {word(label) for label in labels}
-    for path in paths:
-        first, *inner = PurePosixPath(path).parts[:-1]
+    for folder in sorted({PurePosixPath(path).parent for path in paths}):
+        first, *inner = folder.parts
         if any(word(name) in known - {word(first)} for name in inner):
             return clean(first)
     return None

@@ -6,6 +6,7 @@ Kept is what was written, less what cannot be seen; compared is what a reader wo
 import re
 import unicodedata
 from collections.abc import Mapping
+from functools import lru_cache
 
 MAX_LENGTH = 200  # of a label or a speaker: they stand in tables, pictures and the names of files
 GENDERS = {"f": "female", "w": "female", "woman": "female", "m": "male", "man": "male"}  # one word, shortened
@@ -23,10 +24,13 @@ def clean(text: str) -> str:
     >>> clean("  very \u200b happy\ufeff\x1b")
     'very happy'
     """
+    if text.isascii() and text.isprintable():
+        return " ".join(text.split())
     seen = (" " if c.isspace() else c for c in text if c.isspace() or not _is_invisible(c))
     return " ".join(unicodedata.normalize("NFC", "".join(seen)).split())
 
 
+@lru_cache(maxsize=1 << 16)
 def word(text: str) -> str:
     """Give what words are compared by: no matter are capitals, width, quotes around, blanks or `-` or `_` between.
 
@@ -39,6 +43,7 @@ def word(text: str) -> str:
     return number[1] if number else _GAP.sub(" ", " ".join(plain.split()))
 
 
+@lru_cache(maxsize=1 << 16)
 def person(name: str) -> str:
     """Give what speakers are compared by: as words, and no matter are zeros before a number and any blank, `-`, `_`.
 

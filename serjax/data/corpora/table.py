@@ -28,6 +28,7 @@ COMPARED: dict[str, Callable[[str], str]] = {  # classes, and what protocols kee
     "gender": spelling.gender,
     "text": spelling.word,
 }
+MISSING = ("nan", "null", "n/a", "#n/a", "<na>", "nat")  # as programs write an empty cell
 TWO_PEOPLE = ", or give two people names that differ in more than capitals, blanks, zeros, - and _"
 LONGEST = {column: spelling.MAX_LENGTH for column in ("emotion", "speaker", "gender")} | {"path": 4096}
 
@@ -54,7 +55,7 @@ def load_table(table: Path, root: Path | None = None) -> Corpus:
             or texts that are one but for their spelling (`COMPARED`). The message names the line.
     """
     base = table.parent if root is None else root
-    rows = read_rows(table, REQUIRED, OPTIONAL)
+    rows = list(map(_without_missing, read_rows(table, REQUIRED, OPTIONAL)))
     unused = [column for column in rows[0].cells if column not in (*REQUIRED, *OPTIONAL)]
     _check_meaning(table, unused)
     paths = [_find(row.cells["path"], base) for row in rows]
@@ -80,6 +81,10 @@ def _check_meaning(table: Path, unused: Sequence[str]) -> None:
                 f"{show(table)}, line 1: column {column!r} would change what a line is, but {problem}. If each line is "
                 "a whole file that counts, remove the column."
             )
+
+
+def _without_missing(row: Row) -> Row:
+    return Row(row.line, {column: "" if cell.casefold() in MISSING else cell for column, cell in row.cells.items()})
 
 
 def _wrong_cells(row: Row) -> Iterator[_Problem]:
@@ -110,7 +115,7 @@ def _wrong_path(row: Row, path: str | None, base: Path) -> _Problem | None:
     if path is None:
         what = f"{given} does not lie below {where}. Give paths relative to it, or the folder they start from (--root)"
         return _Problem(row.line, what)
-    if not os.path.isfile(base / path):
+    if not os.path.isfile(os.path.join(base, path)):
         what = (
             f"there is no file {path!r} in {where}.{_advice(given)} Mend the path, or give the folder of all (--root)"
         )
@@ -131,20 +136,24 @@ def _advice(given: str) -> str:
 
 def _find(given: str, base: Path) -> str | None:
     """Give a path relative to `base` as it is on disk, however its accents are encoded; None if it leads out of it."""
-    written = (given, *(unicodedata.normalize(form, given) for form in ("NFC", "NFD")))
-    forms = [_below(path, base) for path in dict.fromkeys(written)]
-    found = [path for path in forms if path and os.path.isfile(base / path)]
-    return (found or forms)[0]
+    for form in (given, *(unicodedata.normalize(form, given) for form in ("NFC", "NFD"))):
+        path = _below(form, base)
+        if path and os.path.isfile(os.path.join(base, path)):
+            return path
+    return _below(given, base)
 
 
 def _below(path: str, base: Path) -> str | None:
     """Give a path relative to `base`, in posix form without detours; None if it leads out of it, links followed too."""
-    whole = os.path.join(os.path.abspath(base), path)
-    for full, start in ((whole, os.path.abspath(base)), (os.path.realpath(whole), os.path.realpath(base))):
-        relative = Path(os.path.relpath(full, start)).as_posix()
-        if relative.split("/")[0] not in ("..", "."):
-            return relative
-    return None
+    whole, start = os.path.join(os.path.abspath(base), path), os.path.abspath(base)
+    relative = os.path.relpath(whole, start)
+    if _leads_out(relative):
+        relative = os.path.relpath(os.path.realpath(whole), os.path.realpath(start))
+    return None if _leads_out(relative) else Path(relative).as_posix()
+
+
+def _leads_out(relative: str) -> bool:
+    return relative.split(os.sep)[0] in (os.pardir, os.curdir)
 
 
 def _utterance(row: Row, path: str, corpus: str) -> Utterance:
@@ -171,7 +180,7 @@ def _contradicting(rows: Sequence[Row]) -> Iterator[_Problem]:
         speaker, gender = row.cells["speaker"], row.cells.get("gender") or "unknown"
         known, where = genders.setdefault(speaker, (gender, row.line))
         if gender != known:
-            what = f"the gender of speaker {speaker} is {gender}, in line {where} it is {known}"
+            what = f"the gender of speaker {spelling.clean(speaker)} is {gender}, in line {where} it is {known}"
             yield _Problem(row.line, f"{what}. Write the same in all lines of a speaker, or give two people two names")
         for column, compared in COMPARED.items():
             written = row.cells.get(column, "")
