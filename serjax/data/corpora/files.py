@@ -66,7 +66,8 @@ def find_file(root: Path, name: str) -> Path | None:
 
 def show(folder: Path) -> str:
     """Write where a folder is, from the top: `.` or `..` tells nobody."""
-    return audio.printable(Path(os.path.abspath(folder)))
+    whole = os.path.realpath(folder) if ".." in folder.parts else os.path.abspath(folder)  # .. is not before a link
+    return audio.printable(Path(whole))
 
 
 def _not_taken(paths: list[Path], root: Path) -> tuple[Note, ...]:

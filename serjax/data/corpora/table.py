@@ -145,10 +145,10 @@ def _find(given: str, base: Path) -> str | None:
 
 def _below(path: str, base: Path) -> str | None:
     """Give a path relative to `base`, in posix form without detours; None if it leads out of it, links followed too."""
-    whole, start = os.path.join(os.path.abspath(base), path), os.path.abspath(base)
-    relative = os.path.relpath(whole, start)
+    whole = os.path.join(base, path)
+    relative = os.path.relpath(whole, base)
     if _leads_out(relative):
-        relative = os.path.relpath(os.path.realpath(whole), os.path.realpath(start))
+        relative = os.path.relpath(os.path.realpath(whole), os.path.realpath(base))
     return None if _leads_out(relative) else Path(relative).as_posix()
 
 
