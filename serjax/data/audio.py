@@ -5,77 +5,140 @@ A file is read in blocks and only as far as needed; nothing is ever allocated be
 
 import hashlib
 import os
-import re
 import stat
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
-from typing import Literal
+from typing import NamedTuple
 
 import numpy as np
 import soundfile
 import soxr
 from jaxtyping import Float32
 
+from serjax.data.audio_checks import AGAIN, Extent, extent_of
+from serjax.data.audio_errors import CONVERT, AudioCode, AudioError, AudioWarning, printable, truncated
 from serjax.errors import SerjaxError
 
 MIN_RATE_HZ, MAX_RATE_HZ = 4_000, 384_000
 MAX_CHANNELS = 64
 MAX_SAMPLES = 8_000_000  # of one clip, before and after resampling: 32 MB, three minutes at 44.1 kHz
 MAX_ABS = 1e12  # features and their gradients are finite up to here
+LOUD = 4.0  # no codec gives more to a recording whose full scale is 1
 MIN_DURATION_S = 0.025  # one analysis frame of speech
 MISSING_S = 0.05  # a header may promise this much more than comes: the last block of a codec
-CANCELLED = 1e-3  # a downmix with less than this part (-30 dB) of the channels' energy has cancelled out
+CANCELLED = 1e-3  # a downmix with less than this part (-30 dB) of the channels' power has cancelled out
+CANCELLED_SHARE = 0.05  # of the parts of a clip that sound
 RESAMPLER_TAIL_S = 0.05  # decoded behind the window, so that its end is resampled as in the whole file
 BLOCK_VALUES = 1 << 18
-STREAMED_BYTES = 2**31 - 2**16  # sizes from here on are what recorders write when they do not know the length
-
-AudioCode = Literal[
-    "missing",
-    "not-a-file",
-    "format",
-    "damaged",
-    "truncated",
-    "mangled",
-    "empty",
-    "offset",
-    "too-short",
-    "too-long",
-    "rate",
-    "channels",
-    "non-finite",
-    "implausible",
-    "anti-phase",
-]
+UNKNOWN_FRAMES = 2**63 - 1  # libsndfile's word for a FLAC that does not say how long it is
+MP3_FRAME = 1_152
+N_SHOWN = 20  # unreadable clips that a message names
 
 
-class AudioWarning(UserWarning):
-    """An audio file is usable but not as it should be."""
+class UnreadableClips(SerjaxError):  # noqa: N818
+    """Clips cannot be read: `errors` has one `AudioError` for each, in the order in which they were asked for."""
 
-
-class AudioError(SerjaxError):
-    """An audio file cannot be used: `code` says why for programs, `problem` and `advice` for people."""
-
-    def __init__(self, code: AudioCode, path: Path, problem: str, advice: str) -> None:
-        super().__init__(code, path, problem, advice)
-        self.code, self.path, self.problem, self.advice = code, path, problem, advice
+    def __init__(self, errors: tuple[AudioError, ...]) -> None:
+        super().__init__(errors)
+        self.errors = errors
 
     def __str__(self) -> str:
-        return f"{printable(self.path)}: {self.problem}. {self.advice} [{self.code}]"
+        count = "1 clip cannot be read" if len(self.errors) == 1 else f"{len(self.errors)} clips cannot be read"
+        lines = [f"  {printable(error.path)}: {error.problem} [{error.code}]" for error in self.errors[:N_SHOWN]]
+        rest = Counter(error.code for error in self.errors[N_SHOWN:])
+        if rest:
+            codes = ", ".join(f"{n} {code}" for code, n in rest.most_common())
+            lines.append(f"  and {rest.total()} more ({codes})")
+        advice = dict.fromkeys(f"[{error.code}] {error.advice}" for error in self.errors)
+        return "\n".join([f"{count}:", *lines, *advice])
 
-    def with_others(self, n_bad: int, n_read: int) -> "AudioError":
-        """Say as well that `n_bad` others of `n_read` files read together are bad."""
-        if not n_bad:
-            return self
-        others = f"{self.problem} (and {n_bad} more of the {n_read} files read with it cannot be used)"
-        return AudioError(self.code, self.path, others, self.advice)
+
+class Oddity(NamedTuple):
+    """What is odd about a usable file: `what` is the same for all files of a kind, `detail` is this one's."""
+
+    kind: str
+    what: str
+    detail: str = ""
 
 
-def printable(path: Path) -> str:
-    """Write a path so that any terminal and any UTF-8 file takes it, whatever bytes it has."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+class Decoded(NamedTuple):
+    """The samples of a part of a file, and what was noticed about it."""
+
+    wav: Float32[np.ndarray, " N"]
+    oddities: tuple[Oddity, ...]
+
+
+SILENT = Oddity("silent", "Every sample is zero")
+STREAMED = Oddity("streamed", "The file does not say how long it is; taken to its end")
+ENDS_EARLY, LIES_BEHIND = "Ends before its header says", "Bytes behind its end are not read"
+
+
+class _Sequential(soundfile.SoundFile):
+    """A sound that is read once, forwards: soundfile seeks after each read, which codecs do inexactly or not at all."""
+
+    def seekable(self) -> bool:
+        return False
+
+
+class _Endless(FileIO):
+    """A file that claims to be very long: libsndfile estimates the length of an MP3 from it, and stops there."""
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        return super().seek(1 << 40) if (offset, whence) == (0, os.SEEK_END) else super().seek(offset, whence)
+
+
+def decode(
+    path: Path,
+    sample_rate_hz: int,
+    *,
+    offset_s: float = 0.0,
+    duration_s: float | None = None,
+    n_samples: int | None = None,
+) -> Decoded:
+    """Decode, downmix (mean of the channels) and resample (soxr HQ) a part of an audio file.
+
+    Args:
+        path: a regular file: WAV, RF64, Wave64, AIFF, AU, CAF, NIST, FLAC, Ogg or MP3.
+        sample_rate_hz: wanted rate, 4 000 to 384 000.
+        offset_s: where to start, at least 0.
+        duration_s: how much to read at most, above 0; None: to the end.
+        n_samples: how many samples to give at most; None: all.
+
+    Returns:
+        The samples that are there, never padded, every |x| <= 1e12. Oddities: the part is digital silence; the file
+        does not say how long it is; it is longer, or up to 50 ms shorter, than its header says; a peak far above
+        full scale; channels that cancel out in a share of the part.
+
+    Raises:
+        AudioError: see `AudioCode`. A file that ends more than 50 ms before its header says is an error, not
+            a warning: nobody wants to train on half of a failed copy. (Of what does not say how long it is, this
+            cannot be told.)
+    """
+    with _open_regular(path) as file:
+        extent = extent_of(file, path)
+        with _open_sound(file, path, extent) as sound:
+            odd = _check_format(sound, path, extent)
+            streamed = STREAMED in odd
+            rate_hz, start = sound.samplerate, round(offset_s * sound.samplerate)
+            window = rate_hz, start, duration_s, n_samples, sample_rate_hz
+            n_frames = frames_of_window(path, _n_there(sound, extent), *window)
+            if n_samples is not None:  # a little more, so that cutting comes after resampling
+                n_frames = min(n_frames, round(n_samples * rate_hz / sample_rate_hz + RESAMPLER_TAIL_S * rate_hz))
+            n_most = int(MAX_SAMPLES * min(1.0, rate_hz / sample_rate_hz))
+            _check_too_long(path, 0 if streamed else n_frames, n_most, rate_hz)
+            wav, heard, end = _read(sound, file, path, start, min(n_frames, n_most + 1), streamed)
+            _check_too_long(path, len(wav), n_most, rate_hz)
+            if len(wav) < n_frames:
+                frames_of_window(path, end, *window)
+    if not wav.any():
+        heard.append(SILENT)
+    if rate_hz != sample_rate_hz:
+        wav = soxr.resample(wav, rate_hz, sample_rate_hz, quality="HQ")
+    return Decoded(wav[:n_samples], (*odd, *heard))
 
 
 def read_audio(
@@ -86,39 +149,12 @@ def read_audio(
     duration_s: float | None = None,
     n_samples: int | None = None,
 ) -> Float32[np.ndarray, " N"]:
-    """Decode, downmix (mean of the channels) and resample (soxr HQ) a part of an audio file.
-
-    Args:
-        path: a regular file in any format that libsndfile reads.
-        sample_rate_hz: wanted rate, 4 000 to 384 000.
-        offset_s: where to start, at least 0.
-        duration_s: how much to read at most, above 0; None: to the end.
-        n_samples: how many samples to give at most; None: all.
-
-    Returns:
-        The samples that are there, never padded, every |x| <= 1e12.
-
-    Raises:
-        AudioError: see `AudioCode`. A file that ends more than 50 ms before its header says is an error, not
-            a warning: nobody wants to train on half of a failed copy. (Whether an MP3 without a Xing header
-            is whole cannot be told.)
-
-    Warns:
-        AudioWarning: the clip is digital silence; the header does not say how long it is (a stream);
-            the file is longer, or up to 50 ms shorter, than its header says.
-    """
-    with _open_regular(path) as file, _open_sound(file, path) as sound:
-        _check_format(sound, path)
-        _check_complete(sound, path)
-        start = round(offset_s * sound.samplerate)
-        n_frames = _frames_to_read(sound, path, start, duration_s, n_samples, sample_rate_hz)
-        wav = _decode(sound, path, start, n_frames)
-        rate_hz = sound.samplerate
-    if not wav.any():
-        _warn(path, "every sample is zero")
-    if rate_hz != sample_rate_hz:
-        wav = soxr.resample(wav, rate_hz, sample_rate_hz, quality="HQ")
-    return wav[:n_samples]
+    """Give the samples of `decode`, whose arguments and errors these are; AudioWarning for each oddity."""
+    wav, oddities = decode(path, sample_rate_hz, offset_s=offset_s, duration_s=duration_s, n_samples=n_samples)
+    for oddity in oddities:
+        detail = f" ({oddity.detail})" if oddity.detail else ""
+        warnings.warn(AudioWarning(f"{printable(path)}: {oddity.what}{detail}."), stacklevel=2)
+    return wav
 
 
 def file_digest(path: Path) -> str:
@@ -129,26 +165,24 @@ def file_digest(path: Path) -> str:
 
 def file_size(path: Path) -> int:
     """Give a file's size in bytes; AudioError if it cannot be looked at, such as a link to nowhere."""
-    try:
+    with _opening(path):
         return path.stat().st_size
-    except OSError as error:
-        problem = f"cannot be opened: {error.strerror or error}"
+
+
+@contextmanager
+def _opening(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        problem = f"cannot be opened: {getattr(error, 'strerror', None) or error}"
         raise AudioError("missing", path, problem, "Check path and rights.") from error
-
-
-def _warn(path: Path, what: str) -> None:
-    warnings.warn(AudioWarning(f"{printable(path)}: {what}."), stacklevel=3)
 
 
 @contextmanager
 def _open_regular(path: Path) -> Iterator[FileIO]:
     """Open without waiting (a FIFO would wait for ever), refuse what is no regular file."""
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    try:
-        descriptor = os.open(path, flags)
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        reason = getattr(error, "strerror", None) or error
-        raise AudioError("missing", path, f"cannot be opened: {reason}", "Check path and rights.") from error
+    with _opening(path):
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise AudioError("not-a-file", path, "is no regular file", "Give an audio file.")
@@ -159,25 +193,25 @@ def _open_regular(path: Path) -> Iterator[FileIO]:
 
 
 @contextmanager
-def _open_sound(file: FileIO, path: Path) -> Iterator[soundfile.SoundFile]:
+def _open_sound(file: FileIO, path: Path, extent: Extent) -> Iterator[soundfile.SoundFile]:
     """Open by descriptor: libsndfile then sees no name, which may be in any encoding, or end in .raw."""
-    n_bytes = os.fstat(file.fileno()).st_size
-    if n_bytes == 0:
-        raise AudioError("empty", path, "has 0 bytes", "Copy or download it again.")
     try:
-        sound = soundfile.SoundFile(file.fileno(), closefd=False)
+        sound = _Sequential(file.fileno(), closefd=False)
+        if sound.format == "MP3" and extent.n_claimed is None:
+            file.seek(0)
+            sound = _Sequential(_Endless(file.fileno(), closefd=False))
     except soundfile.LibsndfileError as error:
-        advice = "Give WAV, FLAC, AIFF, Ogg or MP3 (ffmpeg -i IN OUT.wav); if it is one, copy it again."
-        if path.suffix.lower() == ".raw":
-            advice = "Bare samples do not say their rate: convert with sox -r RATE -e signed -b 16 IN.raw OUT.wav."
+        if extent.n_excess < 0:
+            raise truncated(path, f"{extent.n_there} of {extent.n_claimed} bytes") from error
         code: AudioCode = "damaged" if "malformed" in error.error_string else "format"
         problem = f"cannot be read as audio ({error.error_string.rstrip('.')})"
-        raise AudioError(code, path, problem, advice) from error
+        raise AudioError(code, path, problem, f"{CONVERT} If that fails, copy or download it again.") from error
     with sound:
         yield sound
 
 
-def _check_format(sound: soundfile.SoundFile, path: Path) -> None:
+def _check_format(sound: soundfile.SoundFile, path: Path, extent: Extent) -> list[Oddity]:
+    """Refuse what cannot be told whole from cut, and what no recording has; give what is odd."""
     if not MIN_RATE_HZ <= sound.samplerate <= MAX_RATE_HZ:
         problem = f"has a sample rate of {sound.samplerate} Hz; expected {MIN_RATE_HZ} to {MAX_RATE_HZ}"
         raise AudioError("rate", path, problem, "Its header is damaged: write it again at its true rate.")
@@ -187,55 +221,27 @@ def _check_format(sound: soundfile.SoundFile, path: Path) -> None:
     if sound.frames == 0:
         advice = "Copy it again; if it was recorded as a stream, write its header again (ffmpeg -i IN OUT.wav)."
         raise AudioError("empty", path, "holds no samples according to its header", advice)
+    if sound.format != "MP3" and sound.subtype.startswith(("MPEG", "ALAC", "DWVW")):
+        raise AudioError("format", path, f"holds {sound.subtype} in {sound.format}, which is not read", CONVERT)
+    return _check_extent(sound, path, extent)
 
 
-def _check_complete(sound: soundfile.SoundFile, path: Path) -> None:
-    """Compare what the header says with what is there; libsndfile itself only logs the difference."""
-    log = sound.extra_info
-    lie = re.search(r"(?:data|SSND|Data Size|riff|Riff size)\s*: (\d+) \(should be (\d+)\)", log)
-    length = re.search(r"Length : (\d+)\nRIFF : (\d+)\n", log)
-    if lie:
-        _check_too_short(sound, path, claimed=int(lie[1]), there=int(lie[2]))
-    elif length and int(length[1]) > int(length[2]) + 9:  # 8 for the outermost chunk's head, 1 for padding
-        _refuse_text_transfer(path)
-        _warn(path, f"is {int(length[1]) - int(length[2]) - 8} bytes longer than its header says; ignored")
-    elif sound.format == "OGG" and not _ogg_ends(path):
-        raise _truncated(path, "no last page")
+def _check_extent(sound: soundfile.SoundFile, path: Path, extent: Extent) -> list[Oddity]:
+    if extent.n_claimed is None or sound.frames == UNKNOWN_FRAMES:
+        return [STREAMED]
+    n_excess = extent.n_excess
+    if -n_excess / max(extent.n_there, 1) * sound.frames / sound.samplerate > MISSING_S:
+        raise truncated(path, f"{extent.n_there} of {extent.n_claimed} bytes")
+    if n_excess < -16:  # a padding byte or an incomplete last frame is nothing
+        return [Oddity("shorter", ENDS_EARLY, f"{-n_excess} bytes")]
+    return [Oddity("longer", LIES_BEHIND, f"{n_excess} bytes")] if n_excess > 1 else []
 
 
-def _check_too_short(sound: soundfile.SoundFile, path: Path, claimed: int, there: int) -> None:
-    if claimed >= STREAMED_BYTES:
-        _warn(path, "its header does not say how long it is (a stream); taken to its end")
-        return
-    if (claimed / max(there, 1) - 1) * sound.frames / sound.samplerate > MISSING_S:
-        raise _truncated(path, f"{there} of {claimed} bytes")
-    if claimed > there + 16:  # a padding byte or an incomplete last frame is nothing
-        _refuse_text_transfer(path)
-        _warn(path, f"ends {claimed - there} bytes before its header says")
-
-
-def _truncated(path: Path, found: str) -> AudioError:
-    advice = "Copy or download it again; if this is all there is, write it anew (ffmpeg -i IN OUT.wav)."
-    return AudioError("truncated", path, f"is cut off: {found}", advice)
-
-
-def _refuse_text_transfer(path: Path) -> None:
-    """Find converted line ends: no carriage return at all, or one before every line feed (by chance 1/256)."""
-    with _open_regular(path) as file:
-        head = file.read(1 << 20)
-    n_returns, n_feeds, n_pairs = (head.count(end) for end in (b"\r", b"\n", b"\r\n"))
-    if (n_feeds >= 3 and n_pairs == n_feeds) or (n_returns == 0 and len(head) > 1 << 12):
-        advice = "Copy it again in binary mode (git: mark *.wav as binary)."
-        raise AudioError("mangled", path, "had its line ends converted, as if it were text", advice)
-
-
-def _ogg_ends(path: Path) -> bool:
-    """Tell whether the last Ogg page carries the end-of-stream flag (RFC 3533, section 6)."""
-    with _open_regular(path) as file:
-        file.seek(max(0, file.seek(0, os.SEEK_END) - (1 << 17)))
-        tail = file.read()
-    page = tail.rfind(b"OggS")
-    return 0 <= page < len(tail) - 5 and bool(tail[page + 5] & 4)
+def _n_there(sound: soundfile.SoundFile, extent: Extent) -> int:
+    """Count the frames; libsndfile reads two formats to the end of the file, whatever lies there."""
+    if sound.format in ("W64", "NIST") and extent.n_claimed:
+        return min(sound.frames, -(-sound.frames * extent.n_claimed // extent.n_there))
+    return sound.frames
 
 
 def frames_of_window(
@@ -265,70 +271,94 @@ def frames_of_window(
     return n_frames
 
 
-def _frames_to_read(
-    sound: soundfile.SoundFile,
-    path: Path,
-    start: int,
-    duration_s: float | None,
-    n_samples: int | None,
-    sample_rate_hz: int,
-) -> int:
-    """Count the frames of the window, and a little more so that cutting comes after resampling."""
-    rate_hz, ratio = sound.samplerate, sound.samplerate / sample_rate_hz
-    n_frames = frames_of_window(path, sound.frames, rate_hz, start, duration_s, n_samples, sample_rate_hz)
-    if n_samples is not None:
-        n_frames = min(n_frames, round(n_samples * ratio + RESAMPLER_TAIL_S * rate_hz))
-    n_held = n_frames + (start if sound.format == "MP3" else 0)
-    if max(n_held, n_frames / ratio) > MAX_SAMPLES:
-        problem = f"claims {n_held / rate_hz:.0f} s of sound, more than {MAX_SAMPLES} samples"
+def _check_too_long(path: Path, n_frames: int, n_most: int, rate_hz: int) -> None:
+    if n_frames > n_most:
+        problem = f"has {n_frames / rate_hz:.0f} s of sound or more, which is over {MAX_SAMPLES} samples"
         raise AudioError("too-long", path, problem, "Give a duration; if the file is short, write it anew.")
-    return n_frames
 
 
-def _decode(sound: soundfile.SoundFile, path: Path, start: int, n_frames: int) -> Float32[np.ndarray, " N"]:
-    """Read `n_frames` from `start` as mono, checking every sample."""
-    mono: list[np.ndarray] = []
-    energy_mono = energy_channels = 0.0
+def _read(
+    sound: soundfile.SoundFile, file: FileIO, path: Path, start: int, n_frames: int, streamed: bool
+) -> tuple[Float32[np.ndarray, " N"], list[Oddity], int]:
+    """Read `n_frames` from `start` as mono, checking every sample; give as well where reading ended."""
+    mono: list[np.ndarray] = [np.zeros(0, np.float32)]
+    powers: list[np.ndarray] = []
+    peak, end = 0.0, 0
     try:
-        for block_NC in _blocks(sound, start, n_frames):
-            _check_samples(block_NC, path)
-            mono.append(block_NC.mean(axis=1))
-            if sound.channels > 1:
-                energy_mono += float(np.square(mono[-1], dtype=np.float64).sum())
-                energy_channels += float(np.square(block_NC, dtype=np.float64).sum()) / sound.channels
+        for block_NC in _blocks(sound, start + n_frames, streamed):
+            end += len(block_NC)
+            if end > start:
+                wanted_NC = block_NC[-(end - start) :]  # what is before is read over: codecs seek inexactly
+                peak = max(peak, _peak(wanted_NC, path))
+                mono.append(wanted_NC.mean(axis=1))
+                powers.append(_powers(wanted_NC, mono[-1], sound.samplerate // 50))
     except soundfile.LibsndfileError as error:
-        problem = f"is damaged, or shorter than its header says ({error.error_string.rstrip('.')})"
-        raise AudioError("damaged", path, problem, "Copy or download it again.") from error
-    if sum(map(len, mono)) < n_frames - MISSING_S * sound.samplerate or not mono:
-        raise _truncated(path, f"{sum(map(len, mono))} of {n_frames} samples")
-    if energy_mono < CANCELLED * energy_channels:
-        advice = "Keep one channel (sox IN OUT remix 1), or turn the polarity of one."
-        raise AudioError("anti-phase", path, "has channels that cancel out in the mean", advice)
-    return np.concatenate(mono)
+        if not (streamed and sound.format == "MP3" and _n_unread(file) <= 0):  # then its last frame is cut
+            problem = f"is damaged, or shorter than its header says ({error.error_string.rstrip('.')})"
+            raise AudioError("damaged", path, problem, AGAIN) from error
+    wav = np.concatenate(mono)
+    odd = [] if streamed else _check_came(sound, file, path, n_frames, len(wav), end)
+    if peak > LOUD:
+        odd.append(Oddity("loud", "The peak is far above full scale, which is 1", f"{peak:.6g}"))
+    return wav, odd + _check_cancelling(powers, path), end
 
 
-def _blocks(sound: soundfile.SoundFile, start: int, n_frames: int) -> Iterator[Float32[np.ndarray, "N C"]]:
-    """Give the frames from `start` on in blocks of bounded size, reading over what is before: codecs seek inexactly.
-
-    MP3 comes in one block: soundfile seeks after each read, which makes libmpg123 lose the bits that a frame has
-    stored in the one before; what follows is then wrong, or silent.
-    """
-    n_block = start + n_frames if sound.format == "MP3" else BLOCK_VALUES // sound.channels
+def _blocks(sound: soundfile.SoundFile, end: int, streamed: bool) -> Iterator[Float32[np.ndarray, "N C"]]:
+    n_block = MP3_FRAME if streamed and sound.format == "MP3" else BLOCK_VALUES // sound.channels
     position = 0
-    while position < start + n_frames:
-        block_NC = sound.read(min(n_block, start + n_frames - position), dtype="float32", always_2d=True)
+    while position < end:
+        block_NC = sound.read(min(n_block, end - position), dtype="float32", always_2d=True)
         if not len(block_NC):
             return
-        wanted_NC = block_NC[max(0, start - position) :]
         position += len(block_NC)
-        if len(wanted_NC):
-            yield wanted_NC
+        yield block_NC
 
 
-def _check_samples(block_NC: Float32[np.ndarray, "N C"], path: Path) -> None:
+def _check_came(
+    sound: soundfile.SoundFile, file: FileIO, path: Path, n_frames: int, n_came: int, end: int
+) -> list[Oddity]:
+    """Compare what came with what the header says."""
+    if n_came == 0 or n_came < n_frames - MISSING_S * sound.samplerate:
+        raise truncated(path, f"{n_came} of {n_frames} samples")
+    if n_came < n_frames:
+        return [Oddity("shorter", ENDS_EARLY, f"{n_frames - n_came} samples")]
+    if sound.format == "FLAC" and end == sound.frames and _n_unread(file) > 0:
+        return [Oddity("longer", LIES_BEHIND, f"{_n_unread(file)} bytes or more")]
+    return []
+
+
+def _powers(block_NC: Float32[np.ndarray, "N C"], mono_N: Float32[np.ndarray, " N"], n_part: int) -> np.ndarray:
+    """Give the power, without the mean, of the downmix and of a channel (on average), for each part of 20 ms."""
+    n_parts = 0 if block_NC.shape[1] == 1 else len(block_NC) // n_part
+    mono_PN = mono_N[: n_parts * n_part].reshape(n_parts, n_part)
+    block_PNC = block_NC[: n_parts * n_part].reshape(n_parts, n_part, block_NC.shape[1])
+    return np.stack([mono_PN.var(axis=1), block_PNC.var(axis=1).mean(axis=1)])
+
+
+def _check_cancelling(powers: list[Float32[np.ndarray, "2 P"]], path: Path) -> list[Oddity]:
+    mono_P, channel_P = np.concatenate([np.zeros((2, 0), np.float32), *powers], axis=1)
+    if mono_P.sum() < CANCELLED * channel_P.sum():
+        advice = "Keep one channel (sox IN OUT remix 1), or turn the polarity of one."
+        raise AudioError("anti-phase", path, "has channels that cancel out in the mean", advice)
+    sounds_P = channel_P > CANCELLED * channel_P.max(initial=0)
+    n_cancelled = int((mono_P < CANCELLED * channel_P)[sounds_P].sum())
+    if n_cancelled <= CANCELLED_SHARE * sounds_P.sum():
+        return []
+    return [
+        Oddity("cancelling", "The channels cancel out in a part of the clip", f"{n_cancelled / sounds_P.sum():.0%}")
+    ]
+
+
+def _n_unread(file: FileIO) -> int:
+    return os.fstat(file.fileno()).st_size - os.lseek(file.fileno(), 0, os.SEEK_CUR)
+
+
+def _peak(block_NC: Float32[np.ndarray, "N C"], path: Path) -> float:
+    """Give the largest |x|; AudioError where it is not finite, or beyond what features can take."""
     peak = max(float(block_NC.max()), -float(block_NC.min()))  # NaN goes through max and min
     if not np.isfinite(peak):
         raise AudioError("non-finite", path, "holds NaN or infinite samples", "Write it again as 16-bit PCM.")
     if peak > MAX_ABS:
         problem = f"holds samples of {peak:.3g}; full scale is 1 and {MAX_ABS:.0e} the limit"
         raise AudioError("implausible", path, problem, "Write it again as 16-bit PCM.")
+    return peak

@@ -50,7 +50,7 @@ class CopiedSource:
             place = originals.index(_original(path))
             clip = clips.values_BN[place], clips.n_valid_B[place]
             values_BN[row], n_valid_B[row] = _changed(self.recipe, copy_key(path), *clip)
-        return Waveforms(values_BN, n_valid_B)
+        return Waveforms(values_BN, n_valid_B, clips.notes)
 
     def digest(self, path: str) -> str:
         """Give the sha256 (hex) of all that determines the sound of a copy."""

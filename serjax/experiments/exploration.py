@@ -149,7 +149,7 @@ def pick_examples(corpus: Corpus, n_clips: int) -> tuple[Utterance, ...]:
 def view_clips(corpus: Corpus, utterances: Sequence[Utterance], frontend: SizedStats26) -> tuple[ClipView, ...]:
     """Compute pictures and curves of a few clips with `serjax.dsp`, as long as each clip is."""
     window = Window(frontend.sample_rate_hz, frontend.n_samples)
-    waves_BN, n_valid_B = corpus.source.read([utterance.path for utterance in utterances], window)
+    waves_BN, n_valid_B, _ = corpus.source.read([utterance.path for utterance in utterances], window)
     waves_BN = waves_BN[:, : int(n_valid_B.max())]
     pictures = jax.tree.map(np.asarray, _pictures(waves_BN, frontend))
     views = []

@@ -73,7 +73,7 @@ def test_the_table_has_each_clip_with_its_own_features(finished, corpus):
     assert [row["path"] for row in rows] == [utterance.path for utterance in corpus.utterances]
     utterance, row = corpus.utterances[5], rows[5]
     assert (row["emotion"], row["speaker"], row["gender"]) == (utterance.emotion, utterance.speaker, utterance.gender)
-    wav_BN, n_valid_B = corpus.source.read([utterance.path], Window(22_050, 80_000))
+    wav_BN, n_valid_B, _ = corpus.source.read([utterance.path], Window(22_050, 80_000))
     wav_N = wav_BN[0, : n_valid_B[0]]
     assert float(row["duration_s"]) == pytest.approx(len(wav_N) / 22_050, rel=1e-6)
     expected = {

@@ -15,7 +15,7 @@ from jaxtyping import Float32, Int32
 
 from serjax.data import audio
 from serjax.data.corpora import spelling
-from serjax.data.notes import Note
+from serjax.data.notes import Note, gather
 from serjax.errors import SerjaxError
 
 LabelScheme = Literal["emotion", "emotion-gender", "gender"]
@@ -104,10 +104,11 @@ class Window:
 
 
 class Waveforms(NamedTuple):
-    """Clips as rows, zero behind the first `n_valid_B[b]` samples of row b."""
+    """Clips as rows, zero behind the first `n_valid_B[b]` samples of row b; `notes` on what is odd about their files."""
 
     values_BN: Float32[np.ndarray, "B N"]
     n_valid_B: Int32[np.ndarray, " B"]
+    notes: tuple[Note, ...] = ()
 
 
 @runtime_checkable
@@ -115,7 +116,7 @@ class AudioSource(Protocol):
     """Where the sound of a corpus comes from: files, or a synthesiser."""
 
     def read(self, paths: Sequence[str], window: Window) -> Waveforms:
-        """Give the windows of the clips at `paths`, in their order."""
+        """Give the windows of the clips at `paths`, in their order; UnreadableClips names all that have none."""
         ...
 
     def digest(self, path: str) -> str:
@@ -131,30 +132,39 @@ class FileSource:
     n_threads: int = min(8, os.cpu_count() or 1)
 
     def read(self, paths: Sequence[str], window: Window) -> Waveforms:
-        """Decode `paths`; AudioError names the first bad file in their order and counts the others."""
+        """Decode `paths`; UnreadableClips names all bad files, in their order."""
+        waveforms, errors = self.try_read(paths, window)
+        if bad := tuple(error for error in errors if error):
+            raise audio.UnreadableClips(bad)
+        return waveforms
+
+    def try_read(
+        self, paths: Sequence[str], window: Window
+    ) -> tuple[Waveforms, tuple[audio.AudioError | None, ...]]:
+        """Decode `paths`; a bad file has a row of zeros and an error, whose `path` is the one given here."""
         values_BN = np.zeros((len(paths), window.n_samples), np.float32)
         n_valid_B = np.zeros(len(paths), np.int32)
 
-        def read_row(row: int) -> audio.AudioError | None:
+        def read_row(row: int) -> tuple[audio.AudioError | None, list[Note]]:
+            path = paths[row]
             try:
-                wav = audio.read_audio(
-                    self.root / paths[row],
+                wav, oddities = audio.decode(
+                    self.root / path,
                     window.sample_rate_hz,
                     offset_s=window.offset_s,
                     duration_s=window.duration_s,
                     n_samples=window.n_samples,
                 )
             except audio.AudioError as error:
-                return error
+                return audio.AudioError(error.code, Path(path), error.problem, error.advice), []
             values_BN[row, : wav.size] = wav
             n_valid_B[row] = wav.size
-            return None
+            return None, [Note(odd.kind, odd.what, ((path, odd.detail),)) for odd in oddities]
 
         with ThreadPoolExecutor(self.n_threads) as pool:
-            errors = [error for error in pool.map(read_row, range(len(paths))) if error]
-        if errors:
-            raise errors[0].with_others(len(errors) - 1, len(paths))
-        return Waveforms(values_BN, n_valid_B)
+            rows = list(pool.map(read_row, range(len(paths))))
+        notes = gather(note for _, row_notes in rows for note in row_notes)
+        return Waveforms(values_BN, n_valid_B, notes), tuple(error for error, _ in rows)
 
     def digest(self, path: str) -> str:
         """Give the sha256 (hex) of the bytes of the file."""

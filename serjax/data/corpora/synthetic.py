@@ -135,7 +135,7 @@ def write_wav(corpus: Corpus, folder: Path) -> int:
         )
         for start in range(0, len(paths), 4 * BLOCK):
             some = paths[start : start + 4 * BLOCK]
-            for path, wav, n_valid in zip(some, *corpus.source.read(some, window), strict=True):
+            for path, wav, n_valid in zip(some, *corpus.source.read(some, window)[:2], strict=True):
                 (folder / path).parent.mkdir(parents=True, exist_ok=True)
                 soundfile.write(folder / path, wav[:n_valid], RATE_HZ, subtype="PCM_16")
     except (OSError, soundfile.LibsndfileError) as error:
