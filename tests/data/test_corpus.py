@@ -8,7 +8,6 @@ import pytest
 import soundfile
 
 from serjax.data import Corpus, CorpusError, Utterance, Window, load_corpus
-from serjax.data.audio import AudioError
 from serjax.data.corpora.corpus import AudioSource, FileSource
 from serjax.data.corpora.defects import duplicate_notes
 from serjax.data.corpora.files import READ, find_audio, show
@@ -84,19 +83,9 @@ def test_files_become_padded_rows_in_order(tmp_path: Path) -> None:
     waveforms = source.read([f"{row}.wav" for row in order], Window(16_000, 1_500))
     assert waveforms.values_BN.dtype == np.float32
     np.testing.assert_array_equal(waveforms.n_valid_B, np.minimum(lengths, 1_500)[order])
-    for values, n_valid, row in zip(*waveforms, order, strict=True):
+    for values, n_valid, row in zip(*waveforms[:2], order, strict=True):
         np.testing.assert_array_equal(values[:n_valid], truth[row, :n_valid])
         assert not values[n_valid:].any()
-
-
-def test_bad_files_are_named_and_counted(tmp_path: Path) -> None:
-    for name in "abcd":
-        soundfile.write(tmp_path / f"{name}.wav", np.full(1_000, 0.1, np.float32), 16_000)
-    for name in "bd":
-        (tmp_path / f"{name}.wav").write_bytes(b"")
-    with pytest.raises(AudioError, match=r"b\.wav: has 0 bytes \(and 1 more of the 4 files") as caught:
-        FileSource(tmp_path).read([f"{name}.wav" for name in "abcd"], Window(16_000, 500))
-    assert caught.value.path == tmp_path / "b.wav"
 
 
 def test_digest_is_sha256_of_the_bytes(tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ class Window:
 
 
 class Waveforms(NamedTuple):
-    """Clips as rows, zero behind the first `n_valid_B[b]` samples of row b; `notes` on what is odd about their files."""
+    """Clips as rows, zero behind the first `n_valid_B[b]` samples of row b, and what is odd about their files."""
 
     values_BN: Float32[np.ndarray, "B N"]
     n_valid_B: Int32[np.ndarray, " B"]
@@ -138,9 +138,7 @@ class FileSource:
             raise audio.UnreadableClips(bad)
         return waveforms
 
-    def try_read(
-        self, paths: Sequence[str], window: Window
-    ) -> tuple[Waveforms, tuple[audio.AudioError | None, ...]]:
+    def try_read(self, paths: Sequence[str], window: Window) -> tuple[Waveforms, tuple[audio.AudioError | None, ...]]:
         """Decode `paths`; a bad file has a row of zeros and an error, whose `path` is the one given here."""
         values_BN = np.zeros((len(paths), window.n_samples), np.float32)
         n_valid_B = np.zeros(len(paths), np.int32)
