@@ -7,7 +7,6 @@ import hashlib
 import os
 import stat
 import warnings
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import FileIO
@@ -19,50 +18,20 @@ import soundfile
 import soxr
 from jaxtyping import Float32
 
-from serjax.data.audio_checks import AGAIN, Extent, extent_of
-from serjax.data.audio_errors import CONVERT, AudioCode, AudioError, AudioWarning, printable, truncated
-from serjax.errors import SerjaxError
+from serjax.data.audio_errors import CONVERT, AudioCode, AudioError, AudioWarning, Oddity, printable, truncated
+from serjax.data.audio_errors import UnreadableClips as UnreadableClips
+from serjax.data.audio_headers import AGAIN, Extent, extent_of
+from serjax.data.audio_samples import check_cancelling, check_peak, peak_of, powers_of
 
 MIN_RATE_HZ, MAX_RATE_HZ = 4_000, 384_000
 MAX_CHANNELS = 64
 MAX_SAMPLES = 8_000_000  # of one clip, before and after resampling: 32 MB, three minutes at 44.1 kHz
-MAX_ABS = 1e12  # features and their gradients are finite up to here
-LOUD = 4.0  # no codec gives more to a recording whose full scale is 1
 MIN_DURATION_S = 0.025  # one analysis frame of speech
 MISSING_S = 0.05  # a header may promise this much more than comes: the last block of a codec
-CANCELLED = 1e-3  # a downmix with less than this part (-30 dB) of the channels' power has cancelled out
-CANCELLED_SHARE = 0.05  # of the parts of a clip that sound
 RESAMPLER_TAIL_S = 0.05  # decoded behind the window, so that its end is resampled as in the whole file
 BLOCK_VALUES = 1 << 18
 UNKNOWN_FRAMES = 2**63 - 1  # libsndfile's word for a FLAC that does not say how long it is
 MP3_FRAME = 1_152
-N_SHOWN = 20  # unreadable clips that a message names
-
-
-class UnreadableClips(SerjaxError):  # noqa: N818
-    """Clips cannot be read: `errors` has one `AudioError` for each, in the order in which they were asked for."""
-
-    def __init__(self, errors: tuple[AudioError, ...]) -> None:
-        super().__init__(errors)
-        self.errors = errors
-
-    def __str__(self) -> str:
-        count = "1 clip cannot be read" if len(self.errors) == 1 else f"{len(self.errors)} clips cannot be read"
-        lines = [f"  {printable(error.path)}: {error.problem} [{error.code}]" for error in self.errors[:N_SHOWN]]
-        rest = Counter(error.code for error in self.errors[N_SHOWN:])
-        if rest:
-            codes = ", ".join(f"{n} {code}" for code, n in rest.most_common())
-            lines.append(f"  and {rest.total()} more ({codes})")
-        advice = dict.fromkeys(f"[{error.code}] {error.advice}" for error in self.errors)
-        return "\n".join([f"{count}:", *lines, *advice])
-
-
-class Oddity(NamedTuple):
-    """What is odd about a usable file: `what` is the same for all files of a kind, `detail` is this one's."""
-
-    kind: str
-    what: str
-    detail: str = ""
 
 
 class Decoded(NamedTuple):
@@ -289,18 +258,16 @@ def _read(
             end += len(block_NC)
             if end > start:
                 wanted_NC = block_NC[-(end - start) :]  # what is before is read over: codecs seek inexactly
-                peak = max(peak, _peak(wanted_NC, path))
+                peak = max(peak, peak_of(wanted_NC, path))
                 mono.append(wanted_NC.mean(axis=1))
-                powers.append(_powers(wanted_NC, mono[-1], sound.samplerate // 50))
+                powers.append(powers_of(wanted_NC, mono[-1], sound.samplerate // 50))
     except soundfile.LibsndfileError as error:
         if not (streamed and sound.format == "MP3" and _n_unread(file) <= 0):  # then its last frame is cut
             problem = f"is damaged, or shorter than its header says ({error.error_string.rstrip('.')})"
             raise AudioError("damaged", path, problem, AGAIN) from error
     wav = np.concatenate(mono)
-    odd = [] if streamed else _check_came(sound, file, path, n_frames, len(wav), end)
-    if peak > LOUD:
-        odd.append(Oddity("loud", "The peak is far above full scale, which is 1", f"{peak:.6g}"))
-    return wav, odd + _check_cancelling(powers, path), end
+    came = [] if streamed else _check_came(sound, file, path, n_frames, len(wav), end)
+    return wav, came + check_peak(peak) + check_cancelling(powers, path), end
 
 
 def _blocks(sound: soundfile.SoundFile, end: int, streamed: bool) -> Iterator[Float32[np.ndarray, "N C"]]:
@@ -327,38 +294,5 @@ def _check_came(
     return []
 
 
-def _powers(block_NC: Float32[np.ndarray, "N C"], mono_N: Float32[np.ndarray, " N"], n_part: int) -> np.ndarray:
-    """Give the power, without the mean, of the downmix and of a channel (on average), for each part of 20 ms."""
-    n_parts = 0 if block_NC.shape[1] == 1 else len(block_NC) // n_part
-    mono_PN = mono_N[: n_parts * n_part].reshape(n_parts, n_part)
-    block_PNC = block_NC[: n_parts * n_part].reshape(n_parts, n_part, block_NC.shape[1])
-    return np.stack([mono_PN.var(axis=1), block_PNC.var(axis=1).mean(axis=1)])
-
-
-def _check_cancelling(powers: list[Float32[np.ndarray, "2 P"]], path: Path) -> list[Oddity]:
-    mono_P, channel_P = np.concatenate([np.zeros((2, 0), np.float32), *powers], axis=1)
-    if mono_P.sum() < CANCELLED * channel_P.sum():
-        advice = "Keep one channel (sox IN OUT remix 1), or turn the polarity of one."
-        raise AudioError("anti-phase", path, "has channels that cancel out in the mean", advice)
-    sounds_P = channel_P > CANCELLED * channel_P.max(initial=0)
-    n_cancelled = int((mono_P < CANCELLED * channel_P)[sounds_P].sum())
-    if n_cancelled <= CANCELLED_SHARE * sounds_P.sum():
-        return []
-    return [
-        Oddity("cancelling", "The channels cancel out in a part of the clip", f"{n_cancelled / sounds_P.sum():.0%}")
-    ]
-
-
 def _n_unread(file: FileIO) -> int:
     return os.fstat(file.fileno()).st_size - os.lseek(file.fileno(), 0, os.SEEK_CUR)
-
-
-def _peak(block_NC: Float32[np.ndarray, "N C"], path: Path) -> float:
-    """Give the largest |x|; AudioError where it is not finite, or beyond what features can take."""
-    peak = max(float(block_NC.max()), -float(block_NC.min()))  # NaN goes through max and min
-    if not np.isfinite(peak):
-        raise AudioError("non-finite", path, "holds NaN or infinite samples", "Write it again as 16-bit PCM.")
-    if peak > MAX_ABS:
-        problem = f"holds samples of {peak:.3g}; full scale is 1 and {MAX_ABS:.0e} the limit"
-        raise AudioError("implausible", path, problem, "Write it again as 16-bit PCM.")
-    return peak

@@ -1,12 +1,14 @@
-"""What is wrong with an audio file: a word for programs, a problem and a way out for people."""
+"""What is wrong or odd about an audio file: a word for programs, a phrase and a way out for people."""
 
 import os
+from collections import Counter
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from serjax.errors import SerjaxError
 
 CONVERT = "Convert it: ffmpeg -i IN OUT.wav."
+N_SHOWN = 20  # unreadable clips that a message names
 
 AudioCode = Literal[
     "missing",
@@ -40,6 +42,32 @@ class AudioError(SerjaxError):
 
     def __str__(self) -> str:
         return f"{printable(self.path)}: {self.problem}. {self.advice} [{self.code}]"
+
+
+class UnreadableClips(SerjaxError):  # noqa: N818
+    """Clips cannot be read: `errors` has one `AudioError` for each, in the order in which they were asked for."""
+
+    def __init__(self, errors: tuple[AudioError, ...]) -> None:
+        super().__init__(errors)
+        self.errors = errors
+
+    def __str__(self) -> str:
+        count = "1 clip cannot be read" if len(self.errors) == 1 else f"{len(self.errors)} clips cannot be read"
+        lines = [f"  {printable(error.path)}: {error.problem} [{error.code}]" for error in self.errors[:N_SHOWN]]
+        rest = Counter(error.code for error in self.errors[N_SHOWN:])
+        if rest:
+            codes = ", ".join(f"{n} {code}" for code, n in rest.most_common())
+            lines.append(f"  and {rest.total()} more ({codes})")
+        advice = dict.fromkeys(f"[{error.code}] {error.advice}" for error in self.errors)
+        return "\n".join([f"{count}:", *lines, *advice])
+
+
+class Oddity(NamedTuple):
+    """What is odd about a usable file: `what` is the same for all files of a kind, `detail` is this one's."""
+
+    kind: str
+    what: str
+    detail: str = ""
 
 
 def truncated(path: Path, found: str) -> AudioError:
