@@ -163,10 +163,10 @@ def _extent_of_ogg(file: FileIO, path: Path, start: int, n_file: int) -> Extent:
 
 def _extent_of_mp3(file: FileIO, start: int, head: bytes, n_file: int) -> Extent:
     """Read the frame in which an encoder says how many frames follow, and how many bytes these have."""
-    said = re.search(rb"(?:Xing|Info)\0\0\0(.)....(.{0,4})", head, re.DOTALL)
-    if said is None or not said[1][0] & 1:
+    said = re.search(rb"(?:Xing|Info)\0\0\0(.)(.{4})(.{4})", head, re.DOTALL)
+    if said is None or not said[1][0] & 1 or not any(said[2]):
         return Extent(None, n_file - start)
-    n_claimed = int.from_bytes(said[2]) if said[1][0] & 2 else 0
+    n_claimed = int.from_bytes(said[3]) if said[1][0] & 2 else 0
     if not 0 < n_claimed < n_file - start:
         return Extent(n_file - start, n_file - start)
     extent = _extent(file, start, n_claimed, n_file)
