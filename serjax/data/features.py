@@ -167,7 +167,7 @@ def _read(corpus: Corpus, paths: Sequence[str], window: Window) -> _Block:
     try:
         return _Block(corpus.source.read(paths, window), {})
     except UnreadableClips as unreadable:
-        errors = dict(unreadable.by_path)
+        errors = {error.path.as_posix(): error for error in unreadable.errors}
     good = [row for row, path in enumerate(paths) if path not in errors]
     waveforms = corpus.source.read([paths[row] for row in good], window)
     values_BN = np.zeros((len(paths), window.n_samples), np.float32)
