@@ -78,10 +78,8 @@ def split_corpus(corpus: Corpus, protocol: str, seed: int = 0, selecting: bool =
             published folds, a split); a fold without test or validation rows, or without training rows of a class.
     """
     match protocol:
-        case "random-80-20":
-            folds = _random_folds(corpus, seed)[:1]
-        case "random-5fold":
-            folds = _random_folds(corpus, seed)
+        case "random-80-20" | "random-5fold":
+            folds = _random_folds(corpus, seed)[: 1 if protocol == "random-80-20" else None]
         case "speaker-5fold":
             _require_speakers(corpus, protocol, N_GROUPS)
             folds = _speaker_folds(corpus, _dealt(corpus.speakers, N_GROUPS))
@@ -123,12 +121,10 @@ def default_protocol(corpus: Corpus) -> Protocol:
 
 
 def _advised(corpus: Corpus) -> Protocol:
-    n_speakers = len(set(_speakers(corpus)))
-    if n_speakers < 3:
-        return "random-5fold"
     if _has_published_folds(corpus):
         return "speaker-6fold"
-    return "speaker-5fold" if n_speakers >= N_GROUPS else "loso"
+    n_speakers = len(set(_speakers(corpus)))
+    return "speaker-5fold" if n_speakers >= N_GROUPS else "loso" if n_speakers >= 3 else "random-5fold"
 
 
 def _shared(facts: np.ndarray, folds: Sequence[Fold]) -> bool:
@@ -157,8 +153,8 @@ def _told_fold(corpus: Corpus) -> Fold:
     told = np.array([utterance.split or "" for utterance in corpus.utterances])
     if "" in told:
         raise ProtocolError(
-            f"Protocol split-column takes a column split of the corpus's table (train, validation, test); corpus "
-            f"'{corpus.name}' has none. Choose {_advised(corpus)}."
+            f"Protocol split-column takes a table with a column split; corpus '{corpus.name}' has none. "
+            f"Choose {_advised(corpus)}."
         )
     train, validation, test = (told == part for part in ("train", "validation", "test"))
     if not validation.any():
@@ -207,8 +203,7 @@ def _loso_folds(corpus: Corpus) -> list[Fold]:
 def _text_folds(corpus: Corpus) -> list[Fold]:
     """Test on sentences that training has not; its speakers it has, those of the validation excepted."""
     speakers, texts = _speakers(corpus), _texts(corpus)
-    people = _speaker_groups(corpus)
-    folds = []
+    people, folds = _speaker_groups(corpus), []
     for index, group in enumerate(_text_groups(corpus)):
         test = np.isin(texts, group)
         validation = ~test & np.isin(speakers, people[index % len(people)])
