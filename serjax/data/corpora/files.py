@@ -11,11 +11,11 @@ from serjax.data.corpora.spelling import has_control
 from serjax.data.notes import Note
 
 LOSSLESS = (".flac", ".wav", ".wave", ".bwf", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".w64", ".rf64")
-READ = (*LOSSLESS, ".sph", ".nist", ".voc", ".oga", ".ogg", ".opus", ".mp3", ".mp2")  # the best of a clip first
+READ = (*LOSSLESS, ".sph", ".nist", ".oga", ".ogg", ".opus", ".mp3", ".mp2")  # the best of a clip first
 BARE = (".raw", ".pcm")
 _OTHERS = (
     ".3g2 .3gp .aac .ac3 .amr .ape .asf .avi .awb .dts .flv .gsm .m4a .m4b .m4v .mka .mkv .mov .mp4 .mpc .mpeg .mpg "
-    ".ogv .ra .rm .shn .spx .tta .vob .vox .webm .wma .wmv .wv"
+    ".ogv .ra .rm .shn .spx .tta .vob .voc .vox .webm .wma .wmv .wv"
 )
 NOT_READ = tuple(_OTHERS.split())
 _BEHIND = (".part", ".partial", ".crdownload", ".download", ".tmp", ".bak", ".old", ".gz", ".bz2", ".xz", ".zip")
