@@ -22,7 +22,7 @@ from serjax.evaluate.likelihood import PosteriorSamples, bounds, reconstruct, re
 from serjax.experiments.config import Model, Training
 from serjax.experiments.problem import Problem, emotion_runs, pooled_runs
 from serjax.experiments.stages import Stages
-from serjax.experiments.trainer import Request, Trainer, fresh, pad_rows, take
+from serjax.experiments.trainer import Request, Trainer, check_finite, fresh, pad_rows, take
 from serjax.models.autoencoder import Autoencoder
 from serjax.models.conditional_vae import ConditionalVAE, bind_class, bound
 from serjax.models.vae import VAE
@@ -144,6 +144,7 @@ def explain(
     shared = layout.put_shared((problem.dataset, utterance_ids([u.path for u in problem.corpus.utterances])))
     squared_RNC = trainer.evaluate(compile_reconstruct(model, layout), models.runs, models.params, (), shared)
     error_RN = mean_squared_error(problem, squared_RNC)
+    check_finite(error_RN, "reconstruction errors", models.runs, problem)
     if not isinstance(model, VAE):
         return Explained(error_RN, squared_RNC, None, None, None)
     asked = [np.concatenate([run.train, ask(r)]) for r, run in enumerate(models.runs)]
@@ -194,6 +195,11 @@ def _bounds(
         for r in runs:
             bound = bounds(own[r], n_elements_N[asked[r]], variance_c[c])
             elbo_RN[r, asked[r]], iwae_RN[r, asked[r]] = bound.elbo_M, bound.iwae_M
+    for name, bound_RN in (("ELBOs", elbo_RN), ("importance-weighted bounds", iwae_RN)):
+        known_RN = np.zeros_like(bound_RN)  # a clip that was not asked for has no bound to be finite
+        for r, rows in enumerate(asked):
+            known_RN[r, rows] = bound_RN[r, rows]
+        check_finite(known_RN, name, models.runs, problem)
     return elbo_RN, iwae_RN, variance_c
 
 

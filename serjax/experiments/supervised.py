@@ -44,7 +44,7 @@ from serjax.experiments.figures import draw_training
 from serjax.experiments.problem import FeatureFlags, Problem, load_problem, pooled_runs, with_waveforms
 from serjax.experiments.run_folder import RunFolder
 from serjax.experiments.stages import Stages, complete
-from serjax.experiments.trainer import Request, Trainer, fresh, from_file
+from serjax.experiments.trainer import Request, Trainer, check_finite, fresh, from_file
 from serjax.experiments.verdict import predict
 from serjax.models.classifiers import Classifier, dropout_of, with_dropout
 from serjax.train.objectives import ClassifierObjective, PictureAugmentation
@@ -270,6 +270,7 @@ def classify(problem: Problem, trainer: Trainer, runs: list[Run], trained: Train
     assert isinstance(objective, ClassifierObjective)
     shared = layout.put_shared(problem.dataset)
     logits_RNK = trainer.evaluate(compile_classify(objective.model, layout), runs, trained.params, (), shared)
+    check_finite(logits_RNK, "logits", runs, problem)
     right_RN = logits_RNK.argmax(axis=-1) == problem.truth_N
     train_war = np.mean([np.mean(right_N[run.train]) for run, right_N in zip(runs, right_RN, strict=True)])
     cells = zip(problem.cells, logits_RNK, strict=True)

@@ -8,7 +8,7 @@ from typing import Literal
 import chex
 import jax
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from serjax.experiments.config import Machine, Optimisation
 from serjax.experiments.problem import Problem
@@ -19,7 +19,7 @@ from serjax.train.parallel import Layout, Stacking
 from serjax.train.plan import Plan, Stack
 from serjax.train.record import History
 from serjax.train.runs import Run, init_params, n_epochs, stack_inputs
-from serjax.train.shares import Share, Stage, Trained
+from serjax.train.shares import DivergedError, Share, Stage, Trained
 from serjax.train.state import Dataset
 from serjax.train.waveforms import AugmentedFeatures
 
@@ -153,6 +153,22 @@ class Request:
         """Count the epochs of one stack as a part of the epochs of all runs."""
         report, total = self.trainer.report, len(self.runs) * self.epochs
         return lambda epoch, loss: report(self.name, rows.start * self.epochs + epoch * len(rows), total, loss)
+
+
+def check_finite(values_RN: Float[np.ndarray, "R *N"], what: str, runs: Sequence[Run], problem: Problem) -> None:
+    """Raise DivergedError where a trained run gives a clip a score that is not finite: no class can be told from it.
+
+    `values_RN` has one row a clip of the problem for each run.
+    """
+    n_runs, n_clips = values_RN.shape[:2]
+    finite_RN = np.isfinite(values_RN).reshape(n_runs, n_clips, -1).all(axis=-1)
+    if not finite_RN.all():
+        run, clip = np.argwhere(~finite_RN)[0]
+        raise DivergedError(
+            f"The {what} of {int((~finite_RN).sum())} of {finite_RN.size} clips and models are not finite, first of "
+            f"{problem.corpus.utterances[clip].path} under the model of {runs[run].title}. Give a smaller "
+            "--learning-rate or --clip-norm, and where --out was given another; or leave the clip out."
+        )
 
 
 def _say_nothing(epoch: int, loss: float) -> None:

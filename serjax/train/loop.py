@@ -13,22 +13,15 @@ import optax
 from jaxtyping import Float, Int
 
 from serjax.data.batches import IndexBlocks
-from serjax.errors import SerjaxError
 from serjax.train.optimizer import OptimizerName, make_optimizer
 from serjax.train.parallel import Layout
 from serjax.train.processes import check_same, exchange
 from serjax.train.runs import Run, n_epochs, stack_inputs
-from serjax.train.shares import Share, Stage, Start, Trained, begin, cut, finish, record, save
+from serjax.train.shares import DivergedError, Share, Stage, Start, Trained, begin, cut, finish, record, save
 from serjax.train.signals import Interrupted, stop_requests
 from serjax.train.state import Dataset, TrainState
 from serjax.train.step import Objective, TrainEpochs, make_train_epochs, make_train_step
 from serjax.train.waveforms import AugmentedFeatures
-
-
-class DivergedError(SerjaxError):
-    """A run met non-finite losses again and again."""
-
-    exit_code = 1
 
 
 @dataclass(frozen=True)
@@ -64,7 +57,7 @@ def train_stack(
     Raises:
       ProcessesError: the processes do not train the same.
       Interrupted: SIGINT or SIGTERM came; the state is saved and the same call goes on from it.
-      DivergedError: a run refused `max_rejected` non-finite steps in a row.
+      DivergedError: a run refused `max_rejected` non-finite steps in a row, or ended by a loss that is not finite.
       CheckpointError: the checkpoints of the stage are of another training, or cannot be written.
     """
     return train_shares([Share(runs, params_R, stage)], objective, dataset, schedule, layout, augmented)[0]
@@ -93,7 +86,7 @@ def train_shares(
         members = [n for n, start in left.items() if start.epoch == epoch]
         stack = [left[n] for n in members]
         for n, start, state in zip(members, stack, _train(stack, train, dataset, schedule, layout), strict=True):
-            outcomes[n] = finish(start, state.best)
+            outcomes[n] = finish(start, state)
     return [outcomes[n] for n in range(len(shares))]
 
 
@@ -209,7 +202,7 @@ def _stop_if_diverged(rejected_R: Int[np.ndarray, " R"], stack: list[Start], sch
     if rejected_R[worst] >= schedule.max_rejected:
         run, stage = [(run, start.share.stage) for start in stack for run in start.share.runs][worst]
         raise DivergedError(
-            f"The run {run.name} gave {rejected_R[worst]} non-finite losses or gradients in a row, at learning rate "
+            f"The run of {run.title} gave {rejected_R[worst]} non-finite losses or gradients in a row, at learning rate "
             f"{run.learning_rate:g} ({stage.folder}). Its parameters are those before the first of them; lower "
             f"--learning-rate or --clip-norm."
         )

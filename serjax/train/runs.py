@@ -57,6 +57,11 @@ class Run:
         """What names the run in the history."""
         return {"seed": self.seed, "fold": self.fold, "emotion": self.emotion}
 
+    @property
+    def title(self) -> str:
+        """What names the run in an error."""
+        return ", ".join(f"{what} {value}" for what, value in self.name.items())
+
 
 def n_epochs(runs: Sequence[Run]) -> int:
     """Return after how many epochs the learning rate of the last of the runs is 0."""

@@ -16,11 +16,18 @@ import numpy as np
 import optax
 from jaxtyping import Float, Int
 
+from serjax.errors import SerjaxError
 from serjax.train.checkpoint import Checkpoints
 from serjax.train.processes import is_first
 from serjax.train.record import History
 from serjax.train.runs import Run, n_epochs, stack_states
 from serjax.train.state import Best, TrainState
+
+
+class DivergedError(SerjaxError):
+    """A run met losses or scores that are not finite, and nothing can be told from it."""
+
+    exit_code = 1
 
 
 @dataclass(frozen=True)
@@ -89,15 +96,31 @@ def begin(share: Share, fingerprint: str, optimizer: optax.GradientTransformatio
     if is_first():
         stage.history.cut(stage.name, epoch)
     start = Start(share, epoch, state, iterator, running, finished)
-    return start if epoch < n_epochs(share.runs) else finish(start, state.best)
+    return start if epoch < n_epochs(share.runs) else finish(start, state)
 
 
-def finish(start: Start, best: Best) -> Trained:
-    """Write what a share has been trained to, and drop the checkpoints on the way; return it."""
-    start.finished.save(n_epochs(start.share.runs), best, {})
+def finish(start: Start, state: TrainState) -> Trained:
+    """Write what a share has been trained to, and drop the checkpoints on the way; return its best.
+
+    Raises:
+      DivergedError: a run ended with a loss that is not finite: the best of its epochs is one from before it broke.
+    """
+    _check_finite_end(start.share, np.asarray(state.rejected))
+    start.finished.save(n_epochs(start.share.runs), state.best, {})
     if is_first():
         shutil.rmtree(start.running.folder, ignore_errors=True)
-    return Trained.of(best)
+    return Trained.of(state.best)
+
+
+def _check_finite_end(share: Share, rejected_R: Int[np.ndarray, " R"]) -> None:
+    broken = [run for run, rejected in zip(share.runs, rejected_R, strict=True) if rejected]
+    if broken:
+        others = f" (and of {len(broken) - 1} more of {len(share.runs)} runs)" if len(broken) > 1 else ""
+        raise DivergedError(
+            f"{share.stage.name}: the run of {broken[0].title}{others} diverged: its last loss, in training or on "
+            f"validation rows, is not finite, at learning rate {broken[0].learning_rate:g}. Give a smaller "
+            "--learning-rate or --clip-norm, and where --out was given another."
+        )
 
 
 def cut(tree_R: chex.ArrayTree, stack: list[Start]) -> list:

@@ -74,6 +74,8 @@ class Best:
 class TrainState:
     """One run in training; `rejected` counts the non-finite steps in a row that were refused.
 
+    It is 1 at least after an epoch whose validation loss is not finite: 0 in the end means that the run ended well.
+
     The root key is held as its words, which can be chosen between, saved and sent like any other numbers.
     """
 

@@ -130,6 +130,8 @@ def make_train_epochs(
             means = {name: jnp.mean(values) for name, values in metrics.items()}
             means["validation_loss"] = validate(objective, state, inputs, dataset)
             state = remember_best(state, means["validation_loss"])
+            broken = trains & jnp.any(inputs.validation_weight_V > 0) & ~jnp.isfinite(means["validation_loss"])
+            state = replace(state, rejected=jnp.where(broken, jnp.maximum(state.rejected, 1), state.rejected))
             return state, {name: jnp.where(trains, value, jnp.nan) for name, value in means.items()}
 
         return jax.lax.scan(one_epoch, state, rows_ESB)

@@ -29,6 +29,7 @@ from serjax.models import ConditionalVAE
 from serjax.train.loop import Interrupted
 from serjax.train.parallel import Layout
 from serjax.train.record import History
+from serjax.train.shares import DivergedError
 from tests.experiments.test_stages import assert_same, stop_after_first_epoch
 
 LABELS = ("happy", "sad")
@@ -151,9 +152,36 @@ def problem(tmp_path_factory: pytest.TempPathFactory) -> Problem:
 
 
 @pytest.fixture(scope="module")
-def explanation(problem: Problem, tmp_path_factory: pytest.TempPathFactory) -> tuple[Models, Explained]:
-    trainer, models = trained(problem, tmp_path_factory.mktemp("as-it-is") / "o")
-    return models, explained(problem, trainer, models)
+def as_it_is(problem: Problem, tmp_path_factory: pytest.TempPathFactory) -> tuple[Trainer, Models]:
+    return trained(problem, tmp_path_factory.mktemp("as-it-is") / "o")
+
+
+@pytest.fixture(scope="module")
+def explanation(problem: Problem, as_it_is: tuple[Trainer, Models]) -> tuple[Models, Explained]:
+    return as_it_is[1], explained(problem, *as_it_is)
+
+
+def test_scores_that_are_not_finite_are_an_error_that_names_the_model(
+    problem: Problem, as_it_is: tuple[Trainer, Models]
+) -> None:
+    """A weight that overflows; and samples of the posterior that do, of a clip that is asked for."""
+    trainer, models = as_it_is
+    params = jax.tree.map(np.array, models.params)
+    jax.tree.leaves(params)[-1][3] = np.inf
+    with pytest.raises(DivergedError, match=r"reconstruction errors of .* under the model of .* emotion sad\."):
+        explained(problem, trainer, replace(models, params=params))
+    evaluate = trainer.evaluate
+
+    def overflowing(compiled: object, runs: list, params: dict, extras: tuple, shared: tuple) -> object:
+        found = evaluate(compiled, runs, params, extras, shared)
+        if extras:
+            found.kl_M[3, -1] = np.inf
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Trainer, "evaluate", lambda self, *given: overflowing(*given))
+        with pytest.raises(DivergedError, match=r"ELBOs of 1 of .* under the model of .* emotion sad\."):
+            explained(problem, trainer, models)
 
 
 def test_labels_of_test_clips_have_no_say(

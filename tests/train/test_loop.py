@@ -281,3 +281,29 @@ def test_stacks_of_equal_shapes_are_compiled_once(whole, tmp_path):
     trained = train(tiny.make_stage(tmp_path), others)
     assert len(TRACES) == n_traces
     assert not tiny.leaves_equal(trained.params, whole[0][0])
+
+
+@pytest.mark.parametrize("validated", [True, False])
+def test_a_run_that_ends_without_a_finite_loss_is_an_error_that_names_it(tmp_path, validated):
+    """Refused steps are fewer than are allowed; with validation rows, and where there are none."""
+    stage, patient = tiny.make_stage(tmp_path), replace(SCHEDULE, max_rejected=99, clip_norm=None)
+    broken = replace(RUNS[1], learning_rate=1e12)
+    runs = [RUNS[0], broken if validated else replace(broken, validation=broken.validation[:0]), RUNS[2]]
+    for _ in range(2):  # the second time from what was saved
+        with pytest.raises(
+            DivergedError, match=r"seed 1, fold fold0, emotion emotion1 diverged: .* not finite.*--learn"
+        ):
+            train(stage, runs, patient)
+
+
+def test_a_last_validation_loss_that_is_not_finite_is_an_error(tmp_path):
+    """Training rows are fine, one of the validation rows is not."""
+    x_NTC = tiny.DATASET.x_NTC.at[RUNS[0].validation[0]].set(jnp.inf)
+    spoilt = replace(tiny.DATASET, x_NTC=x_NTC)
+    with pytest.raises(DivergedError, match="emotion emotion0 diverged"):
+        train_stack(RUNS, tiny.make_params(RUNS), OBJECTIVE, spoilt, SCHEDULE, LAYOUT, tiny.make_stage(tmp_path))
+
+
+def test_a_run_without_validation_rows_that_ends_well_is_none(tmp_path):
+    trained = train(tiny.make_stage(tmp_path), [replace(RUNS[0], validation=RUNS[0].validation[:0]), *RUNS[1:]])
+    assert trained.epoch_R[0] == 5

@@ -62,10 +62,23 @@ class Fitted:
     n_classes: int
 
     def predict_proba(self, x_ND: Vectors) -> Probabilities:
-        """Return the probability of each class; rows sum to 1."""
+        """Return the probability of each class; rows sum to 1.
+
+        Raises:
+          ClassicalError: features that are not finite (some libraries take them for missing ones), or beyond float32
+            in units of the training clips' spread; or a model that has diverged.
+        """
         probability_NK = np.zeros((len(x_ND), self.n_classes))
-        with _calmly():
-            probability_NK[:, self.present] = self.estimator.predict_proba(self.view(np.asarray(x_ND, np.float64)))
+        with _calmly(), np.errstate(over="ignore", invalid="ignore"):
+            seen_NE = self.view(np.asarray(x_ND, np.float64))
+            if not (np.abs(seen_NE) < np.finfo(np.float32).max).all():
+                raise ClassicalError("Features of clips to be told are not finite, or too large. Leave the clips out.")
+            probability_NK[:, self.present] = self.estimator.predict_proba(seen_NE)
+        if not np.isfinite(probability_NK).all():
+            raise ClassicalError(
+                f"{type(self.estimator).__name__} gives probabilities that are not finite: its fit has diverged. Give "
+                "its hyper-parameters other values."
+            )
         return probability_NK
 
     @property

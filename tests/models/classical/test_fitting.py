@@ -295,3 +295,22 @@ def test_a_missing_library_is_named_with_the_extra_that_brings_it(
     with pytest.raises(ClassicalError, match=rf'needs {package}, .*pip install "serjax\[classical\]"') as caught:
         fit(model, *clips(), seed=0)
     assert "other values" not in str(caught.value)
+
+
+@pytest.mark.parametrize("model", [XgBoost(n_estimators=2), LogisticRegression()], ids=["trees", "linear"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e300])
+def test_a_clip_whose_features_are_not_finite_gets_no_class(model: Model, value: float) -> None:
+    """Boosted trees would take them for missing ones."""
+    x_ND, label_N = clips(30)
+    fitted = fit(model, x_ND, label_N, seed=0)
+    x_ND[3, 1] = value
+    with pytest.raises(ClassicalError, match="not finite, or too large"):
+        fitted.predict_proba(x_ND)
+
+
+def test_probabilities_that_are_not_finite_are_an_error() -> None:
+    x_ND, label_N = clips(30)
+    fitted = fit(LogisticRegression(), x_ND, label_N, seed=0)
+    fitted.estimator.coef_ = fitted.estimator.coef_ * np.nan
+    with pytest.raises(ClassicalError, match=r"LogisticRegression gives .* not finite"):
+        fitted.predict_proba(x_ND)
