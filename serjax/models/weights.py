@@ -1,22 +1,27 @@
 """Weights from a file into a model's variables: archives in this library's own names, and torchvision's VGGs."""
 
+import io
 import json
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.lib import format as npy
 
 from serjax.errors import SerjaxError
 
 Arrays = dict[str, np.ndarray]
 
+T = TypeVar("T")
+
 SAFETENSORS_DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2"}
+MOST_TIMES, SMALL_BYTES = 100, 2**24  # an archive may unpack to so many times its size, a small one to 16 MiB
 
 
 class WeightsError(SerjaxError):
@@ -33,7 +38,8 @@ def load_weights(path: Path, variables: Mapping[str, chex.ArrayTree]) -> dict[st
       variables: what `model.init` returned.
 
     Raises:
-      WeightsError: another kind of file, names that the model lacks, other shapes, or no weights at all.
+      WeightsError: another kind of file or a damaged one, names that the model lacks, other shapes, numbers that are
+        not floating or not finite, or no weights at all.
     """
     arrays = _read(path)
     if any(name.startswith("features.") for name in arrays):
@@ -64,37 +70,78 @@ def named_leaves(variables: Mapping[str, chex.ArrayTree]) -> list[tuple[str, Any
 
 
 def _read(path: Path) -> Arrays:
+    read = {".npz": _read_npz, ".safetensors": _read_safetensors}.get(path.suffix)
+    if read is None:
+        raise WeightsError(f"{path}: weights are read from .npz or .safetensors; convert the file to one of them.")
     try:
-        match path.suffix:
-            case ".npz":
-                with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-                    return dict(archive)
-            case ".safetensors":
-                return _read_safetensors(path.read_bytes())
-    except (OSError, EOFError, zipfile.BadZipFile, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise WeightsError(f"{path}: cannot be read as {path.suffix[1:]} ({error}). Give an intact file.") from error
-    raise WeightsError(f"{path}: weights are read from .npz or .safetensors; convert the file to one of them.")
+        return read(path)
+    except Exception as error:  # of damaged bytes zipfile, zlib, NumPy and JSON raise a dozen kinds
+        raise WeightsError(
+            f"{path}: cannot be read as {path.suffix[1:]} ({type(error).__name__}: {error}). Give an intact file."
+        ) from error
 
 
-def _read_safetensors(content: bytes) -> Arrays:
+def _read_npz(path: Path) -> Arrays:
+    """Read NumPy's archive; what is unpacked is what the members hold, whatever size their headers ask for."""
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+        if sum(member.file_size for member in members) > MOST_TIMES * path.stat().st_size + SMALL_BYTES:
+            raise ValueError(f"it unpacks to more than {MOST_TIMES} times its size")
+        return _named((member.filename.removesuffix(".npy"), _read_npy(archive.read(member))) for member in members)
+
+
+def _read_npy(content: bytes) -> np.ndarray:
+    file = io.BytesIO(content)
+    version = npy.read_magic(file)
+    read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    shape, is_fortran, dtype = read_header(file)
+    return _array(content[file.tell() :], dtype, shape, "F" if is_fortran else "C")
+
+
+def _read_safetensors(path: Path) -> Arrays:
     """Read the format: the header's length in eight bytes, a JSON header of types, shapes and places, the numbers."""
+    content = path.read_bytes()
     start = 8 + int.from_bytes(content[:8], "little")
-    header = json.loads(content[8:start])
+    header = json.loads(content[8:start], object_pairs_hook=_named)
     header.pop("__metadata__", None)
-    return {name: _tensor(content[start:], **entry) for name, entry in header.items()}
+    body = content[start:]
+    places = sorted(entry["data_offsets"] for entry in header.values())
+    if [begin for begin, _ in places] + [len(body)] != [0, *(end for _, end in places)]:
+        raise ValueError("the places of its arrays overlap, leave gaps or lie outside of it")
+    return {name: _tensor(body, **entry) for name, entry in header.items()}
 
 
 def _tensor(body: bytes, dtype: str, shape: list[int], data_offsets: list[int]) -> np.ndarray:
     if dtype not in SAFETENSORS_DTYPES:
         raise ValueError(f"numbers of type {dtype}; expected one of {', '.join(SAFETENSORS_DTYPES)}")
     begin, end = data_offsets
-    return np.frombuffer(body[begin:end], SAFETENSORS_DTYPES[dtype]).reshape(shape)
+    return _array(body[begin:end], np.dtype(SAFETENSORS_DTYPES[dtype]), tuple(shape), "C")
+
+
+def _array(content: bytes, dtype: np.dtype, shape: tuple[int, ...], order: Literal["C", "F"]) -> np.ndarray:
+    """Return the numbers as an array of exactly that shape."""
+    if dtype.kind != "f":
+        raise ValueError(f"numbers of type {dtype}; expected floating ones")
+    if any(type(size) is not int or size < 0 for size in shape):
+        raise ValueError(f"the shape {shape}")
+    return np.frombuffer(content, dtype).reshape(shape, order=order)
+
+
+def _named(pairs: Iterable[tuple[str, T]]) -> dict[str, T]:
+    """Return pairs as a dictionary, or raise ValueError where a name comes twice."""
+    named: dict[str, T] = {}
+    for name, value in pairs:
+        if name in named:
+            raise ValueError(f"the name {name!r} comes twice")
+        named[name] = value
+    return named
 
 
 def _from_torchvision(path: Path, arrays: Arrays, params: chex.ArrayTree) -> Arrays:
     """Give the k-th convolution of `features` the name of the model's k-th, and its kernel the axes H W in out."""
     ours = sorted(name for name in params if re.fullmatch(r"conv\d_\d", name))
-    theirs = sorted({int(name.split(".")[1]) for name in arrays if name.startswith("features.")})
+    numbers = (re.match(r"features\.(\d+)\.", name, re.ASCII) for name in arrays)
+    theirs = sorted({int(found[1]) for found in numbers if found})
     kernels = [arrays.get(f"features.{n}.weight", np.zeros(0)) for n in theirs]
     unbiased = [n for n in theirs if f"features.{n}.bias" not in arrays]
     if len(theirs) != len(ours) or unbiased or any(kernel.ndim != 4 for kernel in kernels):
@@ -116,4 +163,11 @@ def _fit(path: Path, name: str, array: np.ndarray, leaf: jax.Array | np.ndarray)
         raise WeightsError(
             f"{path}: {name} is {array.shape}, the model's {leaf.shape}. Give the file's own width and picture size."
         )
-    return jnp.asarray(array, leaf.dtype)
+    with np.errstate(over="ignore"):
+        array = array.astype(leaf.dtype)
+    if not np.isfinite(array).all() or (name.endswith("/var") and (array < 0).any()):
+        raise WeightsError(
+            f"{path}: {name} holds numbers that are no weights (not finite as {leaf.dtype}, or a variance below 0). "
+            "Give weights of a training that went well."
+        )
+    return jnp.asarray(array)

@@ -202,8 +202,8 @@ def _stop_if_diverged(rejected_R: Int[np.ndarray, " R"], stack: list[Start], sch
     if rejected_R[worst] >= schedule.max_rejected:
         run, stage = [(run, start.share.stage) for start in stack for run in start.share.runs][worst]
         raise DivergedError(
-            f"The run of {run.title} gave {rejected_R[worst]} non-finite losses or gradients in a row, at learning rate "
-            f"{run.learning_rate:g} ({stage.folder}). Its parameters are those before the first of them; lower "
+            f"The run of {run.title} gave {rejected_R[worst]} non-finite losses or gradients in a row, at learning "
+            f"rate {run.learning_rate:g} ({stage.folder}). Its parameters are those before the first of them; lower "
             f"--learning-rate or --clip-norm."
         )
 

@@ -1,12 +1,15 @@
 """Weights from files: a round trip, torchvision's names and axes, three channels to one, and what is refused."""
 
+import io
 import json
+import zipfile
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from numpy.lib import format as npy
 
 from serjax.models import MLP, VGG
 from serjax.models.weights import WeightsError, load_weights, named_leaves, save_weights
@@ -104,6 +107,9 @@ def test_what_does_not_belong_is_refused(tmp_path):
     for name in files.split():
         with pytest.raises(WeightsError, match=r"cannot be read .* intact"):
             load_weights(tmp_path / name, fresh)
+    np.savez(tmp_path / "type.npz", **{"params/conv1_1/bias": np.zeros(4, np.int32)})
+    with pytest.raises(WeightsError, match="type int32; expected floating ones"):
+        load_weights(tmp_path / "type.npz", fresh)
     write_safetensors(tmp_path / "type.safetensors", {"a": np.zeros(2, np.int32)}, "I32")
     with pytest.raises(WeightsError, match="type I32; expected one of F64, F32, F16"):
         load_weights(tmp_path / "type.safetensors", fresh)
@@ -116,3 +122,106 @@ def test_what_does_not_belong_is_refused(tmp_path):
     )
     with pytest.raises(WeightsError, match=r"3 layers named features\.N, 1 without bias"):
         load_weights(tmp_path / "no.safetensors", fresh)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e39])
+def test_weights_that_are_not_finite_are_refused(tmp_path, value):
+    """1e39 is finite as a double, which the model does not hold."""
+    np.savez(tmp_path / "w.npz", **{"params/conv1_1/bias": np.array([0, value, 0, 0])})
+    with pytest.raises(WeightsError, match=r"conv1_1/bias holds numbers that are no weights \(not finite as float32"):
+        load_weights(tmp_path / "w.npz", filled(SMALL_VGG, 1))
+
+
+def test_a_variance_below_zero_is_refused(tmp_path):
+    np.savez(tmp_path / "w.npz", **{"batch_stats/norm/var": np.array([1.0, -1e-3])})
+    with pytest.raises(WeightsError, match=r"norm/var holds numbers .* a variance below 0"):
+        load_weights(tmp_path / "w.npz", {"batch_stats": {"norm": {"var": jnp.ones(2)}}})
+
+
+def member(name: str, header: dict, content: bytes = bytes(16)) -> tuple[str, bytes]:
+    file = io.BytesIO()
+    npy.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": (4,)} | header)
+    return name, file.getvalue() + content
+
+
+BIAS = "params/conv1_1/bias.npy"
+
+
+@pytest.mark.parametrize(
+    ("members", "says"),
+    [
+        ([member(BIAS, {"shape": (10**13,)})], "cannot reshape"),
+        ([member(BIAS, {"shape": (-1,)})], r"the shape \(-1,\)"),
+        ([member(BIAS, {"descr": "|O"})], "type object; expected floating ones"),
+        ([member(BIAS, {"descr": [("a", "<f4")]})], "expected floating ones"),
+        ([member(BIAS, {}), member(BIAS, {})], "bias' comes twice"),
+        ([(BIAS, bytes(2**26))], "unpacks to more than 100 times its size"),
+        ([("notes.txt", b"hello")], "magic"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_archives_that_ask_for_what_they_do_not_hold(tmp_path, members, says):
+    with zipfile.ZipFile(tmp_path / "w.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members:
+            archive.writestr(name, content)
+    with pytest.raises(WeightsError, match=f"cannot be read as npz .*{says}"):
+        load_weights(tmp_path / "w.npz", filled(SMALL_VGG, 1))
+
+
+@pytest.mark.parametrize(
+    ("header", "says"),
+    [
+        ('{"a": {"dtype": "F32", "shape": [4], "data_offsets": [-16, 16]}}', "overlap, leave gaps"),
+        ('{"a": {"dtype": "F32", "shape": [4], "data_offsets": [0, 999]}}', "lie outside"),
+        ('{"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}', "leave gaps"),
+        ('{"a": {"dtype": "F32", "shape": [99999999999], "data_offsets": [0, 16]}}', "cannot reshape"),
+        ('{"a": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}, "a": {}}', "'a' comes twice"),
+        ('{"a": ' + "[" * 9000 + "]" * 9000 + "}", "RecursionError"),
+    ],
+)
+def test_headers_of_safetensors_that_lie(tmp_path, header, says):
+    (tmp_path / "w.safetensors").write_bytes(len(header).to_bytes(8, "little") + header.encode() + bytes(16))
+    with pytest.raises(WeightsError, match=f"cannot be read as safetensors .*{says}"):
+        load_weights(tmp_path / "w.safetensors", filled(SMALL_VGG, 1))
+    (tmp_path / "w.safetensors").write_bytes((2**60).to_bytes(8, "little") + header.encode())
+    with pytest.raises(WeightsError, match="cannot be read as safetensors"):
+        load_weights(tmp_path / "w.safetensors", filled(SMALL_VGG, 1))
+
+
+def mutated(content: bytes, rng: np.random.Generator) -> bytes:
+    """Flip a byte, cut a region, insert noise, or write a region a second time."""
+    first, last = sorted(rng.integers(0, len(content), 2).tolist())
+    last = min(last, first + 64)
+    match rng.integers(4):
+        case 0:
+            return content[:first] + bytes([content[first] ^ int(rng.integers(1, 256))]) + content[first + 1 :]
+        case 1:
+            return content[:first] + content[last:]
+        case 2:
+            return content[:first] + rng.bytes(int(rng.integers(1, 9))) + content[first:]
+        case _:
+            return content[:last] + content[first:last] + content[last:]
+
+
+@pytest.mark.parametrize("kind", ["stored.npz", "packed.npz", "vgg.safetensors"])
+def test_damaged_files_are_refused_or_give_finite_weights(tmp_path, kind):
+    """167 mutations of each kind of file: never another error, never other shapes."""
+    shapes, rng = filled(SMALL_VGG, 1), np.random.default_rng(0)
+    fresh = jax.tree.map(np.asarray, shapes)
+    path = tmp_path / kind
+    if kind == "vgg.safetensors":
+        write_safetensors(path, torchvision_vgg())
+    else:
+        (np.savez if kind == "stored.npz" else np.savez_compressed)(path, **dict(named_leaves(fresh)))
+    content, refused = path.read_bytes(), 0
+    for _ in range(167):
+        path.write_bytes(mutated(content, rng))
+        try:
+            loaded = load_weights(path, fresh)
+        except WeightsError:
+            refused += 1
+            continue
+        for found, own in zip(jax.tree.leaves(loaded), jax.tree.leaves(fresh), strict=True):
+            assert (found.shape, found.dtype) == (own.shape, own.dtype)
+            assert np.isfinite(found).all()
+    assert 20 < refused
