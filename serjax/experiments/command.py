@@ -1,6 +1,8 @@
 """The command line around an experiment: flags in, exit code out, one paragraph for whatever a user can mend."""
 
+import io
 import os
+import shlex
 import signal
 import sys
 import textwrap
@@ -10,8 +12,9 @@ from typing import NoReturn, TypeVar
 import tyro
 
 from serjax.errors import SerjaxError
-from serjax.train.loop import Interrupted
-from serjax.train.processes import leave
+from serjax.experiments.run_folder import program
+from serjax.train.processes import abandon, leave
+from serjax.train.signals import Interrupted, ignore_stops, stopping
 
 Config = TypeVar("Config")
 
@@ -24,27 +27,60 @@ def run_command(
     Flags are named by fields alone; with `prefixes`, by section and field (`--mlp.alpha`) except where a section is
     marked `tyro.conf.OmitArgPrefixes`.
 
+    SIGINT and SIGTERM are answered at any time (`signals.stopping`). Exit codes:
+
     0: done. 2: something given is wrong (a `SerjaxError`, or an unknown flag). 128 + n: stopped by signal n, what
     was done is saved. 1: the training diverged, the disk failed, or another process of the training died.
     """
+    _prepare_streams()
+    form = () if prefixes else (tyro.conf.OmitArgPrefixes,)
+    with stopping(_end_late):
+        code, together = _outcome(
+            lambda: run(tyro.cli(config_type, prog=shlex.join(program()), description=description, config=form))
+        )
+        ignore_stops()
+        leave(code, together)
+
+
+def _outcome(work: Callable[[], None]) -> tuple[int, bool]:
+    """Work, and say what went wrong; return the exit code, and whether all processes leave with it."""
     try:
-        run(tyro.cli(config_type, description=description, config=() if prefixes else (tyro.conf.OmitArgPrefixes,)))
+        work()
     except SerjaxError as error:
         _complain(str(error))
-        leave(error.exit_code, together=False)
+        return error.exit_code, False
     except Interrupted as stop:
+        ignore_stops()
         _complain(f"Stopped by {stop}. Give the same command again to go on.")
-        leave(128 + stop.signum, together=True)
+        return 128 + stop.signum, bool(stop.where)
     except KeyboardInterrupt:
         _complain("Stopped. Give the same command again to go on from the last checkpoint.")
-        leave(130, together=False)
+        return 130, False
     except BrokenPipeError:  # `… | head` has read enough; what Python still holds back for it goes nowhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        leave(128 + signal.SIGPIPE, together=False)
+        return 128 + signal.SIGPIPE, False
     except OSError as error:
         _complain(f"{type(error).__name__}: {error}. What was saved before stays whole.")
-        leave(1, together=False)
-    leave(0, together=True)
+        return 1, False
+    return 0, True
+
+
+def _prepare_streams() -> None:
+    """Let no output fail: a closed stream leads nowhere, and what an encoding lacks is written as its code point."""
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115 (for the rest of the process)
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _end_late(signum: int) -> NoReturn:
+    """End a process that a signal could not stop in time, as one in a long computation."""
+    _complain(
+        f"Stopped by {signal.Signals(signum).name} within a long computation, which is lost; what was saved before is "
+        "whole. Give the same command again to go on."
+    )
+    abandon(128 + signum)
 
 
 def _complain(message: str) -> None:

@@ -195,7 +195,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 def provenance() -> dict[str, object]:
     """Return what a result must name to be run again: command, versions, machine, git commit."""
-    command = shlex.join(["python", *_program(), *sys.argv[1:]])
+    command = shlex.join([*program(), *sys.argv[1:]])
     return {
         "command": command,
         "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}},
@@ -204,13 +204,13 @@ def provenance() -> dict[str, object]:
     }
 
 
-def _program() -> list[str]:
+def program() -> list[str]:
     """Return how the program was called: a module by name, a script by its place in the working folder."""
     spec = getattr(sys.modules["__main__"], "__spec__", None)
     if spec is not None:
-        return ["-m", spec.name]
+        return ["python", "-m", spec.name]
     script = Path(sys.argv[0]).resolve()
-    return [script.relative_to(Path.cwd()).as_posix() if script.is_relative_to(Path.cwd()) else script.name]
+    return ["python", script.relative_to(Path.cwd()).as_posix() if script.is_relative_to(Path.cwd()) else script.name]
 
 
 def _check(path: Path, fingerprint: str) -> None:

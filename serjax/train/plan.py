@@ -22,7 +22,7 @@ from serjax.train.waveforms import AugmentedFeatures
 from serjax.train.work import program_products
 
 MAPPED, BATCHED, BATCHED_ON_CPU = 24, 512, 8  # runs a device at most; see `most_runs`
-CALL_PRODUCTS = 5e11  # multiply-adds that a call may have where runs take turns: some 20 s of a CPU's core
+CALL_PRODUCTS = 1e11  # multiply-adds that a call may have where runs take turns: some 4 s of a CPU's core
 SHARE = 0.6  # of what is free: the rest is for what is not counted, and for others
 MEASURED_STEPS, MEASURED_CALLS, MEASURED_S = 8, 3, 5.0
 WORTH_S = 600.0  # of training: to compile and time both ways takes from seconds to a minute

@@ -140,6 +140,13 @@ def leave(code: int, together: bool) -> NoReturn:
     _end(code)
 
 
+def abandon(code: int) -> NoReturn:
+    """Exit at once, from whichever thread; the others are told, and end too."""
+    if _ours.peers is not None:
+        _ours.peers.desert(_ours.peers.rank, "it was stopped by a signal")
+    _end(code)
+
+
 def _asked(coordinator: str | None, num_processes: int | None, process_id: int | None) -> bool:
     """Return whether there is more than this process, as the flags or the cluster say."""
     flags = {"--coordinator": coordinator, "--num-processes": num_processes, "--process-id": process_id}

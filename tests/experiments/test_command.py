@@ -1,17 +1,23 @@
 """Wrong use of an experiment: one clear paragraph on standard error, exit code 2, nothing left behind."""
 
+import contextlib
+import io
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
 import soundfile
 
-from serjax.experiments import run_folder, vae_mfcc
+from serjax.experiments import command, run_folder, vae_mfcc
 from serjax.experiments.command import run_command
 from serjax.experiments.run_folder import open_run_folder
+from serjax.train import signals
 from serjax.train.loop import DivergedError, Interrupted
 
 
@@ -163,6 +169,45 @@ def test_exit_codes_of_what_is_not_wrong_use(capsys, monkeypatch, error, code):
         run_command(vae_mfcc.Config, fail, "")
     assert stop.value.code == code
     assert capsys.readouterr().err.strip()
+
+
+@pytest.mark.parametrize("answers", [True, False])
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_signal_at_any_time_is_answered_by_a_line(capsys, monkeypatch, answers):
+    """In what nothing collects signals, such as planning and drawing; or where the exception is swallowed."""
+    ended = []
+
+    def abandon(code: int) -> NoReturn:
+        ended.append(code)
+        raise SystemExit  # of the thread that it is called in
+
+    monkeypatch.setattr(signals, "GRACE_S", 5.0 if answers else 0.1)
+    monkeypatch.setattr(command, "abandon", abandon)
+
+    def work(config: vae_mfcc.Config) -> None:
+        with contextlib.suppress(*() if answers else (Interrupted,)):
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(5)
+        while not ended:
+            time.sleep(0.01)
+
+    monkeypatch.setattr(sys, "argv", ["vae_mfcc"])
+    with pytest.raises(SystemExit) as stop:
+        run_command(vae_mfcc.Config, work, "")
+    said = "Stopped by SIGTERM. Give" if answers else "Stopped by SIGTERM within a long computation"
+    assert said in " ".join(capsys.readouterr().err.split())
+    assert (stop.value.code, ended) == ((143, []) if answers else (0, [143]))
+
+
+def test_what_an_encoding_lacks_is_written_as_its_code_point_and_a_closed_stream_is_none(monkeypatch):
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii", write_through=True))
+    monkeypatch.setattr(sys, "stderr", None)
+    command._prepare_streams()
+    print("×–")
+    assert written.getvalue() == b"\\xd7\\u2013\n"
+    assert not sys.stderr.isatty()
+    sys.stderr.close()
 
 
 def test_a_reader_that_has_read_enough_is_no_error():
