@@ -30,7 +30,7 @@ def run_command(
     SIGINT and SIGTERM are answered at any time (`signals.stopping`). Exit codes:
 
     0: done. 2: something given is wrong (a `SerjaxError`, or an unknown flag). 128 + n: stopped by signal n, what
-    was done is saved. 1: the training diverged, the disk failed, or another process of the training died.
+    was done is saved. 1: the training diverged, disk or memory failed, or another process of the training died.
     """
     _prepare_streams()
     form = () if prefixes else (tyro.conf.OmitArgPrefixes,)
@@ -61,6 +61,9 @@ def _outcome(work: Callable[[], None]) -> tuple[int, bool]:
         return 128 + signal.SIGPIPE, False
     except OSError as error:
         _complain(f"{type(error).__name__}: {error}. What was saved before stays whole.")
+        return 1, False
+    except MemoryError as error:
+        _complain(f"There is not enough memory ({error}). Ask for shorter or fewer clips, or for smaller models.")
         return 1, False
     return 0, True
 

@@ -1,10 +1,22 @@
 """The flags that describe a clip's features, as frozen dataclasses: each makes a DSP front end."""
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from serjax.dsp import LogMel, Mfcc, Stats26, Stats180
-from serjax.dsp.parameters import Transform
+from serjax.dsp import Frontend, LogMel, Mfcc, Stats26, Stats180
+from serjax.dsp.parameters import ParameterError, Transform
+from serjax.experiments.config import ConfigError
+
+
+def check_frontend(make: Callable[[], Frontend]) -> None:
+    """Raise ConfigError, in the words of the command line, for flags of which no front end can be made."""
+    try:
+        make()
+    except ParameterError as error:
+        named = re.sub(r"\b([a-z_]+?)(_hz)?=", lambda found: f"--{found[1].replace('_', '-')} ", str(error))
+        raise ConfigError(named.replace("Python integer", "whole number")) from error
 
 
 @dataclass(frozen=True)
@@ -42,6 +54,9 @@ class Features(Framing):
     n_mels: int = 128
     """Mel bands under the cosine transform."""
 
+    def __post_init__(self) -> None:
+        check_frontend(self.frontend)
+
     def frontend(self) -> Mfcc:
         """Return the DSP front end these flags describe."""
         return Mfcc(**self.framing(), n_mfcc=self.n_mfcc, n_mels=self.n_mels)
@@ -53,6 +68,9 @@ class MelFeatures(Framing):
 
     n_mels: int = 64
     """Mel bands."""
+
+    def __post_init__(self) -> None:
+        check_frontend(self.frontend)
 
     def frontend(self) -> LogMel:
         """Return the DSP front end these flags describe."""
@@ -70,6 +88,9 @@ class ClipFeatures:
     """Hz; files of another rate are resampled."""
     frames: int = 280
     """Frames read of a clip at most: 280 × 512 samples are 6.5 s."""
+
+    def __post_init__(self) -> None:
+        check_frontend(self.frontend)
 
     def frontend(self) -> Stats26 | Stats180:
         """Return the DSP front end these flags describe."""

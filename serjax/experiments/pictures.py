@@ -1,11 +1,12 @@
 """The flags of pictures of any kind, one or several side by side."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from serjax.dsp import Chroma, Descriptors, Frontend, LogMel, Mfcc, SideBySide
 from serjax.experiments.config import ConfigError
-from serjax.experiments.feature_flags import Framing
+from serjax.experiments.feature_flags import Framing, check_frontend
 
 PictureKind = Literal["mfcc", "mel", "chroma", "descriptors"]
 
@@ -22,6 +23,10 @@ class PictureFeatures(Framing):
     """Mel bands under the cosine transform of mfcc."""
     n_mels: int = 64
     """Bands of mel."""
+
+    def __post_init__(self) -> None:
+        for kind in self.kinds:
+            check_frontend(partial(self.one, kind))
 
     def frontend(self) -> Frontend:
         """Return the DSP front end these flags describe; several kinds stand side by side in each frame.

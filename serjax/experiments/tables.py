@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +14,7 @@ from serjax.dsp import Chroma, Descriptors, Frontend, LogMel, Mfcc, Stats26, Sta
 from serjax.experiments.config import ConfigError, Data
 from serjax.experiments.display import Progresses
 from serjax.experiments.problem import Cell, Problem, load_parts, make_problem, offset_of
+from serjax.experiments.feature_flags import check_frontend
 from serjax.models.classical.pictures import moments
 
 FeatureSet = Literal["stats26", "stats180", "mfcc", "mel", "chroma", "descriptors"]
@@ -39,6 +41,10 @@ class TableFeatures:
     """Coefficients of mfcc."""
     n_mels: int = 128
     """Bands of mel, and under the cosine transform of mfcc."""
+
+    def __post_init__(self) -> None:
+        for kind in self.features:
+            check_frontend(partial(self.frontend, kind))
 
     def frontend(self, kind: FeatureSet) -> Frontend:
         """Return the DSP front end of one of the feature sets."""

@@ -3,7 +3,7 @@
 import hashlib
 import itertools
 from collections import Counter
-from dataclasses import replace
+from dataclasses import astuple, replace
 from typing import NamedTuple
 
 import numpy as np

@@ -138,6 +138,21 @@ def test_numbers_that_make_no_sense(capsys, monkeypatch, tmp_path, flag):
     assert flag in error
 
 
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (("--frames", "0"), "--frames 0 cannot be: give a whole number of at least 2"),
+        (("--sample-rate", "-1"), "--sample-rate -1 cannot be"),
+        (("--n-mfcc", "40", "--n-mels", "20"), "--n-mfcc 40 exceeds --n-mels 20"),
+    ],
+)
+def test_frames_that_make_no_sense_are_told_as_flags_at_once(capsys, monkeypatch, tmp_path, flags, says):
+    code, error = run(capsys, monkeypatch, *flags, "--out", str(tmp_path / "o"))
+    assert code == 2
+    assert says in error.replace("│ ", "")
+    assert not (tmp_path / "o").exists()
+
+
 @pytest.mark.parametrize("flag", ["--learning-rate", "--clip-norm"])
 def test_infinite_numbers_are_refused_before_anything_is_written(capsys, monkeypatch, tmp_path, flag):
     code, error = run(capsys, monkeypatch, flag, "inf", "--out", str(tmp_path / "o"))
@@ -152,13 +167,22 @@ def test_too_many_devices(capsys, monkeypatch, tmp_path):
     assert "at most 8" in error
 
 
-def test_unknown_flag(capsys, monkeypatch):
-    assert run(capsys, monkeypatch, "--epoch-count", "3")[0] == 2
+def test_an_unknown_flag_points_to_help_that_can_be_run(capsys, monkeypatch):
+    monkeypatch.setattr(command, "program", lambda: ["python", "-m", "serjax.experiments.vae_mfcc"])
+    code, error = run(capsys, monkeypatch, "--epoch-count", "3")
+    assert code == 2
+    assert "run python -m serjax.experiments.vae_mfcc --help" in error
 
 
 @pytest.mark.parametrize(
     ("error", "code"),
-    [(DivergedError("nan"), 1), (Interrupted(15, "saved"), 143), (KeyboardInterrupt(), 130), (OSError(28, "full"), 1)],
+    [
+        (DivergedError("nan"), 1),
+        (Interrupted(15, "saved"), 143),
+        (KeyboardInterrupt(), 130),
+        (OSError(28, "full"), 1),
+        (MemoryError("8 GiB"), 1),
+    ],
 )
 def test_exit_codes_of_what_is_not_wrong_use(capsys, monkeypatch, error, code):
     def fail(config: vae_mfcc.Config) -> None:

@@ -54,10 +54,12 @@ def test_what_stops_in_time_is_not_ended(monkeypatch):
 
 
 def test_a_signal_in_a_callback_that_can_raise_nothing_is_sent_again():
-    with pytest.raises(Interrupted), stopping(never):
-        with_callback = Callback()
-        del with_callback
+    def work() -> None:
+        Callback()
         time.sleep(5)
+
+    with pytest.raises(Interrupted), stopping(never):
+        work()
 
 
 class Callback:
