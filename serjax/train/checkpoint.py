@@ -31,6 +31,12 @@ class CheckpointError(SerjaxError):
     """A checkpoint does not belong to this run, or could not be written."""
 
 
+class UnwrittenCheckpointError(CheckpointError):
+    """The disk is full or takes no file: nothing that was given is wrong."""
+
+    exit_code = 1
+
+
 class DamagedCheckpointError(CheckpointError):
     """A checkpoint's files are not those that were written."""
 
@@ -53,7 +59,7 @@ class Checkpoints:
         Of several processes the first writes, and the others wait for it.
 
         Raises:
-          CheckpointError: the folder cannot be written or the disk is full; older checkpoints stay whole.
+          UnwrittenCheckpointError: the folder cannot be written or the disk is full; older checkpoints stay whole.
         """
         if is_first():
             self._write(number, tree, progress)
@@ -65,6 +71,7 @@ class Checkpoints:
         try:
             shutil.rmtree(unfinished, ignore_errors=True)
             unfinished.mkdir(parents=True)
+            _check_room(unfinished, sum(leaf.nbytes for leaf in jax.tree.leaves(tree)))
             _save_arrays(unfinished / ARRAYS, tree)
             content = {"fingerprint": self.fingerprint, "shapes": _describe(tree), **progress}
             (unfinished / PROGRESS).write_text(json.dumps(content))
@@ -74,7 +81,8 @@ class Checkpoints:
             os.replace(unfinished, target)
             _sync(self.folder)
         except (OSError, ValueError, RuntimeError) as error:
-            raise CheckpointError(
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise UnwrittenCheckpointError(
                 f"The checkpoint {target} could not be written ({type(error).__name__}: {error}). Older checkpoints "
                 f"are whole: make room or allow writing there, then give the same command again."
             ) from error
@@ -144,6 +152,15 @@ class Checkpoints:
             os.replace(path, next(name for name in names if not name.exists()))
         except OSError as error:
             raise CheckpointError(f"{path} is damaged and cannot be renamed ({error}): allow writing there.") from error
+
+
+def _check_room(folder: Path, n_bytes: int) -> None:
+    """Raise OSError where the disk, a quota or a limit leaves no room: orbax's threads would print a traceback each."""
+    probe = folder / "room"
+    with probe.open("wb") as file:
+        if n_bytes and hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, n_bytes)
+    probe.unlink()
 
 
 def _save_arrays(path: Path, tree: chex.ArrayTree) -> None:
