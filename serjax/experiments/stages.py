@@ -84,6 +84,7 @@ def complete(studies: Sequence[Trainable]) -> list[RunFolder]:
     layout = lay_out(machine)
     cut = f"{layout.shard} {layout.stacking} {len(layout.devices)} {machine.stacking} {machine.stack_size}"
     check_same("configuration", " ".join([cut, *(study.fingerprint for study in studies)]))
+    check_same("--out", " ".join(str(study.out.absolute()) for study in studies))  # also of another working folder
     with contextlib.ExitStack() as opened:
         folders = []
         for study in studies:

@@ -53,17 +53,27 @@ def join_processes(coordinator: str | None, num_processes: int | None, process_i
     A second call does nothing.
 
     Raises:
-      ProcessesError: the three do not fit together, or JAX refuses. If the others do not come, the process ends.
+      ProcessesError: the three do not fit together, the address is not free, or JAX refuses. If the others do not
+        come, the process ends.
     """
     if _ours.joined or num_processes == 1 or not _asked(coordinator, num_processes, process_id):
         return
+    if coordinator is not None and process_id == 0:
+        _check_address(coordinator)
     with contextlib.suppress(AttributeError):
         jax.config.update("jax_enable_preemption_service", False)  # it would swallow SIGTERM
     _ours.waiting = threading.Timer(JOIN_S, _end_unjoined)
     _ours.waiting.daemon = True
     _ours.waiting.start()
+    own_address = coordinator if process_id == 0 else None  # no other network of this host can reach it then
     try:
-        jax.distributed.initialize(coordinator, num_processes, process_id, initialization_timeout=2 * JOIN_S)
+        jax.distributed.initialize(
+            coordinator,
+            num_processes,
+            process_id,
+            initialization_timeout=2 * JOIN_S,
+            coordinator_bind_address=own_address,
+        )
     except (RuntimeError, ValueError) as error:
         _ours.waiting.cancel()
         if coordinator is None and not _in_slurm_step():
@@ -161,6 +171,21 @@ def _asked(coordinator: str | None, num_processes: int | None, process_id: int |
     if not 0 <= process_id < num_processes:
         raise ProcessesError(f"--process-id {process_id}: expected 0 to {num_processes - 1}.")
     return True
+
+
+def _check_address(coordinator: str) -> None:
+    """Raise ProcessesError unless process 0 can listen there: JAX would crash, or share the port with a stranger."""
+    host, _, port = coordinator.rpartition(":")
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except (OSError, OverflowError) as error:
+        raise ProcessesError(
+            f"--coordinator {coordinator}: process 0 cannot listen there ({error}). Give a free port of this machine, "
+            "by a name or address of it that the others can reach, and start only one process as --process-id 0."
+        ) from error
 
 
 def _in_slurm_step() -> bool:

@@ -138,14 +138,21 @@ def test_processes_with_other_studies_are_refused_before_a_folder_is_made(
 ) -> None:
     studies = [linear(tmp_path / f"o-{rate}", rate) for rate in RATES]
 
-    def refuse(what: str, text: str) -> None:
-        cut = ["runs", "map", "1", "auto", "None"]  # on one device, as planned, of any size
-        assert text.split() == [*cut, *(study.fingerprint for study in studies)]
-        raise ProcessesError(what)
+    cut = ["runs", "map", "1", "auto", "None"]  # on one device, as planned, of any size
+    compared = {
+        "configuration": [*cut, *(study.fingerprint for study in studies)],
+        "--out": [str(study.out) for study in studies],
+    }
 
-    monkeypatch.setattr("serjax.experiments.stages.check_same", refuse)
-    with pytest.raises(ProcessesError, match="configuration"):
-        complete(studies)
+    def check_same(what: str, text: str) -> None:
+        assert text.split() == compared[what]
+        if what == refused:
+            raise ProcessesError(what)
+
+    monkeypatch.setattr("serjax.experiments.stages.check_same", check_same)
+    for refused in compared:
+        with pytest.raises(ProcessesError, match=refused):
+            complete(studies)
     assert not list(tmp_path.iterdir())
 
 

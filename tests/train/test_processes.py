@@ -175,6 +175,31 @@ def test_flags_that_do_not_fit_together(flags, message):
         join_processes(*flags)
 
 
+def test_process_0_says_at_once_where_it_cannot_listen(monkeypatch):
+    """A port in use, as by another process 0, and an address of another machine; JAX is not asked."""
+    monkeypatch.setattr(processes, "_ours", processes._Membership())
+    monkeypatch.setattr(processes.jax.distributed, "initialize", lambda *a, **k: pytest.fail("asked"))
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        for host in ("127.0.0.1", "localhost", "192.0.2.1", "no-such-host.invalid"):
+            with pytest.raises(ProcessesError, match=rf"--coordinator {host}:{port}: process 0 cannot listen there"):
+                join_processes(f"{host}:{port}", 2, 0)
+    assert processes._ours.waiting is None
+
+
+def test_the_service_listens_at_the_address_that_was_given_alone(monkeypatch):
+    given = []
+    monkeypatch.setattr(processes.jax.distributed, "initialize", lambda *a, **k: given.append(k))
+    monkeypatch.setattr(processes.jax.config, "update", lambda *a: None)
+    for rank in (0, 1):
+        monkeypatch.setattr(processes, "_ours", processes._Membership())
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            address = f"127.0.0.1:{free.getsockname()[1]}"
+        join_processes(address, 2, rank)
+        processes._ours.waiting.cancel()
+        assert given.pop()["coordinator_bind_address"] == (None if rank else address)
+
+
 @pytest.mark.parametrize(
     ("tasks", "flags", "joins"), [("2", (None,) * 3, 1), ("1", (None,) * 3, 0), ("2", (None, 1, None), 0)]
 )
