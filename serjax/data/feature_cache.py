@@ -42,13 +42,20 @@ class Features:
     errors: Mapping[str, AudioError] = field(default_factory=dict)
 
 
-def default_cache_dir() -> Path:
-    """Give `$SERJAX_CACHE`, else `$XDG_CACHE_HOME/serjax`, else `~/.cache/serjax`; an empty variable is none."""
+def default_cache_dir() -> Path | None:
+    """Give `$SERJAX_CACHE`, else `$XDG_CACHE_HOME/serjax`, else `~/.cache/serjax`; an empty variable is none.
+
+    None, with a CacheWarning, where the user has no home.
+    """
     if own := os.environ.get("SERJAX_CACHE"):
         return Path(own)
     if shared := os.environ.get("XDG_CACHE_HOME"):
         return Path(shared) / "serjax"
-    return Path.home() / ".cache" / "serjax"
+    try:
+        return Path.home() / ".cache" / "serjax"
+    except RuntimeError:  # $HOME is not set, and the user stands in no list, as in some containers
+        warnings.warn(CacheWarning("There is no home folder: features are not kept. Set SERJAX_CACHE."), stacklevel=2)
+        return None
 
 
 def cache_key(corpus: Corpus, frontend: Frontend, window: Window) -> str:

@@ -32,6 +32,7 @@ from serjax.train.runs import Run
 from serjax.train.shares import Trained
 from serjax.train.state import Dataset, RunInputs
 
+LEAST_VARIANCE = 1e-12  # of a clip that is explained without any error the likelihood has no bound
 Kind = type[VAE] | type[ConditionalVAE] | type[Autoencoder]
 
 
@@ -191,7 +192,7 @@ def _bounds(
     iwae_RN, variance_c = elbo_RN.copy(), np.zeros(len(problem.cells))
     for c in range(len(problem.cells)):
         runs = range(c * n_classes, (c + 1) * n_classes)
-        variance_c[c] = functools.reduce(operator.add, [residuals[r] for r in runs]).variance
+        variance_c[c] = max(functools.reduce(operator.add, [residuals[r] for r in runs]).variance, LEAST_VARIANCE)
         for r in runs:
             bound = bounds(own[r], n_elements_N[asked[r]], variance_c[c])
             elbo_RN[r, asked[r]], iwae_RN[r, asked[r]] = bound.elbo_M, bound.iwae_M

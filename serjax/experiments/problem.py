@@ -168,6 +168,7 @@ def load_parts(
         check_bad(errors, data.max_bad or 0, len(corpus.utterances))
         corpus, tables = leave_out(corpus, tables, errors)
         splits = split_for_seeds(corpus, data, selecting)
+    check_differ(tables)
     return corpus, splits, tables
 
 
@@ -190,6 +191,21 @@ def leave_out(
         notes=(*corpus.notes, note),
     )
     return left, [Features(table.values_NTD[readable_N], table.mask_NT[readable_N]) for table in tables]
+
+
+def check_differ(tables: Sequence[Features]) -> None:
+    """Raise ConfigError where all valid frames of all clips have the same features, as those of silence."""
+    if not any(map(_differ, tables)):
+        raise ConfigError(
+            "All clips have the same features in all frames, as silence has: there is nothing to tell them apart by. "
+            "Look at the files, and at --offset and --duration."
+        )
+
+
+def _differ(table: Features) -> bool:
+    first_TD = table.values_NTD[0][table.mask_NT[0]]
+    clips = zip(table.values_NTD, table.mask_NT, strict=True)
+    return any((x_TD[mask_T] != first_TD[:1]).any() for x_TD, mask_T in clips)
 
 
 def offset_of(corpus: Corpus, data: Data) -> float:

@@ -290,7 +290,7 @@ def print_published(study: Study, where: str, reconstruction: dict) -> None:
     for i, own in enumerate(labels):
         j = 1 - i
         inside, outside = parts["all"][i][i], parts["all"][i][j]
-        cells = (parts["train"][i][i], parts["test"][i][i], inside, outside, outside / inside)
+        cells = (parts["train"][i][i], parts["test"][i][i], inside, outside, outside / inside if inside else math.inf)
         rows.append((f"{study.kind.__name__} of {own}", *(f"{value:.4f}" for value in cells)))
     header = ("trained on", "own, train", "own, test", "own, all", "other, all", "other / own")
     print_table(f"Reconstruction loss, features scaled to [0, 1] on training rows: {where}", header, rows)

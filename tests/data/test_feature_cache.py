@@ -118,6 +118,17 @@ def test_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -
     assert default_cache_dir() == Path("/c/.cache/serjax")
 
 
+def test_without_a_home_nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("SERJAX_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    with pytest.warns(CacheWarning, match="no home folder: features are not kept. Set SERJAX_CACHE"):
+        assert default_cache_dir() is None
+
+
 def test_what_was_odd_is_kept_by_the_place_of_a_clip_not_its_name(tmp_path: Path) -> None:
     """The key knows contents: clips of other names may get the entry, and notes must bear their names."""
     source = Noise(bad=("0003",), silent=("0001", "0005"), wild=("0007",))

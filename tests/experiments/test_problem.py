@@ -15,7 +15,8 @@ from serjax.experiments import feature_flags
 from serjax.experiments import problem as problem_module
 from serjax.experiments.classification import Setting
 from serjax.experiments.config import ConfigError, Data, SupervisedTraining, fingerprint
-from serjax.experiments.problem import Problem, load_parts, load_problem
+from serjax.experiments.problem import Problem, check_differ, load_parts, load_problem
+from tests.experiments.stand_ins import noise
 
 
 def problem_of(data: Data, monkeypatch: pytest.MonkeyPatch) -> Problem:
@@ -23,7 +24,7 @@ def problem_of(data: Data, monkeypatch: pytest.MonkeyPatch) -> Problem:
 
     def blank(corpus: Corpus, *_: object, **__: object) -> Features:
         n = len(corpus.utterances)
-        return Features(np.zeros((n, 2, 3), np.float32), np.ones((n, 2), bool))
+        return Features(np.arange(6.0 * n, dtype=np.float32).reshape(n, 2, 3), np.ones((n, 2), bool))
 
     monkeypatch.setattr(problem_module, "load_features", blank)
     return load_problem(data, feature_flags.Features(), None, lambda done, total: None)
@@ -199,3 +200,11 @@ def test_clips_begin_where_the_corpus_says_or_the_flag(monkeypatch: pytest.Monke
     monkeypatch.setattr(problem_module, "load_features", blank)
     assert (load().offset_s, load(offset=0.0).offset_s) == (0.5, 0.0)
     assert told == [0.5, 0.0]
+def test_clips_that_have_all_the_same_features_are_refused() -> None:
+    """As silence does, padding aside; one frame of one clip that differs is enough."""
+    values_NTD, mask_NT = np.full((4, 3, 2), -80.0, np.float32), np.arange(3) < np.array([[3], [2], [3], [0]])
+    values_NTD[~mask_NT] = 0.0
+    with pytest.raises(ConfigError, match="All clips have the same features in all frames, as silence has"):
+        check_differ([Features(values_NTD, mask_NT)])
+    values_NTD[2, 1, 1] = -79.0
+    check_differ([Features(values_NTD, mask_NT)])
