@@ -22,6 +22,7 @@ from serjax.train.processes import exchange, is_first
 from serjax.train.record import History, write_json
 
 CONFIG, CLOCK, LOCK = "config.json", "clock.json", ".lock"
+DESKTOP = (".DS_Store", "Thumbs.db", "desktop.ini")  # what file managers leave in any folder
 PACKAGES = ("serjax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy", "soundfile", "soxr")
 
 
@@ -217,7 +218,8 @@ def _check(path: Path, fingerprint: str) -> None:
     """Raise RunFolderError unless the folder is empty, belongs to `fingerprint`, or was claimed for nothing so far."""
     config = path / CONFIG
     if not config.exists():
-        foreign = sorted(p.name for p in path.iterdir() if p.name != LOCK and not p.name.endswith(".unfinished"))
+        names = (p.name for p in path.iterdir() if p.name != LOCK and not p.name.endswith(".unfinished"))
+        foreign = sorted(name for name in names if name not in DESKTOP and not name.startswith("._"))
         if foreign:
             raise RunFolderError(
                 f"{path} holds files that no run of serjax made ({', '.join(foreign[:3])}): choose another --out."
@@ -237,8 +239,8 @@ def _check(path: Path, fingerprint: str) -> None:
 
 def _holds_results(path: Path) -> bool:
     """Return whether a folder holds more than claims and what was just begun."""
-    files = (p for p in path.rglob("*") if p.is_file() and p.suffix != ".unfinished")
-    return any(p.name not in (CONFIG, CLOCK, LOCK) and p.stat().st_size for p in files)
+    files = (p for p in path.rglob("*") if p.is_file() and p.suffix != ".unfinished" and not p.name.startswith("._"))
+    return any(p.name not in (CONFIG, CLOCK, LOCK, *DESKTOP) and p.stat().st_size for p in files)
 
 
 def _git_commit() -> str | None:

@@ -116,6 +116,15 @@ def test_output_folder_with_foreign_files_is_left_alone(capsys, monkeypatch, tmp
     assert sorted(os.listdir(tmp_path)) == [".lock", "thesis.tex"]
 
 
+def test_what_a_file_manager_left_in_the_output_folder_is_nothing(tmp_path):
+    for name in (".DS_Store", "Thumbs.db", "desktop.ini", "._config.json"):
+        (tmp_path / name).write_text("x")
+    for fingerprint in ("0123456789abcdef", "another"):  # the second takes over an empty claim of the first
+        with open_run_folder(tmp_path, "vae_mfcc", fingerprint) as folder:
+            folder.claim(())
+            assert folder.claimed
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_no_write_permission(capsys, monkeypatch, tmp_path):
     tmp_path.chmod(0o500)
