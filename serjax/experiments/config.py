@@ -195,7 +195,7 @@ def check_positive(flag: str, value: int | float | None) -> None:
 
 def check_max_bad(max_bad: float | None) -> None:
     """Raise ConfigError unless it is a number of clips, or a share of them."""
-    if max_bad is not None and not (0 <= max_bad < 1 or max_bad >= 1 and max_bad.is_integer()):
+    if max_bad is not None and not (0 <= max_bad < 1 or (max_bad >= 1 and max_bad.is_integer())):
         raise ConfigError(f"--max-bad {max_bad}: expected a number of clips, or a share below 1, such as 0.05.")
 
 

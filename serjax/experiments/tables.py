@@ -13,8 +13,8 @@ from serjax.data.feature_cache import Features
 from serjax.dsp import Chroma, Descriptors, Frontend, LogMel, Mfcc, Stats26, Stats180
 from serjax.experiments.config import ConfigError, Data
 from serjax.experiments.display import Progresses
-from serjax.experiments.problem import Cell, Problem, load_parts, make_problem, offset_of
 from serjax.experiments.feature_flags import check_frontend
+from serjax.experiments.problem import Cell, Problem, load_parts, make_problem, offset_of
 from serjax.models.classical.pictures import moments
 
 FeatureSet = Literal["stats26", "stats180", "mfcc", "mel", "chroma", "descriptors"]

@@ -16,7 +16,6 @@ from serjax.experiments import problem as problem_module
 from serjax.experiments.classification import Setting
 from serjax.experiments.config import ConfigError, Data, SupervisedTraining, fingerprint
 from serjax.experiments.problem import Problem, check_differ, load_parts, load_problem
-from tests.experiments.stand_ins import noise
 
 
 def problem_of(data: Data, monkeypatch: pytest.MonkeyPatch) -> Problem:
@@ -163,8 +162,8 @@ def test_sets_of_features_count_their_unreadable_clips_together(monkeypatch: pyt
         return read(*arguments, **more)
 
     monkeypatch.setattr(problem_module, "load_features", load)
+    data, flags = Data(synthetic_clips=96, max_bad=1.0), feature_flags.Features()
     with pytest.raises(UnreadableClips) as told:
-        data, flags = Data(synthetic_clips=96, max_bad=1.0), feature_flags.Features()
         load_parts(data, (flags, flags), None, (print, print), selecting=True)
     assert len(told.value.errors) == 2
 
@@ -200,6 +199,8 @@ def test_clips_begin_where_the_corpus_says_or_the_flag(monkeypatch: pytest.Monke
     monkeypatch.setattr(problem_module, "load_features", blank)
     assert (load().offset_s, load(offset=0.0).offset_s) == (0.5, 0.0)
     assert told == [0.5, 0.0]
+
+
 def test_clips_that_have_all_the_same_features_are_refused() -> None:
     """As silence does, padding aside; one frame of one clip that differs is enough."""
     values_NTD, mask_NT = np.full((4, 3, 2), -80.0, np.float32), np.arange(3) < np.array([[3], [2], [3], [0]])
