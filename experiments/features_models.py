@@ -24,6 +24,8 @@ from typing import Any, Literal
 
 import tyro
 
+from serjax.data.notes import Note
+from serjax.escape import markdown, markdown_code
 from serjax.experiments import stages
 from serjax.experiments.augmentation import Augmentation
 from serjax.experiments.cnn_mfcc import Model as Cnn
@@ -288,11 +290,11 @@ def made(metrics: dict, runs: dict[Place, FinishedRun]) -> dict[str, str]:
     """Return how the page was made."""
     minutes = sum(run.seconds for run in runs.values()) / 60
     return {
-        "command": f"`{provenance()['command']}`",
+        "command": markdown_code(str(provenance()["command"])),
         "time": f"{minutes:.0f} minutes for {len(runs)} cells on {metrics['device']} ({metrics['machine']})",
         "versions": ", ".join(f"{name} {metrics['versions'][name]}" for name in ("python", "jax", "flax", "serjax")),
         "git": str(metrics["git"]),
-    } | {f"corpus note {n}": Note.from_json(note).line for n, note in enumerate(metrics["corpus_notes"], 1)}
+    } | {f"corpus note {n}": markdown(Note.from_json(note).line) for n, note in enumerate(metrics["corpus_notes"], 1)}
 
 
 if __name__ == "__main__":

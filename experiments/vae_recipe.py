@@ -28,6 +28,7 @@ One to seven minutes a row on 2 CPU cores; finished rows are kept. Without argum
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from serjax.escape import markdown_code
 from serjax.evaluate.predictions import read_predictions
 from serjax.evaluate.summary import compare
 from serjax.experiments import ablation_study, vae_mfcc
@@ -122,7 +123,7 @@ def results_page(out: Path) -> Page:
         n_classes=len(first["labels"]),
         reference=DEFAULT,
         made={
-            "command": f"`{provenance()['command']}`",
+            "command": markdown_code(str(provenance()["command"])),
             "minutes": "; ".join(f"{n} {f['seconds'] / 60:.1f}" for n, f in found.items()) + f" ({first['machine']})",
             "versions": ", ".join(f"{n} {v}" for n, v in first["versions"].items()),
             "git": str(first["git"]),

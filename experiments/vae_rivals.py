@@ -21,6 +21,7 @@ from jaxtyping import Float, Int
 
 from serjax.data.feature_cache import default_cache_dir
 from serjax.data.notes import Note
+from serjax.escape import markdown, markdown_code
 from serjax.evaluate.generative import classify
 from serjax.evaluate.metrics import confusion, uar
 from serjax.evaluate.predictions import Predictions, concatenate, read_predictions, write_predictions
@@ -275,7 +276,7 @@ def _about(rival: dict) -> str:
 def _made(found: dict[str, dict], run: Path | None) -> dict[str, str]:
     first = found[RIVALS[0].name]
     made = {
-        "command": f"`{provenance()['command']}`",
+        "command": markdown_code(str(provenance()["command"])),
         "rivals": "; ".join(f"{n} {f['seconds'] / 60:.1f} min" for n, f in found.items()) + f" ({first['machine']})",
         "settings": "; ".join(f"{n}: {' / '.join(f['settings'])}" for n, f in found.items()),
         "versions": ", ".join(f"{n} {first['versions'][n]}" for n in ("python", "scikit-learn", "numpy", "serjax")),
@@ -283,8 +284,10 @@ def _made(found: dict[str, dict], run: Path | None) -> dict[str, str]:
     }
     if run is not None:
         theirs = read_result(run / METRICS)
-        made["compared run"] = f"`{theirs['command']}`, {theirs['seconds'] / 60:.1f} min, git {theirs['git']}"
-    return made | {f"corpus note {n}": Note.from_json(note).line for n, note in enumerate(first["corpus_notes"], 1)}
+        made["compared run"] = (
+            f"{markdown_code(theirs['command'])}, {theirs['seconds'] / 60:.1f} min, git {theirs['git']}"
+        )
+    return made | {f"corpus note {n}": markdown(Note.from_json(note).line) for n, note in enumerate(first["corpus_notes"], 1)}
 
 
 if __name__ == "__main__":

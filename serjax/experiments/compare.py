@@ -19,6 +19,7 @@ from serjax.evaluate.statistics import holm
 from serjax.experiments.command import run_command
 from serjax.experiments.comparison_table import Row, Table, check_suffix, draw, print_comparison, write_table
 from serjax.experiments.config import ConfigError
+from serjax.experiments.display import say
 from serjax.experiments.finished import FinishedRun, read_run
 from serjax.experiments.run_folder import provenance
 
@@ -55,7 +56,7 @@ def run(config: Config) -> None:
         written.append(config.plot)
     print_comparison(table)
     for path in written:
-        print(f"Written to {path}.")
+        say(f"Written to {path}.")
 
 
 def check_flags(config: Config) -> None:

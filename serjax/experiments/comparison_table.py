@@ -10,16 +10,15 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from serjax import escape
 from serjax.evaluate.comparison import Interval, Metric
 from serjax.evaluate.plots_comparison import Line, forest_plot
 from serjax.experiments.config import ConfigError
-from serjax.experiments.display import Cell, print_table, terminal_width
-from serjax.experiments.results_page import markdown_table
+from serjax.experiments.display import Cell, print_table, say, terminal_width
+from serjax.experiments.results_page import Code, markdown_image, markdown_table
 
 NAMES: dict[Metric, str] = {"uar": "UAR", "war": "WAR", "macro_f1": "macro-F1"}
 CORPUS, PROTOCOL = 1, 2  # columns
-TEX_SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-TEX_SPECIAL |= {sign: f"\\{sign}" for sign in "&%$#_{}"} | {"–": "--", "−": "$-$", "…": r"\dots{}"}
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ def print_comparison(table: Table) -> None:
         flags = [(flag, *(values[name] for name in runs)) for flag, values in table.settings.items()]
         print_table("Flags that differ", ("flag", *runs), flags)
     for note in table.notes:
-        print(note)
+        say(note)
 
 
 def check_suffix(path: Path) -> None:
@@ -120,14 +119,20 @@ def cells(table: Table, row: Row) -> tuple[Cell, ...]:
 
 def markdown(table: Table, picture: str | None = None) -> str:
     """Return the table as a page of Markdown, with the forest plot where `picture` names its file."""
-    parts = [f"# {table.title}", markdown_table(header(table), [cells(table, row) for row in table.rows])]
+    parts = [
+        f"# {escape.markdown(table.title)}",
+        markdown_table(header(table), [cells(table, row) for row in table.rows]),
+    ]
     if table.settings:
         names = [row.name for row in table.rows]
-        rows = [(f"`{flag}`", *(values[name] for name in names)) for flag, values in table.settings.items()]
+        rows = [(Code(flag), *(values[name] for name in names)) for flag, values in table.settings.items()]
         parts += ["## Flags that differ", markdown_table(("flag", *names), rows)]
     if picture is not None:
-        parts.append(f"![{table.title}]({picture})")
-    parts.append("\n".join(f"- {note}" for note in (*table.notes, f"Command: `{table.made['command']}`", made(table))))
+        parts.append(markdown_image(table.title, picture))
+    command = escape.markdown_code(str(table.made["command"]))
+    parts.append(
+        "\n".join([*(f"- {escape.markdown(n)}" for n in table.notes), f"- Command: {command}", f"- {made(table)}"])
+    )
     return "\n\n".join(parts) + "\n"
 
 
@@ -140,7 +145,10 @@ def made(table: Table) -> str:
 
 
 def csv_text(table: Table) -> str:
-    """Return the table as CSV: one column a field, numbers in full, an interval as two columns, nothing as nothing."""
+    """Return the table as CSV: one column a field, numbers in full, an interval as two columns, nothing as nothing.
+
+    Text that a spreadsheet would compute has an apostrophe before it.
+    """
     names = [field.name for field in fields(Row)]
     intervals = ("interval", "difference_interval")
     file = io.StringIO()
@@ -155,8 +163,8 @@ def csv_text(table: Table) -> str:
 
 def latex(table: Table) -> str:
     """Return the table as a LaTeX `tabular` with the rules of booktabs; the notes are comments above it."""
-    lines = [f"% {note}" for note in (table.title, *table.notes, f"Command: {table.made['command']}", "needs booktabs")]
-    names = header(table)
+    said = (table.title, *table.notes, f"Command: {table.made['command']}", "needs booktabs")
+    lines, names = [f"% {escape.terminal(text)}" for text in said], header(table)
     lines += [f"\\begin{{tabular}}{{lll{'r' * (len(names) - 3)}}}", "\\toprule", _tex_line(names), "\\midrule"]
     lines += [_tex_line(tuple(map(_text, cells(table, row)))) for row in table.rows]
     return "\n".join([*lines, "\\bottomrule", "\\end{tabular}"]) + "\n"
@@ -222,12 +230,14 @@ def _text(cell: Cell) -> str:
 
 
 def _tex_line(texts: tuple[str, ...]) -> str:
-    return " & ".join("".join(TEX_SPECIAL.get(sign, sign) for sign in text) for text in texts) + r" \\"
+    return " & ".join(map(escape.latex, texts)) + r" \\"
 
 
 def _values(value: object, is_interval: bool) -> list[object]:
     if is_interval:
         return ["", ""] if value is None else list(value)  # type: ignore[call-overload]
     if isinstance(value, tuple):
-        return ["; ".join(value)]
+        value = "; ".join(value)
+    if isinstance(value, str):
+        return [escape.csv_cell(value)]
     return ["" if value is None else value]

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from serjax.escape import terminal
 from serjax.train.processes import is_first
 
 PLAIN_EVERY_S = 15.0
@@ -20,12 +21,12 @@ class Progresses:
     """Named progress bars on a terminal, elsewhere a plain line every 15 seconds, nothing when quiet."""
 
     def __init__(self, quiet: bool) -> None:
-        self.console = Console(stderr=True)
+        self.console = Console(stderr=True, markup=False, emoji=False, highlight=False)
         self.quiet, self.bars = quiet, self.console.is_terminal and not quiet
         self.progress = Progress(
-            TextColumn("{task.description:>22}"),
+            TextColumn("{task.description:>22}", markup=False),
             BarColumn(),
-            TextColumn("{task.percentage:>3.0f}%  {task.fields[note]}"),
+            TextColumn("{task.percentage:>3.0f}%  {task.fields[note]}", markup=False),
             TimeRemainingColumn(),
             console=self.console,
         )
@@ -34,6 +35,7 @@ class Progresses:
 
     def update(self, name: str, done: int, total: int, note: str = "") -> None:
         """Tell how far the task `name` is."""
+        name, note = terminal(name), terminal(note)
         if self.bars:
             if name not in self.tasks:
                 self.tasks[name] = self.progress.add_task(name, total=total, note=note)
@@ -45,7 +47,7 @@ class Progresses:
     def say(self, text: str) -> None:
         """Tell at once what is being done, where it takes long and has no parts to count."""
         if not self.quiet:
-            self.console.print(text, highlight=False, markup=False)
+            self.console.print(terminal(text))
 
     def counter(self, name: str) -> Callable[[int, int], None]:
         """Return a callback `(done, total)` for one task."""
@@ -69,12 +71,18 @@ def progresses(quiet: bool) -> Iterator[Progresses]:
 
 def print_table(title: str, header: tuple[str, ...], rows: Sequence[tuple[Cell, ...]]) -> None:
     """Print a table: numbers to the right with three digits, an en dash for what is not there."""
-    table = Table(title=title, title_justify="left")
+    table = Table(title=terminal(title), title_justify="left")
     for n, name in enumerate(header):
-        table.add_column(name, justify="left" if n == 0 else "right")
+        table.add_column(terminal(name), justify="left" if n == 0 else "right")
     for row in rows:
-        table.add_row(*(_text(cell) for cell in row))
-    Console(soft_wrap=not sys.stdout.isatty(), width=terminal_width()).print(table)
+        table.add_row(*(terminal(_text(cell)) for cell in row))
+    plain = Console(soft_wrap=not sys.stdout.isatty(), width=terminal_width(), markup=False, emoji=False)
+    plain.print(table)
+
+
+def say(text: str) -> None:
+    """Print a line on standard output; it may hold text that comes from data."""
+    print(terminal(text))
 
 
 def terminal_width() -> int:

@@ -7,13 +7,14 @@ from typing import TypeVar
 
 from matplotlib.figure import Figure
 
+from serjax import escape
 from serjax.evaluate import plots
 from serjax.evaluate.comparison import Interval, estimate
 from serjax.evaluate.plots_comparison import HeatCell, heat_map
 from serjax.experiments.compare import make_table
-from serjax.experiments.display import Cell, interval, print_table
+from serjax.experiments.display import Cell, interval, print_table, say
 from serjax.experiments.finished import FinishedRun
-from serjax.experiments.results_page import markdown_table
+from serjax.experiments.results_page import markdown_image, markdown_table
 from serjax.train.record import write_json
 
 SHOWN = 0.05  # level at which a Holm-adjusted p is marked
@@ -109,17 +110,18 @@ def print_page(page: GridPage) -> None:
     print_table(page.title, ("UAR (95 %)", *page.models), _grid(page))
     print_table(f"Against {page.reference}", HEADER, _lines(page))
     for note in page.notes:
-        print(note)
+        say(note)
 
 
 def markdown(page: GridPage, picture: str) -> str:
     """Return the page as Markdown that shows the figure `picture`."""
-    parts = [f"# {page.title}", page.about]
+    parts = [f"# {escape.markdown(page.title)}", page.about]
     parts += ["## UAR (95 % interval over speakers)", markdown_table(("features", *page.models), _grid(page))]
-    parts.append(f"\\* differs from {page.reference}, p (Holm) < {SHOWN:g}.")
-    parts.append(f"![UAR of every feature under every model]({picture})")
-    parts += [f"## Against {page.reference}", markdown_table(HEADER, _lines(page))]
-    parts += ["\n".join(f"- {note}" for note in page.notes)] if page.notes else []
+    reference = escape.markdown(page.reference)
+    parts.append(f"\\* differs from {reference}, p (Holm) < {SHOWN:g}.")
+    parts.append(markdown_image("UAR of every feature under every model", picture))
+    parts += [f"## Against {reference}", markdown_table(HEADER, _lines(page))]
+    parts += ["\n".join(f"- {escape.markdown(note)}" for note in page.notes)] if page.notes else []
     parts += ["## What each model sees", _list(page.sees), "## How it was made", _list(page.made)]
     return "\n\n".join(parts) + "\n"
 

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from serjax import escape
 from serjax.evaluate import plots
 from serjax.evaluate.metrics import per_class
 from serjax.experiments.display import Cell, print_table
@@ -290,6 +291,6 @@ def _detail(row: Row, outcomes: Mapping[Side, Outcome], published: str | None) -
         more += [f"ROC-AUC {outcome.roc_auc:.3f}"] if outcome.roc_auc is not None else []
         more += [f"{outcome.n_clips} clips of {outcome.n_speakers} speakers tested"] if outcome.n_clips else []
         more += ["which runs voted was not yet written down"] if row.members and outcome.members is None else []
-        lines.append(f"  - {side}: `{outcome.command}` ({', '.join(more)}; git {outcome.git})")
-    lines += [f"  - at the published size: `{published}`"] if published else []
+        lines.append(f"  - {side}: {escape.markdown_code(outcome.command)} ({', '.join(more)}; git {outcome.git})")
+    lines += [f"  - at the published size: {escape.markdown_code(published)}"] if published else []
     return "\n".join(lines)

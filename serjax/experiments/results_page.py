@@ -4,10 +4,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from serjax import escape
 from serjax.evaluate import plots
 from serjax.evaluate.statistics import Comparison, holm
 from serjax.experiments.config import ConfigError
@@ -16,6 +18,10 @@ from serjax.experiments.run_folder import provenance
 from serjax.train.record import write_json
 
 HEADER = ("classifier", "UAR", "sd over seeds", "95 % interval", "WAR", "macro-F1")
+
+
+class Code(str):
+    """A cell of a table that Markdown shows as code, such as a flag."""
 
 
 @dataclass(frozen=True)
@@ -123,8 +129,9 @@ def write_table_page(
     """Write one table as `path` (Markdown) with this command, what it took and notes, and as JSON beside it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     about = provenance()
-    made = f"`{about['command']}`, {seconds / 60:.0f} minutes, {about['machine']}, git {about['git']}."
-    parts = [f"# {title}", made, markdown_table(header, rows), notes]
+    command = escape.markdown_code(str(about["command"]))
+    made = f"{command}, {seconds / 60:.0f} minutes, {about['machine']}, git {about['git']}."
+    parts = [f"# {escape.markdown(title)}", made, markdown_table(header, rows), notes]
     path.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     content = [dict(zip(header, cells, strict=True)) for cells in rows]
     write_json(path.with_suffix(".json"), {"title": title, "rows": content, **about})
@@ -137,8 +144,9 @@ def print_page(page: Page) -> None:
 
 def markdown(page: Page, picture: str) -> str:
     """Return the page as Markdown that shows the figure `picture`."""
-    parts = [f"# {page.title}", page.about, markdown_table(_header(page), [_cells(page, row) for row in page.rows])]
-    parts.append(f"![UAR of each classifier with its 95 % interval]({picture})")
+    title, cells = escape.markdown(page.title), [_cells(page, row) for row in page.rows]
+    parts = [f"# {title}", page.about, markdown_table(_header(page), cells)]
+    parts.append(markdown_image("UAR of each classifier with its 95 % interval", picture))
     choosing = [row for row in page.rows if row.chosen]
     if choosing:
         folds = list(choosing[0].chosen)
@@ -178,9 +186,19 @@ def _cells(page: Page, row: Row) -> tuple[Cell, ...]:
 
 
 def markdown_table(header: tuple[str, ...], rows: Sequence[tuple[Cell, ...]]) -> str:
-    """Return a Markdown table, all columns but the first to the right."""
-    lines = [header, ("---", *("---:" for _ in header[1:])), *(tuple(map(_text, row)) for row in rows)]
+    """Return a Markdown table, all columns but the first to the right; what is in the cells is no markup."""
+    header_line, *lines = (tuple(map(_markdown_cell, row)) for row in (header, *rows))
+    lines = [header_line, ("---", *("---:" for _ in header[1:])), *lines]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def markdown_image(text: str, file: str) -> str:
+    """Return what shows a picture beside the page; `text` is read where it cannot be shown."""
+    return f"![{escape.markdown(text)}]({quote(file.encode('utf-8', 'surrogateescape'))})"
+
+
+def _markdown_cell(cell: Cell) -> str:
+    return escape.markdown_code(cell).replace("|", r"\|") if isinstance(cell, Code) else escape.markdown(_text(cell))
 
 
 def _text(cell: Cell) -> str:

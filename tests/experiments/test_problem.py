@@ -16,6 +16,7 @@ from serjax.experiments import problem as problem_module
 from serjax.experiments.classification import Setting
 from serjax.experiments.config import ConfigError, Data, SupervisedTraining, fingerprint
 from serjax.experiments.problem import Problem, check_differ, load_parts, load_problem
+from tests.experiments.stand_ins import noise
 
 
 def problem_of(data: Data, monkeypatch: pytest.MonkeyPatch) -> Problem:
@@ -192,9 +193,7 @@ def test_clips_begin_where_the_corpus_says_or_the_flag(monkeypatch: pytest.Monke
 
     def blank(corpus: Corpus, frontend: object, offset_s: float, **_: object) -> Features:
         told.append(offset_s)
-        return Features(
-            np.zeros((len(corpus.utterances), 2, 3), np.float32), np.ones((len(corpus.utterances), 2), bool)
-        )
+        return noise(corpus, feature_flags.Features().frontend())
 
     monkeypatch.setattr(problem_module, "load_features", blank)
     assert (load().offset_s, load(offset=0.0).offset_s) == (0.5, 0.0)
