@@ -38,6 +38,16 @@ def terminal(text: str) -> str:
     return "".join(map(_seen, text))
 
 
+def shortened(text: str, at_most: int) -> str:
+    """Leave out the middle of a text that is longer than so many letters.
+
+    >>> shortened("a label that is too long", 11)
+    'a lab… long'
+    """
+    n_behind = (at_most - 1) // 2
+    return text if len(text) <= at_most else f"{text[: at_most - 1 - n_behind]}…{text[len(text) - n_behind :]}"
+
+
 def markdown(text: str) -> str:
     r"""Write text for Markdown, inside a line or a cell of a table: all of it is shown as it is.
 

@@ -7,6 +7,7 @@ on they repeat with another line or marker.
 """
 
 import os
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -16,6 +17,7 @@ from jaxtyping import Float, Int, Num
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from serjax.evaluate.lettering import Picture, legible, names_shown, quoted, width
 from serjax.evaluate.metrics import AnyArray, roc_auc_ovr, roc_curve
 
 # Okabe & Ito, "Color Universal Design", 2008, without black (kept for means) and yellow (too pale for a line)
@@ -24,6 +26,8 @@ LINES = ("-", "--", ":", "-.")
 ABSENT = "#D9D9D9"
 SEPARATOR = " · "
 TITLE_PT, LABEL_PT, TICK_PT = 11, 10, 9
+LONGEST_TITLE = 240
+USUAL_LETTERS, LETTER_IN = 12, 0.07  # of a label: longer ones make figures larger, by so much a letter
 
 
 def save(figure: Figure, path: Path, dpi: int = 150) -> None:
@@ -39,13 +43,25 @@ def save(figure: Figure, path: Path, dpi: int = 150) -> None:
 def canvas(width_in: float, height_in: float, title: str, *, fixed_aspect: bool = False) -> Figure:
     """Make an empty figure with its title, broken at its dots into lines that fit the width."""
     layout: Literal["compressed", "constrained"] = "compressed" if fixed_aspect else "constrained"
-    figure = Figure(figsize=(width_in, height_in), layout=layout)
+    lines = title_lines(legible(title, LONGEST_TITLE), int(width_in * 72 / (0.6 * TITLE_PT)))
+    more_in = max(0, len(lines) - 3) * 1.3 * TITLE_PT / 72
+    figure = Picture(figsize=(width_in, height_in + more_in), layout=layout)
+    figure.suptitle(quoted("\n".join(lines)), fontsize=TITLE_PT)
+    return figure
+
+
+def title_lines(title: str, at_most: int) -> list[str]:
+    """Break a title into lines of so many letters: at its dots, where that is not enough at blanks, then anywhere."""
     lines = [""]
     for part in title.split(SEPARATOR):
         joined = lines[-1] + SEPARATOR + part if lines[-1] else part
-        lines[-1:] = [joined] if len(joined) <= width_in * 72 / (0.6 * TITLE_PT) else [lines[-1], part]
-    figure.suptitle("\n".join(lines).strip(), fontsize=TITLE_PT)
-    return figure
+        lines[-1:] = [joined] if width(joined) <= at_most else [lines[-1], part]
+    return [piece for line in lines for piece in _broken(line, at_most)]
+
+
+def extra_in(names: Sequence[str]) -> float:
+    """Return by how much labels that are longer than usual make a figure larger, in inches."""
+    return LETTER_IN * max(0, max(map(width, names), default=0) - USUAL_LETTERS)
 
 
 def panels(n_panels: int, at_most: int = 4) -> tuple[int, int]:
@@ -72,8 +88,8 @@ def label_axis(axes: Axes, x: str, y: str) -> None:
 
 
 def label_cells(axes: Axes, rows: Sequence[str], columns: Sequence[str]) -> None:
-    """Write class names along a matrix, slanted where upright ones would collide."""
-    slanted = len(columns) > 3 or max(map(len, columns), default=0) > 10
+    """Write names, as figures show them, along a matrix, slanted where upright ones would collide."""
+    slanted = len(columns) > 3 or max(map(width, columns), default=0) > 10
     axes.set_xticks(range(len(columns)), columns, fontsize=TICK_PT)
     axes.set_yticks(range(len(rows)), rows, fontsize=TICK_PT)
     if slanted:
@@ -107,12 +123,14 @@ def confusion_matrix(counts_KK: Num[AnyArray, "K K"], labels: Sequence[str], tit
     np.divide(counts_KK, support_K[:, None], out=share_KK, where=support_K[:, None] > 0)
     cell_in = 0.62 if n_classes <= 8 else 0.5
     side_in = max(2.2, cell_in * n_classes)
-    figure = canvas(side_in + 2.9, side_in + 1.5, title, fixed_aspect=True)
+    names = names_shown(labels)
+    more_in = extra_in(names)
+    figure = canvas(side_in + 2.9 + more_in, side_in + 1.5 + 0.7 * more_in, title, fixed_aspect=True)
     axes = figure.add_subplot()
     image = axes.imshow(share_KK, cmap="Blues", vmin=0, vmax=1)
     axes.set_facecolor(ABSENT)
     label_axis(axes, "predicted", "true (clips)")
-    label_cells(axes, [f"{name} ({count:g})" for name, count in zip(labels, support_K, strict=True)], labels)
+    label_cells(axes, [f"{name} ({count:g})" for name, count in zip(names, support_K, strict=True)], names)
     for (i, j), count in np.ndenumerate(counts_KK):
         if support_K[i]:
             _write_cell(axes, (i, j), float(count), float(share_KK[i, j]), 8.0 if n_classes <= 8 else 6.5)
@@ -139,11 +157,13 @@ def roc_curves(
     areas = roc_auc_ovr(truth_N, scores_NK)
     drawn = [c for c in range(len(labels)) if np.isfinite(areas.per_class_K[c])]
     curves = {c: roc_curve(truth_N, scores_NK, c) for c in drawn}
-    figure = canvas(6.4, 4.9, title, fixed_aspect=True)
+    names = names_shown(labels)
+    size_in = (6.4 + extra_in(names), max(4.9, 0.19 * len(drawn) + 1.2))
+    figure = canvas(*size_in, title, fixed_aspect=True)
     axes = figure.add_subplot()
     axes.plot([0, 1], [0, 1], color="0.6", lw=0.8, ls=(0, (4, 3)))
     for c, (false_P, true_P) in curves.items():
-        name = f"{labels[c]}  {areas.per_class_K[c]:.2f}"
+        name = f"{names[c]}  {areas.per_class_K[c]:.2f}"
         axes.plot(false_P, true_P, color=colour(c), ls=line(c), lw=1.3, label=name)
     if drawn:
         axes.plot(*_mean_curve(list(curves.values())), color="black", lw=2.4, label=f"mean  {areas.macro:.2f}")
@@ -180,13 +200,14 @@ def learning_curves(
     n_rows, n_columns = panels(len(groups))
     figure = canvas(max(5.0, 2.5 * n_columns + 0.6), 2.1 * n_rows + 1.2, title)
     grid = figure.subplots(n_rows, n_columns, sharex=True, sharey=True, squeeze=False)
+    names = names_shown(labels, 20)
     parts = [("train", np.asarray(train_RE), COLOURS[0], "-")]
     if validation_RE is not None:
         parts.append(("validation", np.asarray(validation_RE), COLOURS[1], "--"))
     for axes, group in zip(grid.flat, groups, strict=False):
         for name, loss_RE, shade, style in parts:
             _median_and_range(axes, epoch_E, loss_RE[group_R == group], (name, shade, style))
-        axes.set_title(f"{labels[group]} ({(group_R == group).sum()} runs)", fontsize=TICK_PT)
+        axes.set_title(f"{names[group]} ({(group_R == group).sum()} runs)", fontsize=TICK_PT)
         axes.tick_params(labelsize=TICK_PT)
         axes.grid(color="0.9", lw=0.6)
         axes.spines[["top", "right"]].set_visible(False)
@@ -196,6 +217,12 @@ def learning_curves(
     lines = grid[0, 0].get_legend_handles_labels()
     figure.legend(*lines, loc="outside lower center", ncols=2, fontsize=TICK_PT, frameon=False)
     return figure
+
+
+def _broken(line: str, at_most: int) -> list[str]:
+    """Break a line that is too long at its blanks; wide letters make it shorter."""
+    wide = width(line)
+    return [line] * bool(line) if wide <= at_most else textwrap.wrap(line, max(1, at_most * len(line) // wide))
 
 
 def _write_cell(axes: Axes, at: tuple[int, int], count: float, share: float, size_pt: float) -> None:

@@ -7,10 +7,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from serjax.evaluate.plots import COLOURS, LABEL_PT, TICK_PT, canvas, label_axis
+from serjax.evaluate.lettering import names_shown, shown, width
+from serjax.evaluate.plots import COLOURS, LABEL_PT, TICK_PT, canvas, extra_in, label_axis
 
 GREY = "0.6"
 DASHED = (0, (4, 3))
+LONGEST_NAME = 100  # of a run
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ def forest_plot(
       chance: what guessing reaches, a dashed line; None: no line.
       title: names the corpus.
     """
-    name_in = 0.085 * max(len(name) for name in names)
+    names = names_shown(names, LONGEST_NAME)
+    name_in = 0.085 * max(map(width, names))
     n_panels = 1 if differences is None else 2
     figure = canvas(name_in + 4.0 * n_panels + 0.4, 0.42 * len(names) + 1.5, title)
     grid = figure.subplots(1, n_panels, sharey=True, squeeze=False)[0]
@@ -105,14 +108,15 @@ def heat_map(
     """
     value_IJ = np.array([[cell.value for cell in row] for row in cells])
     highest = max(float(value_IJ.max()), lowest + 1e-3)
-    figure = canvas(1.25 * len(columns) + 2.6, 0.72 * len(rows) + 1.4, title)
+    rows, columns = names_shown(rows), names_shown(columns, 18)
+    figure = canvas(1.25 * len(columns) + 2.6 + extra_in(rows), 0.72 * len(rows) + 1.4, title)
     axes = figure.add_subplot()
     image = axes.imshow(value_IJ, cmap="Blues", vmin=lowest, vmax=highest, aspect="auto")
     for (i, j), value in np.ndenumerate(value_IJ):
         tone = "white" if value > lowest + 0.6 * (highest - lowest) else "black"
         axes.text(j, i - 0.04, f"{value:.3f}", ha="center", va="bottom", fontsize=LABEL_PT, color=tone, weight="bold")
         axes.text(j, i + 0.02, "\n".join(cells[i][j].lines), ha="center", va="top", fontsize=TICK_PT - 2, color=tone)
-    figure.supxlabel(note, fontsize=TICK_PT)
+    figure.supxlabel("\n".join(shown(line, 80) for line in note.split("\n")), fontsize=TICK_PT)
     axes.set_xticks(range(len(columns)), columns, fontsize=TICK_PT)
     axes.set_yticks(range(len(rows)), rows, fontsize=TICK_PT)
     axes.tick_params(length=0)

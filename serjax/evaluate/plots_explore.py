@@ -10,8 +10,19 @@ from jaxtyping import Float, Int, Num
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from serjax.evaluate.lettering import names_shown, shown, width
 from serjax.evaluate.metrics import AnyArray
-from serjax.evaluate.plots import COLOURS, LABEL_PT, TICK_PT, canvas, colour, label_axis, label_cells, panels
+from serjax.evaluate.plots import (
+    COLOURS,
+    LABEL_PT,
+    TICK_PT,
+    canvas,
+    colour,
+    extra_in,
+    label_axis,
+    label_cells,
+    panels,
+)
 
 BAR = "#7F9DB5"
 LIMIT = "#D55E00"
@@ -32,14 +43,15 @@ def label_counts(
       title: names the corpus.
     """
     count_LV = np.asarray(count_LV)
-    figure = canvas(6.5, 0.32 * len(labels) + 1.5, title)
+    names, levels = names_shown(labels), names_shown(levels)
+    figure = canvas(6.5 + extra_in(names) + extra_in(levels), 0.32 * max(len(labels), len(levels)) + 1.5, title)
     axes = figure.add_subplot()
     starts_LV = np.cumsum(count_LV, axis=1) - count_LV
     for v, level in enumerate(levels):
         axes.barh(range(len(labels)), count_LV[:, v], left=starts_LV[:, v], height=0.7, color=colour(v), label=level)
     for row, total in enumerate(count_LV.sum(axis=1)):
         axes.annotate(f"{total}", (total, row), (4, 0), textcoords="offset points", va="center", fontsize=TICK_PT)
-    axes.set_yticks(range(len(labels)), labels)
+    axes.set_yticks(range(len(labels)), names)
     axes.set_ylim(len(labels) - 0.4, -0.6)
     axes.margins(x=0.1)
     label_axis(axes, "clips", "")
@@ -59,19 +71,21 @@ def count_matrices(
       title: names the corpus.
     """
     widths = [max(2, len(levels)) for levels, _ in tables.values()]
-    longest = max(len(level) for levels, _ in tables.values() for level in levels)
-    size_in = (0.5 * sum(widths) + 0.3 * len(widths) + 1.6, 0.36 * len(labels) + 1.3 + 0.055 * longest)
+    names, shown_levels = names_shown(labels), [names_shown(levels) for levels, _ in tables.values()]
+    longest = max(width(level) for levels in shown_levels for level in levels)
+    width_in = 0.5 * sum(widths) + 0.3 * len(widths) + 1.6 + extra_in(names)
+    size_in = (width_in, 0.36 * len(labels) + 1.3 + 0.055 * longest)
     figure = canvas(*size_in, title)
     grid = figure.subplots(1, len(tables), squeeze=False, sharey=True, width_ratios=widths)[0]
-    for axes, (factor, (levels, count_LV)) in zip(grid, tables.items(), strict=True):
+    for axes, levels, (factor, (_, count_LV)) in zip(grid, shown_levels, tables.items(), strict=True):
         count_LV = np.asarray(count_LV)
         most = max(int(count_LV.max()), 1)
         axes.imshow(count_LV, cmap="Blues", vmin=0, vmax=2.5 * most, aspect="auto")
-        label_cells(axes, labels, levels)
+        label_cells(axes, names, levels)
         for (row, column), count in np.ndenumerate(count_LV):
             shade = "black" if count else "0.6"
             axes.text(column, row, f"{count}", ha="center", va="center", fontsize=SMALL_PT, color=shade)
-        axes.set_title(f"{factor} (clips)", fontsize=TICK_PT)
+        axes.set_title(f"{shown(factor)} (clips)", fontsize=TICK_PT)
     return figure
 
 
@@ -80,15 +94,18 @@ def speaker_counts(
 ) -> Figure:
     """Draw how many clips each speaker has, coloured by a factor such as gender."""
     count_SV = np.asarray(count_SV)
-    figure = canvas(min(15.0, max(6.0, 0.24 * len(speakers) + 2.0)), 3.0, title)
+    names, levels = names_shown(speakers), names_shown(levels)
+    longest = max(map(width, names))
+    size_in = (min(15.0, max(6.0, 0.24 * len(speakers) + 2.0)) + extra_in(levels), 3.0 + 0.07 * max(0, longest - 8))
+    figure = canvas(*size_in, title)
     axes = figure.add_subplot()
     starts_SV = np.cumsum(count_SV, axis=1) - count_SV
     for v, level in enumerate(levels):
         axes.bar(range(len(speakers)), count_SV[:, v], bottom=starts_SV[:, v], width=0.75, color=colour(v), label=level)
     crowded = len(speakers) > 40
-    axes.set_xticks(range(len(speakers)), speakers)
+    axes.set_xticks(range(len(speakers)), names)
     label_axis(axes, "speaker", "clips")
-    axes.tick_params(axis="x", rotation=90 if max(map(len, speakers)) > 2 else 0, labelsize=6 if crowded else TICK_PT)
+    axes.tick_params(axis="x", rotation=90 if longest > 2 else 0, labelsize=6 if crowded else TICK_PT)
     axes.set_xlim(-0.7, len(speakers) - 0.3)
     axes.set_ylim(0, 1.08 * max(1, int(count_SV.sum(axis=1).max())))
     _bare(axes)
@@ -108,7 +125,8 @@ def durations(
       title: names the corpus.
     """
     duration_s_N, label_N = np.asarray(duration_s_N), np.asarray(label_N)
-    figure = canvas(6.5, 2.6 + 0.28 * len(labels), title)
+    names = names_shown(labels)
+    figure = canvas(6.5 + extra_in(names), 2.6 + 0.28 * len(labels), title)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[2.0, 0.3 * len(labels) + 0.3])
     above.hist(duration_s_N, bins=_bins(duration_s_N), color=BAR)
     median_s = float(np.median(duration_s_N))
@@ -116,7 +134,7 @@ def durations(
     above.set_title(f"median {median_s:.2f} s", fontsize=TICK_PT, loc="right")
     label_axis(above, "", "clips")
     _boxes(below, [duration_s_N[label_N == k] for k in range(len(labels))])
-    below.set_yticks(range(len(labels)), labels)
+    below.set_yticks(range(len(labels)), names)
     label_axis(below, "duration / s", "")
     for axes in (above, below):
         _bare(axes)
@@ -174,11 +192,12 @@ def feature_boxes(
       title: names the corpus.
     """
     values_ND, label_N = np.asarray(values_ND), np.asarray(label_N)
+    label_names = names_shown(labels)
     figure, grid = _feature_grid(len(names), 0.6 + 0.16 * len(labels), title, sharey=True)
     for d, name in enumerate(names):
         axes = grid.flat[d]
         _boxes(axes, [values_ND[label_N == k, d] for k in range(len(labels))])
-        axes.set_yticks(range(len(labels)), labels)
+        axes.set_yticks(range(len(labels)), label_names)
         axes.set_title(name, fontsize=SMALL_PT + 0.5)
         axes.tick_params(labelsize=SMALL_PT)
         axes.locator_params(axis="x", nbins=4)

@@ -14,8 +14,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter
 
+from serjax.evaluate.lettering import names_shown, shown
 from serjax.evaluate.metrics import AnyArray
-from serjax.evaluate.plots import ABSENT, LABEL_PT, TICK_PT, canvas, colour, label_axis, label_cells, panels
+from serjax.evaluate.plots import ABSENT, LABEL_PT, TICK_PT, canvas, colour, extra_in, label_axis, label_cells, panels
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
@@ -36,7 +37,10 @@ def reconstruction_matrices(parts: Mapping[str, Float[AnyArray, "K K"]], labels:
     n_classes = len(labels)
     cell_in = 0.62 if n_classes <= 8 else 0.46
     side_in = max(1.9, cell_in * n_classes)
-    figure = canvas(len(tables) * (side_in + 0.2) + 2.2, side_in + 1.9, title, fixed_aspect=True)
+    names = names_shown(labels)
+    more_in = extra_in(names)
+    size_in = (len(tables) * (side_in + 0.2) + 2.2 + more_in, side_in + 1.9 + 0.7 * more_in)
+    figure = canvas(*size_in, title, fixed_aspect=True)
     grid = figure.subplots(1, len(tables), squeeze=False, sharey=True)[0]
     norm = _loss_norm(np.concatenate([table_KK.ravel() for table_KK in tables.values()]))
     for axes, (name, table_KK) in zip(grid, tables.items(), strict=True):
@@ -44,7 +48,7 @@ def reconstruction_matrices(parts: Mapping[str, Float[AnyArray, "K K"]], labels:
         axes.set_facecolor(ABSENT)
         axes.set_title(name, fontsize=LABEL_PT)
         label_axis(axes, "clips of", "")
-        label_cells(axes, labels, labels)
+        label_cells(axes, names, names)
         _write_losses(axes, table_KK, norm, 7.5 if n_classes <= 8 else 5.5)
     grid[0].set_ylabel("model of", fontsize=LABEL_PT)
     bar = figure.colorbar(image, ax=list(grid), fraction=0.03, pad=0.01, format=FuncFormatter(_tick))
@@ -77,16 +81,16 @@ def picture_pairs(
       frame_s: time from one frame to the next in s.
       feature: what the rows of a picture are.
     """
-    shown = [np.asarray(x, np.float64) for x in (original_NTC, reconstruction_NTC)]
+    pair = [np.asarray(x, np.float64) for x in (original_NTC, reconstruction_NTC)]
     mask_NT = np.asarray(mask_NT)
-    n_clips, n_frames, n_features = shown[0].shape
-    limit = _colour_limit(np.concatenate([x[mask_NT].ravel() for x in shown]))
+    n_clips, n_frames, n_features = pair[0].shape
+    limit = _colour_limit(np.concatenate([x[mask_NT].ravel() for x in pair]))
     figure = canvas(8.5, 1.45 * n_clips + 1.1, title)
     grid = figure.subplots(n_clips, 2, sharex=True, sharey=True, squeeze=False)
     extent = (-frame_s / 2, (n_frames - 0.5) * frame_s, -0.5, n_features - 0.5)
     for n, caption in enumerate(captions):
         for axes, values, name in zip(
-            grid[n], shown, (f"{_shortened(caption)} · original", "reconstruction"), strict=True
+            grid[n], pair, (f"{shown(caption, 40)} · original", "reconstruction"), strict=True
         ):
             picture_CT = np.where(mask_NT[n][:, None], values[n], np.nan).T
             look = {"origin": "lower", "aspect": "auto", "extent": extent, "interpolation": "nearest"}
@@ -144,11 +148,14 @@ def latent_means(
     truth_N = np.asarray(truth_N)
     n_rows, n_columns = panels(len(means))
     side_in = 4.2 if len(means) == 1 else 2.7
-    figure = canvas(side_in * n_columns + 1.6, max(side_in * n_rows + 0.6, 0.22 * len(labels) + 1.2), title)
+    names = names_shown(labels)
+    size_in = (side_in * n_columns + 1.6 + extra_in(names), max(side_in * n_rows + 0.6, 0.22 * len(labels) + 1.2))
+    figure = canvas(*size_in, title)
     grid = figure.subplots(n_rows, n_columns, squeeze=False)
-    for axes, (name, mean_NZ) in zip(grid.flat, means.items(), strict=False):
+    encoders = names_shown(list(means), 34)
+    for axes, name, mean_NZ in zip(grid.flat, encoders, means.values(), strict=False):
         point_N2, share_2 = principal_plane(mean_NZ)
-        _scatter(axes, point_N2, truth_N, labels)
+        _scatter(axes, point_N2, truth_N, names)
         axes.set_title(name, fontsize=TICK_PT)
         label_axis(axes, *(f"PC {k + 1} ({100 * share_2[k]:.0f} % of variance)" for k in range(2)))
         axes.spines[["top", "right"]].set_visible(False)
@@ -193,10 +200,6 @@ def _colour_limit(values: Float[np.ndarray, "L"]) -> float:
     """Return the 99th percentile of the magnitudes, so that single outliers do not wash out the picture."""
     limit = float(np.quantile(np.abs(values), 0.99)) if values.size else 0.0
     return limit if limit > 0 else 1.0
-
-
-def _shortened(caption: str, at_most: int = 40) -> str:
-    return caption if len(caption) <= at_most else "…" + caption[1 - at_most :]
 
 
 def _scatter(axes: Axes, point_N2: np.ndarray, truth_N: np.ndarray, labels: Sequence[str]) -> None:

@@ -13,11 +13,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
+from serjax.evaluate.lettering import shown
 from serjax.evaluate.metrics import AnyArray
-from serjax.evaluate.plots import ABSENT, COLOURS, LABEL_PT, LINES, TICK_PT, canvas, hide_empty, panels
+from serjax.evaluate.plots import ABSENT, COLOURS, LABEL_PT, LINES, SEPARATOR, TICK_PT, canvas, hide_empty, panels
 
 WAVE = "#5B7083"
 PALE_WAVE = "0.86"
+CAPTION, CAPTION_BESIDE = 28, 15  # letters that have room above a panel, and in each line beside it
 POINTS = 2_000  # a waveform is drawn by the extremes of so many pieces
 
 
@@ -56,7 +58,7 @@ def waveforms(
     figure, grid = _clip_grid(len(waves), 1.3, title)
     for axes, wave_N, caption in zip(grid.flat, waves, captions, strict=False):
         _draw_wave(axes, np.asarray(wave_N), sample_rate_hz, WAVE, 1.0)
-        axes.set_title(caption, fontsize=TICK_PT)
+        axes.set_title(shown(caption, CAPTION), fontsize=TICK_PT)
         axes.tick_params(labelsize=TICK_PT)
         axes.spines[["top", "right"]].set_visible(False)
     loudest = max((float(np.abs(wave_N).max()) for wave_N in waves if len(wave_N)), default=0.0)
@@ -90,7 +92,7 @@ def clip_pictures(
         look = {"cmap": colours.cmap, "vmin": colours.low, "vmax": colours.high, "rasterized": True}
         image = axes.pcolormesh(edges_s, rows.edges, np.asarray(picture_FT), **look)
         axes.set_facecolor(ABSENT)
-        axes.set_title(caption, fontsize=TICK_PT)
+        axes.set_title(shown(caption, CAPTION), fontsize=TICK_PT)
         axes.tick_params(labelsize=TICK_PT)
         _scale_rows(axes, rows)
     hide_empty(grid, len(pictures), "time / s")
@@ -116,7 +118,7 @@ def curves(
     Args:
       waves: samples of each clip.
       columns: by the name of the quantity with its unit: for each clip its curves by name; NaN is not drawn.
-      captions: a line for each clip.
+      captions: a line for each clip, broken at its dots.
       sample_rate_hz: of all clips.
       frame_s: time from one frame to the next in s.
       title: names the corpus.
@@ -138,7 +140,8 @@ def curves(
             grid[-1, c].legend(loc="upper center", bbox_to_anchor=(0.5, -0.5), borderaxespad=0.0, **names)
         grid[-1, c].set_xlabel("time / s", fontsize=TICK_PT)
     for n, caption in enumerate(captions):
-        grid[n, 0].set_ylabel(caption, fontsize=TICK_PT)
+        lines = [shown(part, CAPTION_BESIDE) for part in caption.split(SEPARATOR)]
+        grid[n, 0].set_ylabel("\n".join(lines), fontsize=TICK_PT)
     return figure
 
 

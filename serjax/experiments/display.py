@@ -9,11 +9,12 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from serjax.escape import terminal
+from serjax.escape import shortened, terminal
 from serjax.train.processes import is_first
 
 PLAIN_EVERY_S = 15.0
 PLAIN_WIDTH = 120
+LONGEST_CELL = 300  # letters; a label may have a hundred thousand
 Cell = str | float | int | None
 
 
@@ -71,11 +72,11 @@ def progresses(quiet: bool) -> Iterator[Progresses]:
 
 def print_table(title: str, header: tuple[str, ...], rows: Sequence[tuple[Cell, ...]]) -> None:
     """Print a table: numbers to the right with three digits, an en dash for what is not there."""
-    table = Table(title=terminal(title), title_justify="left")
+    table = Table(title=_plain(title), title_justify="left")
     for n, name in enumerate(header):
-        table.add_column(terminal(name), justify="left" if n == 0 else "right")
+        table.add_column(_plain(name), justify="left" if n == 0 else "right")
     for row in rows:
-        table.add_row(*(terminal(_text(cell)) for cell in row))
+        table.add_row(*(_plain(_text(cell)) for cell in row))
     plain = Console(soft_wrap=not sys.stdout.isatty(), width=terminal_width(), markup=False, emoji=False)
     plain.print(table)
 
@@ -93,6 +94,10 @@ def terminal_width() -> int:
 def interval(bounds: list[float] | None) -> str | None:
     """Write a confidence interval."""
     return None if bounds is None else f"{bounds[0]:.3f} – {bounds[1]:.3f}"
+
+
+def _plain(text: str) -> str:
+    return terminal(shortened(text, LONGEST_CELL))
 
 
 def _text(cell: Cell) -> str:

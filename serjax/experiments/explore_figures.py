@@ -184,7 +184,7 @@ def _draw_curves(views: Sequence[ClipView], captions: Sequence[str], front: Size
     return plots_signal.curves(
         [view.wave_N for view in views],
         columns,
-        [caption.replace(" · ", "\n") for caption in captions],
+        captions,
         front.sample_rate_hz,
         front.hop_length / front.sample_rate_hz,
         title,

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from serjax import escape
 from serjax.evaluate import plots
+from serjax.evaluate.lettering import names_shown
 from serjax.evaluate.statistics import Comparison, holm
 from serjax.experiments.config import ConfigError
 from serjax.experiments.display import Cell, interval, print_table
@@ -167,7 +168,7 @@ def draw_intervals(page: Page) -> Figure:
         axes.plot([row.uar], [n], "o", color=shade)
         axes.annotate(f"{row.uar:.3f}", (row.uar, n), (0, 5), textcoords="offset points", ha="center", fontsize=8)
     axes.axvline(1 / page.n_classes, color="0.6", lw=0.8, ls=(0, (4, 3)))
-    axes.set_yticks(np.arange(len(page.rows)), [row.name for row in page.rows])
+    axes.set_yticks(np.arange(len(page.rows)), names_shown([row.name for row in page.rows], 40))
     axes.set_ylim(len(page.rows) - 0.4, -0.6)
     plots.label_axis(axes, "UAR and 95 % interval over speakers; dashed: chance", "")
     axes.spines[["top", "right"]].set_visible(False)

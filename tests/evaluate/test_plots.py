@@ -47,7 +47,7 @@ def assert_presentable(figure: Figure, tmp_path) -> None:
     assert drawn.y1 < height_in + 0.02
 
 
-@pytest.mark.parametrize("n_classes", [2, 6, 8, 16])
+@pytest.mark.parametrize("n_classes", [2, 8, 16])
 def test_confusion_matrix(tmp_path, n_classes):
     counts_KK = np.full((n_classes, n_classes), 3) + 100 * np.eye(n_classes, dtype=int)
     figure = plots.confusion_matrix(counts_KK, names(n_classes), TITLE)
@@ -63,7 +63,7 @@ def test_confusion_matrix_colours_rows_by_their_share_and_leaves_absent_rows_gre
     np.testing.assert_array_equal(shares, [[0.25, 0.75], [np.nan, np.nan]])
 
 
-@pytest.mark.parametrize("n_classes", [2, 8, 16])
+@pytest.mark.parametrize("n_classes", [2, 16])
 def test_roc_curves(tmp_path, n_classes):
     truth_N, scores_NK = scored(n_classes)
     figure = plots.roc_curves(truth_N, scores_NK, names(n_classes), TITLE)
@@ -85,7 +85,7 @@ def test_roc_curves_leave_out_absent_classes(tmp_path):
     assert_presentable(plots.roc_curves(np.zeros(200, int), scores_NK, names(3), TITLE), tmp_path)
 
 
-@pytest.mark.parametrize(("n_groups", "n_runs"), [(1, 1), (2, 1), (5, 3), (8, 18), (16, 6)])
+@pytest.mark.parametrize(("n_groups", "n_runs"), [(1, 1), (5, 3), (16, 6)])
 @pytest.mark.parametrize("validated", [True, False])
 def test_learning_curves(tmp_path, n_groups, n_runs, validated):
     train_RE = losses(n_groups * n_runs)
@@ -160,7 +160,7 @@ def test_picture_pairs(tmp_path, n_clips):
     assert np.isnan(shown_CT[:, 90:]).all()
 
 
-@pytest.mark.parametrize(("n_classes", "n_encoders"), [(2, 1), (8, 8), (16, 1), (5, 5)])
+@pytest.mark.parametrize(("n_classes", "n_encoders"), [(2, 1), (16, 1), (5, 5)])
 def test_latent_means(tmp_path, n_classes, n_encoders):
     rng = np.random.default_rng(0)
     truth_N = np.arange(120) % n_classes

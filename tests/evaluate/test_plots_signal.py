@@ -70,4 +70,4 @@ def test_curves_lie_over_their_waveform(tmp_path, n_clips):
     np.testing.assert_allclose(line.get_xdata(), np.arange(30) * 0.1)
     assert len(panels[-1].lines) == 2
     assert panels[-1].get_legend() is not None
-    assert panels[0].get_ylabel() == "happy · 0"
+    assert panels[0].get_ylabel() == "happy\n0"
