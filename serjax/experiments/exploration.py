@@ -1,4 +1,4 @@
-"""What an exploration of a corpus is made of: features and durations of all clips, outliers, example clips."""
+"""What an exploration of a corpus is made of: features of all clips, outliers, example clips."""
 
 import dataclasses
 import math
@@ -10,7 +10,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 
 from serjax import dsp
 from serjax.data.corpora import Corpus
@@ -27,30 +27,6 @@ CLIPS_A_PART = 512  # features are kept part by part: an interrupted exploration
 BANDWIDTH_P = (2, 3, 4)
 F0_RANGE_HZ = (60.0, 600.0)
 QUIET_DB = 35.0  # a frame so much weaker than the clip's strongest: silence has neither pitch nor pitch classes
-
-
-@dataclass(frozen=True, kw_only=True)
-class SizedStats26(dsp.Stats26):
-    """The 26 clip means of `Stats26`, and behind them the seconds that are valid."""
-
-    @property
-    def n_features(self) -> int:
-        """Features of a clip."""
-        return len(FEATURES) + 1
-
-    def features(self, clips_BN: Float[Array, "B N"], n_valid_B: Int[Array, " B"]) -> Float[Array, "B 1 D"]:
-        """Compute the means, and the duration in s."""
-        duration_s_B = n_valid_B.astype(clips_BN.dtype) / self.sample_rate_hz
-        return jnp.concatenate([super().features(clips_BN, n_valid_B), duration_s_B[:, None, None]], axis=2)
-
-
-@dataclass(frozen=True, eq=False)
-class Overview:
-    """The 26 features of every clip, how long it is, and whether it is longer than what was read."""
-
-    values_ND: Float[np.ndarray, "N D"]
-    duration_s_N: Float[np.ndarray, " N"]
-    cut_N: Bool[np.ndarray, " N"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,10 +57,10 @@ class ClipView:
     f0_hz_T: Float[np.ndarray, " T"]
 
 
-def load_overview(
-    corpus: Corpus, frontend: SizedStats26, cache: Path | None, report: Callable[[int, int], None]
-) -> Overview:
-    """Compute or fetch features and durations of all clips; `report(done, total)` is called as clips are done.
+def load_values(
+    corpus: Corpus, frontend: dsp.Stats26, cache: Path | None, report: Callable[[int, int], None]
+) -> Float[np.ndarray, "N D"]:
+    """Compute or fetch the 26 features of all clips; `report(done, total)` is called as clips are done.
 
     Raises:
       AudioError: a clip cannot be read.
@@ -95,10 +71,7 @@ def load_overview(
         count = partial(_count_on, report, start, len(clips))
         rows.append(load_features(part, frontend, cache=cache, progress=count).values_NTD[:, 0])
         report(start + len(part.utterances), len(clips))
-    rows_ND = np.concatenate(rows).astype(np.float64)
-    duration_s_N = rows_ND[:, -1]
-    longest_s = frontend.n_samples / frontend.sample_rate_hz
-    return Overview(rows_ND[:, :-1], duration_s_N, duration_s_N >= longest_s * (1 - 1e-6))
+    return np.concatenate(rows).astype(np.float64)
 
 
 def clip_outliers(values_ND: Float[np.ndarray, "N D"], fences: float, rolloff_at_most_hz: float | None) -> Outliers:
@@ -146,10 +119,10 @@ def pick_examples(corpus: Corpus, n_clips: int) -> tuple[Utterance, ...]:
     return tuple(sorted(chosen[:n_clips], key=lambda utterance: order[utterance.emotion]))
 
 
-def view_clips(corpus: Corpus, utterances: Sequence[Utterance], frontend: SizedStats26) -> tuple[ClipView, ...]:
+def view_clips(corpus: Corpus, utterances: Sequence[Utterance], frontend: dsp.Stats26) -> tuple[ClipView, ...]:
     """Compute pictures and curves of a few clips with `serjax.dsp`, as long as each clip is."""
     window = Window(frontend.sample_rate_hz, frontend.n_samples)
-    waves_BN, n_valid_B, _ = corpus.source.read([utterance.path for utterance in utterances], window)
+    waves_BN, n_valid_B = corpus.source.read([utterance.path for utterance in utterances], window)[:2]
     waves_BN = waves_BN[:, : int(n_valid_B.max())]
     pictures = jax.tree.map(np.asarray, _pictures(waves_BN, frontend))
     views = []
@@ -162,7 +135,7 @@ def view_clips(corpus: Corpus, utterances: Sequence[Utterance], frontend: SizedS
 
 
 @partial(jax.jit, static_argnames="frontend")
-def _pictures(waves_BN: Float[Array, "B N"], frontend: SizedStats26) -> dict:
+def _pictures(waves_BN: Float[Array, "B N"], frontend: dsp.Stats26) -> dict:
     """Compute what `ClipView` holds for a batch of padded clips."""
     sr, n_fft, hop = frontend.sample_rate_hz, frontend.n_fft, frontend.hop_length
     magnitude_BFT = jnp.abs(dsp.stft(waves_BN, n_fft=n_fft, hop_length=hop))

@@ -2,47 +2,44 @@
 
 Question: what is in it, what is missing, and what would a model be misled by?
 
+It goes on where clips cannot be read, and lists them all, with what to do; as it lists silent, too loud and equal ones.
+
 Writes pictures, a feature table with labels (`features.csv`), `summary.json` and one self-contained `index.html`.
 
     python -m serjax.experiments.explore --corpus ravdess --root RAVDESS --out runs/explore
 """
 
-import csv
 import math
-from collections.abc import Sequence
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-from jaxtyping import Float, Int
-
+from serjax import dsp
 from serjax.data.corpora import Corpus, load_corpus
-from serjax.data.corpora.corpus import Utterance
+from serjax.data.corpora.corpus import Window
 from serjax.data.corpora.crema_d import Defects
 from serjax.data.feature_cache import default_cache_dir
+from serjax.data.notes import Note
+from serjax.escape import file_name
 from serjax.experiments.command import run_command
 from serjax.experiments.config import check_positive, corpus_name, fingerprint
-from serjax.experiments.display import print_table, progresses
+from serjax.experiments.display import print_table, progresses, say
 from serjax.experiments.exploration import (
-    FEATURES,
-    Outliers,
-    Overview,
-    SizedStats26,
     clip_outliers,
-    correlate,
-    load_overview,
+    load_values,
     pick_examples,
     view_clips,
 )
-from serjax.experiments.explore_figures import Table, Tables, draw_clips, draw_corpus, draw_features
+from serjax.experiments.explore_figures import draw_clips, draw_corpus, draw_features
 from serjax.experiments.explore_page import write_page
-from serjax.experiments.run_folder import RunFolder, open_run_folder, provenance
+from serjax.experiments.explore_summary import count_tables, speaker_table, summary, write_features
+from serjax.experiments.inventory import take_inventory
+from serjax.experiments.run_folder import RunFolder, open_run_folder
 from serjax.train.parallel import request_devices
 
 SUMMARY = "summary.json"
-UNKNOWN = "not given"
+MOST_EXAMPLES = 16
 LONGEST_S, SYNTHETIC_S = 6.5, 3.4  # RAVDESS's and the synthetic corpus's longest clips fit; padding costs time
-FACTORS = ("gender", "text", "intensity", "channel")
 
 
 @dataclass(frozen=True)
@@ -55,6 +52,8 @@ class Data:
     """Folder that holds the corpus's audio files at any depth; of a CSV: where its paths start, if not beside it."""
     emotions: tuple[str, ...] = ()
     """Only these emotions, e.g. `--emotions happy sad`; default: all."""
+    clips: int | None = None
+    """Only so many clips of the corpus, drawn at random, the same in every run; default: all."""
     synthetic_clips: int | None = None
     """Shorten the synthetic corpus to so many clips, 8 to 1440; default: all."""
     defects: Defects | None = None
@@ -72,9 +71,10 @@ class Analysis:
     hop_length: int = 512
     """Samples between frames."""
     seconds: float | None = None
-    """Read at most so much of a clip; the summary says how many clips are longer. Default: 6.5, of synthetic 3.4."""
-    clips: int | None = None
-    """Example clips in the pictures, of each label in turn; default: one of each."""
+    """Features and pictures are of so much of a clip; the summary says how many are longer. Default: 6.5, of synthetic
+    3.4."""
+    examples: int | None = None
+    """Clips in the pictures of single clips, of each label in turn; default: one of each, 16 at most."""
 
 
 @dataclass(frozen=True)
@@ -115,9 +115,9 @@ def run(config: Config) -> None:
     request_devices(None)
     sections = (config.data, config.analysis, config.clipping)
     mark = fingerprint("explore", sections)
-    out = config.output.out or Path("runs") / f"explore-{corpus_name(config.data.corpus)}-{mark[:8]}"
+    out = config.output.out or Path("runs") / f"explore-{file_name(corpus_name(config.data.corpus))}-{mark[:8]}"
     with open_run_folder(out, "explore", mark) as folder:
-        if folder.read_json(SUMMARY) is None:
+        if "unreadable" not in (folder.read_json(SUMMARY) or {}):  # earlier versions told less
             explore(config, folder)
         print_summary(folder)
 
@@ -127,7 +127,8 @@ def check_flags(config: Config) -> None:
     for flag, value in {
         "--seconds": config.analysis.seconds,
         "--fences": config.clipping.fences,
-        "--clips": config.analysis.clips,
+        "--clips": config.data.clips,
+        "--examples": config.analysis.examples,
         "--sample-rate": config.analysis.sample_rate,
         "--n-fft": config.analysis.n_fft,
         "--hop-length": config.analysis.hop_length,
@@ -136,115 +137,45 @@ def check_flags(config: Config) -> None:
         check_positive(flag, value)
 
 
-def frontend(analysis: Analysis, corpus: str) -> SizedStats26:
+def frontend(analysis: Analysis, corpus: str) -> dsp.Stats26:
     """Return the front end that reads `--seconds` of a clip, in whole frames."""
     seconds = analysis.seconds or (SYNTHETIC_S if corpus == "synthetic" else LONGEST_S)
     frames = 1 + math.ceil(seconds * analysis.sample_rate / analysis.hop_length)
-    return SizedStats26(
+    return dsp.Stats26(
         sample_rate_hz=analysis.sample_rate, frames=frames, n_fft=analysis.n_fft, hop_length=analysis.hop_length
     )
 
 
 def explore(config: Config, folder: RunFolder) -> None:
     """Write everything, `summary.json` last: where it is, the exploration is finished."""
-    data = config.data
-    corpus = load_corpus(data.corpus, data.root, synthetic_clips=data.synthetic_clips, defects=data.defects)
-    corpus = corpus.only(data.emotions) if data.emotions else corpus
     front = frontend(config.analysis, config.data.corpus)
     with progresses(config.output.quiet) as shown:
-        overview = load_overview(corpus, front, config.output.cache or default_cache_dir(), shown.counter("features"))
+        window = Window(front.sample_rate_hz, front.n_samples)
+        stock = take_inventory(asked_for(config.data), window, shown.counter("clips"))
+        corpus = stock.corpus
+        values_ND = load_values(corpus, front, config.output.cache or default_cache_dir(), shown.counter("features"))
         folder.claim((config.data, config.analysis, config.clipping))
-        outliers = clip_outliers(overview.values_ND, config.clipping.fences, config.clipping.rolloff_at_most)
-        examples = pick_examples(corpus, config.analysis.clips or len(corpus.labels))
+        outliers = clip_outliers(values_ND, config.clipping.fences, config.clipping.rolloff_at_most)
+        examples = pick_examples(corpus, config.analysis.examples or min(MOST_EXAMPLES, len(corpus.labels)))
         drawn = folder.path / "figures"
         drawn.mkdir(exist_ok=True)
-        pictures = draw_corpus(corpus, overview.duration_s_N, count_tables(corpus), speaker_table(corpus), drawn)
+        pictures = draw_corpus(corpus, stock.duration_s_N, count_tables(corpus), speaker_table(corpus), drawn)
         shown.update("pictures", 1, 3)
         pictures += draw_clips(view_clips(corpus, examples, front), front, corpus.name, drawn)
         shown.update("pictures", 2, 3)
-        pictures += draw_features(corpus, overview.values_ND, outliers, drawn)
+        pictures += draw_features(corpus, values_ND, outliers, drawn)
         shown.update("pictures", 3, 3)
-    write_features(corpus, overview, folder.path / "features.csv")
-    content = summary(corpus, overview, outliers, examples, front) | {"seconds": folder.seconds}
+    write_features(stock, values_ND, folder.path / "features.csv")
+    content = summary(stock, values_ND, outliers, examples, front) | {"seconds": folder.seconds}
     write_page(content, pictures, folder.path / "index.html")
     folder.write_json(SUMMARY, content)
 
 
-def count_tables(corpus: Corpus) -> Tables:
-    """Count the clips of each label by the levels of each factor that the corpus tells."""
-    told = [factor for factor in FACTORS if any(getattr(utterance, factor) for utterance in corpus.utterances)]
-    return {factor: _count(corpus.label_ids, len(corpus.labels), _levels(corpus, factor)) for factor in told}
-
-
-def speaker_table(corpus: Corpus) -> Table:
-    """Count the clips of each speaker, in sorted order, by gender."""
-    speakers, speaker_N = np.unique([utterance.speaker for utterance in corpus.utterances], return_inverse=True)
-    return _count(speaker_N, len(speakers), _levels(corpus, "gender"))
-
-
-def _levels(corpus: Corpus, factor: str) -> list[str]:
-    return [getattr(utterance, factor) or UNKNOWN for utterance in corpus.utterances]
-
-
-def _count(row_N: Int[np.ndarray, " N"], n_rows: int, level_N: Sequence[str]) -> Table:
-    """Return the levels in sorted order, and how often each row has each."""
-    levels, place_N = np.unique(level_N, return_inverse=True)
-    flat = np.bincount(row_N * len(levels) + place_N, minlength=n_rows * len(levels))
-    return tuple(map(str, levels)), flat.reshape(n_rows, len(levels))
-
-
-def write_features(corpus: Corpus, overview: Overview, path: Path) -> None:
-    """Write the feature table: who, what, how long, and the 26 features as they are, before any clipping."""
-    names = ("path", "emotion", "speaker", *FACTORS, "duration_s", *FEATURES)
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(names)
-        for n, utterance in enumerate(corpus.utterances):
-            about = [getattr(utterance, factor) or "" for factor in FACTORS]
-            numbers = [f"{value:.7g}" for value in (overview.duration_s_N[n], *overview.values_ND[n])]
-            writer.writerow([utterance.path, utterance.emotion, utterance.speaker, *about, *numbers])
-
-
-def summary(
-    corpus: Corpus, overview: Overview, outliers: Outliers, examples: Sequence[Utterance], front: SizedStats26
-) -> dict[str, object]:
-    """Return `summary.json`, `seconds` aside."""
-    genders = {utterance.speaker: utterance.gender or UNKNOWN for utterance in corpus.utterances}
-    speakers = list(genders.values())
-    duration_s_N = overview.duration_s_N
-    return {
-        "experiment": "explore",
-        "corpus": corpus.name,
-        "corpus_notes": list(corpus.notes),
-        "n_clips": len(corpus.utterances),
-        "n_speakers": len(genders),
-        "speakers_by_gender": {gender: speakers.count(gender) for gender in sorted(set(speakers))},
-        "labels": dict(zip(corpus.labels, np.bincount(corpus.label_ids).tolist(), strict=True)),
-        "clips_by": {factor: _nested(corpus.labels, *table) for factor, table in count_tables(corpus).items()},
-        "duration_s": quantiles(duration_s_N) | {"total": float(duration_s_N.sum())},
-        "longer_than_read": {"seconds": front.n_samples / front.sample_rate_hz, "n_clips": int(overview.cut_N.sum())},
-        "features": {name: quantiles(overview.values_ND[:, d]) for d, name in enumerate(FEATURES)},
-        "clipped": {
-            name: {
-                "low": float(outliers.limits_D2[d, 0]),
-                "high": float(outliers.limits_D2[d, 1]),
-                "n_below": int(outliers.n_below_D[d]),
-                "n_above": int(outliers.n_above_D[d]),
-            }
-            for d, name in enumerate(FEATURES)
-        },
-        "correlation": {"features": list(FEATURES), "r": _rounded(correlate(outliers.clipped_ND))},
-        "examples": [utterance.path for utterance in examples],
-        **provenance(),
-    }
-
-
-def quantiles(values_N: Float[np.ndarray, " N"]) -> dict[str, float]:
-    """Return mean, standard deviation (n − 1; 0 for one value), and the five quartiles."""
-    names = ("min", "lower_quartile", "median", "upper_quartile", "max")
-    five = np.quantile(values_N, [0, 0.25, 0.5, 0.75, 1]).tolist()
-    sd = float(values_N.std(ddof=1)) if len(values_N) > 1 else 0.0
-    return {"mean": float(values_N.mean()), "sd": sd, **dict(zip(names, five, strict=True))}
+def asked_for(data: Data) -> Corpus:
+    """Read the corpus, and keep the part that is asked for."""
+    corpus = load_corpus(data.corpus, data.root, synthetic_clips=data.synthetic_clips, defects=data.defects)
+    corpus = corpus.only(data.emotions) if data.emotions else corpus
+    return corpus if data.clips is None else corpus.drawn(data.clips)
 
 
 def print_summary(folder: RunFolder) -> None:
@@ -262,20 +193,18 @@ def print_summary(folder: RunFolder) -> None:
     title = f"{content['corpus']}: {content['n_clips']} clips, {content['n_speakers']} speakers, {minutes:.0f} min"
     print_table(title, header, rows)
     for note in content["corpus_notes"]:
-        print(f"Noted in the corpus: {note}")
+        say(f"Noted in the corpus: {Note.from_json(note).line}")
+    for note in content["file_notes"]:
+        say(f"Found in its clips: {Note.from_json(note).line}")
+    page = folder.path / "index.html"
+    if content["unreadable"]:
+        codes = Counter(bad["code"] for bad in content["unreadable"]).most_common()
+        told = ", ".join(f"{n} {code}" for code, n in codes)
+        say(f"{page} lists all that cannot be read ({told}), with what to do.")
     counts = {name: limits["n_below"] + limits["n_above"] for name, limits in content["clipped"].items()}
     clipped = [f"{name} ({count})" for name, count in counts.items() if count]
-    print(f"Clipped as outliers (clips): {', '.join(clipped) or 'none'}.")
-    print(f"Written to {folder.path} in {content['seconds']:.0f} s; look at {folder.path / 'index.html'}.")
-
-
-def _nested(labels: Sequence[str], levels: Sequence[str], count_LV: Int[np.ndarray, "L V"]) -> dict:
-    """Return counts by label and level."""
-    return {label: dict(zip(levels, row.tolist(), strict=True)) for label, row in zip(labels, count_LV, strict=True)}
-
-
-def _rounded(values_DD: Float[np.ndarray, "D D"]) -> list[list[float | None]]:
-    return [[round(float(r), 4) if np.isfinite(r) else None for r in row] for row in values_DD]
+    say(f"Clipped as outliers (clips): {', '.join(clipped) or 'none'}.")
+    say(f"Written to {folder.path} in {content['seconds']:.0f} s; look at {page}.")
 
 
 if __name__ == "__main__":

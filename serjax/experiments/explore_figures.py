@@ -19,7 +19,6 @@ from serjax.experiments.exploration import (
     UNITS,
     ClipView,
     Outliers,
-    SizedStats26,
     correlate,
 )
 
@@ -30,6 +29,7 @@ TICKS_HZ = {100.0: "100", 200.0: "200", 500.0: "500", 1e3: "1k", 2e3: "2k", 5e3:
 PITCH_CLASSES = ("C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯", "A", "A♯", "B")
 SHARE_SHOWN = 0.97  # of the MFCC inside the colour scale: the first coefficients would wash out the others
 
+MOST_LEVELS = 40  # of a factor that is drawn: a text of its own for each clip tells nothing
 LEVELS = "Decibels below the loudest value of all clips shown."
 MEANS = "Means over the frames of each clip."
 TEXTS = {  # heading and caption of each figure
@@ -88,13 +88,13 @@ def draw_corpus(
             duration_s_N, corpus.label_ids, corpus.labels, _title(corpus.name, "durations")
         ),
     }
-    others = {name: table for name, table in tables.items() if name != "gender" and len(table[0]) > 1}
+    others = {name: table for name, table in tables.items() if name != "gender" and 1 < len(table[0]) <= MOST_LEVELS}
     if others:
         drawn["factors"] = plots_explore.count_matrices(others, corpus.labels, _title(corpus.name, "factors"))
     return [_saved(figure, folder, name) for name, figure in drawn.items()]
 
 
-def draw_clips(views: Sequence[ClipView], front: SizedStats26, corpus: str, folder: Path) -> list[Picture]:
+def draw_clips(views: Sequence[ClipView], front: dsp.Stats26, corpus: str, folder: Path) -> list[Picture]:
     """Draw the example clips: waveforms, spectrograms, mel, chroma, MFCC, curves."""
     captions = [f"{view.utterance.emotion} · {view.utterance.speaker}" for view in views]
     waves = [view.wave_N for view in views]
@@ -128,7 +128,7 @@ def draw_features(
 PictureRows = dict[str, tuple[list[Float[np.ndarray, "_ _"]], Rows, Colours]]
 
 
-def _spectra(views: Sequence[ClipView], front: SizedStats26) -> PictureRows:
+def _spectra(views: Sequence[ClipView], front: dsp.Stats26) -> PictureRows:
     """Return spectrograms on a linear and on a logarithmic axis, and mel bands, in dB below the loudest."""
     spectra = _below_loudest([view.spectrogram_db_FT for view in views])
     mels = _below_loudest([view.mel_db_MT for view in views])
@@ -171,7 +171,7 @@ def _cepstra_and_chroma(views: Sequence[ClipView]) -> PictureRows:
     }
 
 
-def _draw_curves(views: Sequence[ClipView], captions: Sequence[str], front: SizedStats26, title: str) -> Figure:
+def _draw_curves(views: Sequence[ClipView], captions: Sequence[str], front: dsp.Stats26, title: str) -> Figure:
     columns: dict[str, list[dict[str, Float[np.ndarray, " T"]]]] = {
         "centroid, roll-off / kHz": [
             {"centroid": v.centroid_hz_T / 1000, "roll-off 85 %": v.rolloff_hz_T / 1000} for v in views

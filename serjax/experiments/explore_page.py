@@ -1,12 +1,15 @@
 """One HTML page of an exploration that needs nothing but itself: tables, and pictures inside it."""
 
 import base64
-from collections.abc import Sequence
-from html import escape
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from serjax.data.notes import Note
+from serjax.escape import html
 from serjax.experiments.explore_figures import Picture
 
+FEW_LEVELS = 8
+BY_SPEAKER = "Labels by speaker"
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 76rem; margin: 2rem auto; padding: 0 1.2rem; }
 h1 { font-size: 1.6rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; border-bottom: 1px solid #ccc; }
@@ -15,20 +18,22 @@ table { border-collapse: collapse; font-size: .9rem; margin: .8rem 0; }
 td, th { padding: .15rem .7rem; text-align: right; border-bottom: 1px solid #e3e3e3; }
 td:first-child, th:first-child { text-align: left; } tr.hit td { color: #a84300; font-weight: 600; }
 figure { margin: .6rem 0; } figure img { max-width: 100%; } figcaption, .made { color: #555; font-size: .88rem; }
-.wide { overflow-x: auto; }
+.wide { overflow: auto; max-height: 36rem; } table.text * { text-align: left; }
+td { max-width: 40rem; overflow-wrap: anywhere; } .bad { color: #a84300; font-weight: 600; }
 """
 
 
 def write_page(summary: dict, pictures: Sequence[Picture], path: Path) -> None:
     """Write the page; every picture is part of the file."""
-    headings = ["Corpus", *(picture.heading for picture in pictures), "Features and outliers", "How it was made"]
-    links = " ".join(f'<a href="#s{n}">{escape(heading)}</a>' for n, heading in enumerate(headings))
-    parts = [_corpus(summary), *map(_figure, pictures), _features(summary), _made(summary)]
+    listed = {"Corpus": _corpus(summary), **_lists(summary)}
+    headings = [*listed, *(picture.heading for picture in pictures), "Features and outliers", "How it was made"]
+    links = " ".join(f'<a href="#s{n}">{html(heading)}</a>' for n, heading in enumerate(headings))
+    parts = [*listed.values(), *map(_figure, pictures), _features(summary), _made(summary)]
     sections = [
-        f'<section id="s{n}"><h2>{escape(heading)}</h2>\n{part}\n</section>'
+        f'<section id="s{n}"><h2>{html(heading)}</h2>\n{part}\n</section>'
         for n, (heading, part) in enumerate(zip(headings, parts, strict=True))
     ]
-    title = f"{escape(summary['corpus'])}: {summary['n_clips']} clips, {summary['n_speakers']} speakers"
+    title = f"{html(summary['corpus'])}: {summary['n_clips']} clips, {summary['n_speakers']} speakers"
     page = (
         f'<!DOCTYPE html>\n<html lang="en">\n<head><meta charset="utf-8">'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title>'
@@ -37,28 +42,84 @@ def write_page(summary: dict, pictures: Sequence[Picture], path: Path) -> None:
     path.write_text(page + "\n".join(sections) + "\n</body>\n</html>\n", encoding="utf-8")
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[object]], marked: Sequence[bool] = ()) -> str:
-    """Return an HTML table; marked rows stand out."""
-    lines = ["<tr>" + "".join(f"<th>{escape(name)}</th>" for name in header) + "</tr>"]
+def table(
+    header: Sequence[str], rows: Sequence[Sequence[object]], marked: Sequence[bool] = (), *, text: bool = False
+) -> str:
+    """Return an HTML table, with numbers to the right unless it is of `text`; marked rows stand out."""
+    lines = ["<tr>" + "".join(f"<th>{html(name)}</th>" for name in header) + "</tr>"]
     for n, row in enumerate(rows):
         kind = ' class="hit"' if n < len(marked) and marked[n] else ""
-        lines.append(f"<tr{kind}>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row) + "</tr>")
-    return '<div class="wide"><table>\n' + "\n".join(lines) + "\n</table></div>"
+        lines.append(f"<tr{kind}>" + "".join(f"<td>{html(str(cell))}</td>" for cell in row) + "</tr>")
+    start = '<div class="wide"><table class="text">' if text else '<div class="wide"><table>'
+    return f"{start}\n" + "\n".join(lines) + "\n</table></div>"
 
 
 def _corpus(summary: dict) -> str:
-    seconds, longer = summary["duration_s"], summary["longer_than_read"]
+    seconds, longer, files = summary["duration_s"], summary["longer_than_read"], summary["files"]
     genders = ", ".join(f"{n} {gender}" for gender, n in summary["speakers_by_gender"].items())
     rows = [
         ("clips", summary["n_clips"]),
         ("speakers", f"{summary['n_speakers']} ({genders})"),
         ("total duration", f"{seconds['total'] / 60:.1f} min"),
         ("a clip", f"{seconds['min']:.2f} to {seconds['max']:.2f} s, median {seconds['median']:.2f} s"),
-        (f"clips of {longer['seconds']:.2f} s or more (read up to there)", longer["n_clips"]),
+        (f"clips longer than {longer['seconds']:.2f} s (features and pictures end there)", longer["n_clips"]),
+        ("sample rates", _counted(files["rate_hz"], " Hz")),
+        ("formats", _counted(files["format"])),
+        ("channels", _counted(files["channels"])),
+        ("peak", _spread(summary["peak_dbfs"])),
+        ("level (RMS)", _spread(summary["level_dbfs"])),
+        *((factor, _levels(table)) for factor, table in summary["clips_by"].items()),
     ]
-    notes = "".join(f"<li>{escape(note)}</li>" for note in summary["corpus_notes"])
+    bad = summary["unreadable"]
+    told = f'<p class="bad">{len(bad)} more clips cannot be read and are left out: see below.</p>' if bad else ""
+    notes = "".join(f"<li>{html(Note.from_json(n).line)}</li>" for n in summary["corpus_notes"] + summary["file_notes"])
     labels = table(("label", "clips", "share"), _label_rows(summary))
-    return table(("", ""), rows) + labels + (f"<p>Noted in the corpus:</p><ul>{notes}</ul>" if notes else "")
+    return (
+        told
+        + table(("", ""), rows, text=True)
+        + labels
+        + (f"<p>Noted in the corpus:</p><ul>{notes}</ul>" if notes else "")
+    )
+
+
+def _lists(summary: dict) -> dict[str, str]:
+    """Return by heading what is to be looked at clip by clip, whole; and who says what."""
+    speakers, labels = summary["labels_by_speaker"], list(summary["labels"])
+    counts = [(s, *(row.get(k, 0) for k in labels), sum(row.values())) for s, row in speakers.items()]
+    bad = [tuple(clip[name] for name in ("path", "code", "problem", "advice")) for clip in summary["unreadable"]]
+    loud = [(path, f"{peak:+.1f} dB") for path, peak in summary["peaks_above_full_scale_dbfs"].items()]
+    equal = [
+        (n, clip["path"], clip["label"], clip["speaker"])
+        for n, group in enumerate(summary["equal_clips"], 1)
+        for clip in group
+    ]
+    lists = {
+        "Unreadable clips": (("clip", "code", "problem", "what to do"), bad),
+        "Silent clips": (("clip",), [(path,) for path in summary["silent"]]),
+        "Clips above full scale": (("clip", "peak"), loud),
+        "Clips of one sound": (("group", "clip", "label", "speaker"), equal),
+        BY_SPEAKER: (("speaker", *labels, "all"), counts),
+    }
+    return {
+        heading: table(header, rows, text=heading != BY_SPEAKER) for heading, (header, rows) in lists.items() if rows
+    }
+
+
+def _counted(counts: Mapping[str, int], unit: str = "") -> str:
+    return ", ".join(f"{value}{unit} ({n})" for value, n in counts.items())
+
+
+def _spread(found: Mapping[str, float] | None) -> str:
+    """Write a loudness: of a corpus that is silent from end to end there is none."""
+    if found is None:
+        return "none"
+    return f"{found['min']:.1f} to {found['max']:.1f} dB of full scale, median {found['median']:.1f} dB"
+
+
+def _levels(by_label: Mapping[str, Mapping[str, int]]) -> str:
+    """Name the levels of a factor, or count them where there are many."""
+    levels = list(next(iter(by_label.values())))
+    return ", ".join(levels) if len(levels) <= FEW_LEVELS else f"{len(levels)} different"
 
 
 def _label_rows(summary: dict) -> list[tuple[object, ...]]:
@@ -67,8 +128,8 @@ def _label_rows(summary: dict) -> list[tuple[object, ...]]:
 
 def _figure(picture: Picture) -> str:
     content = base64.b64encode(picture.path.read_bytes()).decode("ascii")
-    image = f'<img alt="{escape(picture.heading)}" src="data:image/png;base64,{content}">'
-    return f"<figure>{image}<figcaption>{escape(picture.caption)}</figcaption></figure>"
+    image = f'<img alt="{html(picture.heading)}" src="data:image/png;base64,{content}">'
+    return f"<figure>{image}<figcaption>{html(picture.caption)}</figcaption></figure>"
 
 
 def _features(summary: dict) -> str:
@@ -83,9 +144,9 @@ def _features(summary: dict) -> str:
 
 
 def _made(summary: dict) -> str:
-    examples = ", ".join(f"<code>{escape(path)}</code>" for path in summary["examples"])
+    examples = ", ".join(f"<code>{html(path)}</code>" for path in summary["examples"])
     return (
-        f'<p class="made">Command: <code>{escape(summary["command"])}</code><br>Example clips: {examples}<br>'
-        f"{escape(summary['machine'])}, serjax {escape(summary['versions']['serjax'])}, "
-        f"git {escape(str(summary['git']))}, {summary['seconds']:.0f} s</p>"
+        f'<p class="made">Command: <code>{html(summary["command"])}</code><br>Example clips: {examples}<br>'
+        f"{html(summary['machine'])}, serjax {html(summary['versions']['serjax'])}, "
+        f"git {html(str(summary['git']))}, {summary['seconds']:.0f} s</p>"
     )
