@@ -15,7 +15,7 @@ HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # control, format (bidi), ha
 JOINERS = "\u200c\u200d"  # of Persian, Indic scripts and emoji
 
 MARKDOWN_ANYWHERE = re.compile(r"[\\`<>|~&$]")
-MARKDOWN_BESIDE_TEXT = re.compile(r"\*(?=\S)|(?<=\S)\*|(?<!\w)_|_(?!\w)")  # a star that stands alone marks nothing
+MARKDOWN_BESIDE_TEXT = re.compile(r"\*(?=\S)|(?<=\S)\*|(?<![^\W_])_|_(?![^\W_])")  # alone they mark nothing
 MARKDOWN_LINK = re.compile(r"\](?=[(\[:{])|(?<=:)/(?=/)|(?<=www)\.", re.IGNORECASE)
 MARKDOWN_BEGINNING = re.compile(r"^(\d*)([-+.)#=](?=[-=#\s]|$)|\[(?=[ xX]\]))")  # a list, a heading, a rule, a task
 
@@ -54,7 +54,7 @@ def markdown(text: str) -> str:
     >>> markdown("a|b <i> *c* _d_ [e](f) 0.5 [0.4, 0.6] x_y")
     'a\\|b \\<i\\> \\*c\\* \\_d\\_ [e\\](f) 0.5 [0.4, 0.6] x_y'
     """
-    text = MARKDOWN_ANYWHERE.sub(r"\\\g<0>", terminal(text))
+    text = MARKDOWN_ANYWHERE.sub(r"\\\g<0>", terminal(text).lstrip())
     text = MARKDOWN_LINK.sub(r"\\\g<0>", MARKDOWN_BESIDE_TEXT.sub(r"\\\g<0>", text))
     return MARKDOWN_BEGINNING.sub(r"\1\\\2", text)
 

@@ -27,11 +27,14 @@ ABSENT = "#D9D9D9"
 SEPARATOR = " · "
 TITLE_PT, LABEL_PT, TICK_PT = 11, 10, 9
 LONGEST_TITLE = 240
+LARGEST_PX = 10_000  # of a side
+MOST_WRITTEN = 40  # classes of a matrix whose cells have numbers written in them
 USUAL_LETTERS, LETTER_IN = 12, 0.07  # of a label: longer ones make figures larger, by so much a letter
 
 
 def save(figure: Figure, path: Path, dpi: int = 150) -> None:
-    """Write a figure as PNG, whole or not at all; the same figure gives the same bytes."""
+    """Write a figure as PNG, whole or not at all; the same figure gives the same bytes. A huge one has fewer dots."""
+    dpi = min(dpi, int(LARGEST_PX / max(figure.get_size_inches())))
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         figure.savefig(partial, dpi=dpi, format="png", metadata={"Software": None})
@@ -132,7 +135,7 @@ def confusion_matrix(counts_KK: Num[AnyArray, "K K"], labels: Sequence[str], tit
     label_axis(axes, "predicted", "true (clips)")
     label_cells(axes, [f"{name} ({count:g})" for name, count in zip(names, support_K, strict=True)], names)
     for (i, j), count in np.ndenumerate(counts_KK):
-        if support_K[i]:
+        if support_K[i] and n_classes <= MOST_WRITTEN:
             _write_cell(axes, (i, j), float(count), float(share_KK[i, j]), 8.0 if n_classes <= 8 else 6.5)
     bar = figure.colorbar(image, ax=axes, fraction=0.05, pad=0.02)
     bar.set_label("share of the true class (diagonal: recall)", fontsize=LABEL_PT)

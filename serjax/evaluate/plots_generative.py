@@ -16,7 +16,18 @@ from matplotlib.ticker import FuncFormatter
 
 from serjax.evaluate.lettering import names_shown, shown
 from serjax.evaluate.metrics import AnyArray
-from serjax.evaluate.plots import ABSENT, LABEL_PT, TICK_PT, canvas, colour, extra_in, label_axis, label_cells, panels
+from serjax.evaluate.plots import (
+    ABSENT,
+    LABEL_PT,
+    MOST_WRITTEN,
+    TICK_PT,
+    canvas,
+    colour,
+    extra_in,
+    label_axis,
+    label_cells,
+    panels,
+)
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
@@ -49,7 +60,8 @@ def reconstruction_matrices(parts: Mapping[str, Float[AnyArray, "K K"]], labels:
         axes.set_title(name, fontsize=LABEL_PT)
         label_axis(axes, "clips of", "")
         label_cells(axes, names, names)
-        _write_losses(axes, table_KK, norm, 7.5 if n_classes <= 8 else 5.5)
+        if n_classes <= MOST_WRITTEN:
+            _write_losses(axes, table_KK, norm, 7.5 if n_classes <= 8 else 5.5)
     grid[0].set_ylabel("model of", fontsize=LABEL_PT)
     bar = figure.colorbar(image, ax=list(grid), fraction=0.03, pad=0.01, format=FuncFormatter(_tick))
     bar.ax.yaxis.set_minor_formatter(FuncFormatter(_tick))

@@ -8,7 +8,7 @@ from typing import Any
 from serjax.data.notes import Note
 from serjax.evaluate.predictions import Predictions, write_predictions
 from serjax.evaluate.summary import summarise
-from serjax.experiments.display import interval, print_table
+from serjax.experiments.display import interval, print_table, say
 from serjax.experiments.figures import draw_classification
 from serjax.experiments.problem import Problem
 from serjax.experiments.run_folder import RunFolder, provenance
@@ -108,11 +108,11 @@ def class_column(metrics: Mapping[str, object]) -> str:
 
 def print_notes(metrics: Mapping[str, Any]) -> None:
     """Print from where clips are read, what test clips share with training, and what was noted in the corpus."""
-    print(f"Clips are read from {metrics['offset_s']:g} s on (--offset).")
+    say(f"Clips are read from {metrics['offset_s']:g} s on (--offset).")
     if metrics["texts_shared"]:
-        print("Sentences of test clips occur in training.")
+        say("Sentences of test clips occur in training.")
     for note in metrics["corpus_notes"]:
-        print(f"Noted in the corpus: {Note.from_json(note).line}")
+        say(f"Noted in the corpus: {Note.from_json(note).line}")
 
 
 def _libraries() -> dict[str, str]:

@@ -7,11 +7,13 @@ import signal
 import sys
 import textwrap
 from collections.abc import Callable
+from io import TextIOWrapper
 from typing import NoReturn, TypeVar
 
 import tyro
 
 from serjax.errors import SerjaxError
+from serjax.escape import terminal
 from serjax.experiments.run_folder import program
 from serjax.train.processes import abandon, leave
 from serjax.train.signals import Interrupted, ignore_stops, stopping
@@ -87,4 +89,6 @@ def _end_late(signum: int) -> NoReturn:
 
 
 def _complain(message: str) -> None:
-    print(textwrap.fill(message, 100, break_long_words=False, break_on_hyphens=False), file=sys.stderr)
+    for line in message.split("\n"):
+        wrapped = textwrap.wrap(line, 100, break_long_words=False, break_on_hyphens=False)
+        print("\n".join(map(terminal, wrapped)), file=sys.stderr)

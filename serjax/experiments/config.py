@@ -14,12 +14,12 @@ from serjax.data.corpora.corpus import LabelScheme
 from serjax.data.corpora.crema_d import Defects
 from serjax.data.splits import Protocol
 from serjax.errors import SerjaxError
+from serjax.escape import file_name
 from serjax.evaluate.generative import ClassPrior
 from serjax.models.layers import Architecture
 from serjax.train.optimizer import OptimizerName
 from serjax.train.parallel import Shard, Stacking
 
-MAX_NAME_BYTES = 60  # of a corpus in the names of run folders, which end with a hash anyway
 Score = Literal["reconstruction", "elbo", "iwae", "auto"]
 
 
@@ -182,9 +182,8 @@ class Machine:
 
 
 def corpus_name(corpus: str) -> str:
-    """Return a corpus as a part of file names: of a path its last part, without `.csv`, 60 bytes at most."""
-    name = Path(corpus).name if corpus in CORPUS_NAMES else Path(corpus).resolve().stem
-    return name.encode()[:MAX_NAME_BYTES].decode(errors="ignore")
+    """Return a corpus as a part of file names: of a path its last part, without `.csv`."""
+    return file_name(Path(corpus).name if corpus in CORPUS_NAMES else Path(corpus).resolve().stem)
 
 
 def check_positive(flag: str, value: int | float | None) -> None:

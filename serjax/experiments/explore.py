@@ -20,7 +20,6 @@ from serjax.data.corpora.corpus import Window
 from serjax.data.corpora.crema_d import Defects
 from serjax.data.feature_cache import default_cache_dir
 from serjax.data.notes import Note
-from serjax.escape import file_name
 from serjax.experiments.command import run_command
 from serjax.experiments.config import check_positive, corpus_name, fingerprint
 from serjax.experiments.display import print_table, progresses, say
@@ -115,7 +114,7 @@ def run(config: Config) -> None:
     request_devices(None)
     sections = (config.data, config.analysis, config.clipping)
     mark = fingerprint("explore", sections)
-    out = config.output.out or Path("runs") / f"explore-{file_name(corpus_name(config.data.corpus))}-{mark[:8]}"
+    out = config.output.out or Path("runs") / f"explore-{corpus_name(config.data.corpus)}-{mark[:8]}"
     with open_run_folder(out, "explore", mark) as folder:
         if "unreadable" not in (folder.read_json(SUMMARY) or {}):  # earlier versions told less
             explore(config, folder)

@@ -27,7 +27,7 @@ COMPUTED = "computed"  # the format of a corpus that has no files
 FULL_SCALE_DB = 0.01  # above it: 16-bit files reach 0 dB
 LEFT_OUT = "Cannot be read, and is left out here"
 OWN = ("silent", "loud")  # what is told of all clips, here
-SILENT, TOO_LOUD, EQUAL = "Every sample is zero", "Peaks above full scale", "The sound of another clip"
+SILENT, TOO_LOUD, EQUAL = "Every sample is zero", "Peaks above full scale", "Same sound as another clip"
 
 
 class Clip(NamedTuple):

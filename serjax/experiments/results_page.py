@@ -195,6 +195,7 @@ def markdown_table(header: tuple[str, ...], rows: Sequence[tuple[Cell, ...]]) ->
 
 def markdown_image(text: str, file: str) -> str:
     """Return what shows a picture beside the page; `text` is read where it cannot be shown."""
+    text = text.replace("[", "(").replace("]", ")")  # there even an escaped one ends it in some readers
     return f"![{escape.markdown(text)}]({quote(file.encode('utf-8', 'surrogateescape'))})"
 
 

@@ -24,7 +24,7 @@ from serjax.experiments.config import (
     check_training,
 )
 from serjax.experiments.config import fingerprint as make_fingerprint
-from serjax.experiments.display import Progresses, interval, print_table
+from serjax.experiments.display import Progresses, interval, print_table, say
 from serjax.experiments.generative import Explained, Kind, Models, explain, make_objective, train_models
 from serjax.experiments.problem import FeatureFlags, Problem, load_problem
 from serjax.experiments.run_folder import RunFolder, provenance
