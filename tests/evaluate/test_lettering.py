@@ -28,15 +28,15 @@ LONG = "a name that is as long as a sentence, and goes on, " * 10
 EVIL = ["$x$ $", "_x", r"\textbf{x}\$", "a|b <i> 50 % #^{", "\x1b[31m\n\t\u202e", "快\U0001f9ff", LONG, f"{LONG}.", ""]
 TITLE = f"logreg · $v_1$ [2] {LONG} · speaker-6fold"
 K = len(EVIL)
-CAPTIONS = [f"{EVIL[n]} · {EVIL[-n]}" for n in (0, 4, 5, 6)]
+CAPTIONS = [f"{EVIL[n]} · {EVIL[-n]}" for n in (0, 4, 6)]
 TRUTH_N = np.arange(10 * K) % K
 SCORES_NK = np.random.default_rng(0).random((len(TRUTH_N), K)) + np.eye(K)[TRUTH_N]
 LOSS_RE = np.exp(-np.arange(30) / 5)[None] * np.ones((K, 1))
 PICTURES = [np.random.default_rng(0).random((4, 30)) for _ in CAPTIONS]
 WAVES = [np.sin(np.arange(3_000) / 5) for _ in CAPTIONS]
-PAIR_NTC = np.random.default_rng(0).normal(size=(4, 30, 4))
+PAIR_NTC = np.random.default_rng(0).normal(size=(3, 30, 4))
 ROWS, COLOURS = plots_signal.Rows(np.arange(5) - 0.5, "row"), plots_signal.Colours("c", "magma", 0.0, 1.0)
-CURVES = {"F0": [{"F0": np.arange(30.0)}] * len(CAPTIONS), "p": [{"p": np.arange(30.0), "q": np.ones(30)}] * 4}
+CURVES = {"F0": [{"F0": np.arange(30.0)}] * len(CAPTIONS), "p": [{"p": np.arange(30.0), "q": np.ones(30)}] * 3}
 LINES = [Line(0.5, (0.4, 0.6), ".5")] * K
 
 FIGURES: dict[str, tuple[Callable[[], Figure], list[str]]] = {
@@ -46,8 +46,8 @@ FIGURES: dict[str, tuple[Callable[[], Figure], list[str]]] = {
         [f"{name}  1.00" for name in names_shown(EVIL)],
     ),
     "learning": (
-        lambda: plots.learning_curves(np.arange(30), LOSS_RE, None, np.arange(K), EVIL, "loss", TITLE),
-        [f"{name} (1 runs)" for name in names_shown(EVIL, 20)],
+        lambda: plots.learning_curves(np.arange(30), LOSS_RE[:3], None, np.array([0, 5, 6]), EVIL, "loss", TITLE),
+        [f"{names_shown(EVIL, 20)[n]} (1 runs)" for n in (0, 5, 6)],
     ),
     "reconstruction": (
         lambda: plots_generative.reconstruction_matrices({"test": np.eye(K)}, EVIL, TITLE),
@@ -55,7 +55,7 @@ FIGURES: dict[str, tuple[Callable[[], Figure], list[str]]] = {
     ),
     "pairs": (
         lambda: plots_generative.picture_pairs(
-            PAIR_NTC, PAIR_NTC, np.ones((4, 30), bool), CAPTIONS, TITLE, frame_s=0.1
+            PAIR_NTC, PAIR_NTC, np.ones((3, 30), bool), CAPTIONS, TITLE, frame_s=0.1
         ),
         [f"{lettering.shown(caption, 40)} · original" for caption in CAPTIONS],
     ),
