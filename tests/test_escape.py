@@ -4,7 +4,6 @@ import csv
 import html.parser
 import io
 import re
-import sys
 import unicodedata
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,6 @@ from serjax import escape
 from serjax.experiments import command, comparison_table, display, explore_page, results_page
 from serjax.experiments.comparison_table import Row, Table
 from serjax.experiments.display import Progresses, print_table, say
-from serjax.experiments.explore import Config
 from serjax.experiments.grid_page import Entry, GridPage
 from serjax.experiments.grid_page import markdown as grid_markdown
 from serjax.experiments.results_page import Code, Page, markdown_table
@@ -91,16 +89,6 @@ def test_errors(evil, capsys):
     command._complain(f"{evil}: it is wrong.")
     expected = "".join(map(escape.terminal, re.split(r"[\t\n\r ]", f"{evil}: it is wrong.")))
     assert squeezed(expected) == in_terminal(capsys)
-
-
-def test_a_terminal_that_lacks_letters_gets_their_numbers(monkeypatch):
-    out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
-    monkeypatch.setattr(sys, "stdout", out)
-    monkeypatch.setattr(sys, "argv", ["explore"])
-    with pytest.raises(SystemExit) as stop:
-        command.run_command(Config, lambda _: print_table("快", ("−",), [("乐",)]), "")
-    out.seek(0)
-    assert (stop.value.code, r"\u4e50" in out.read()) == (0, True)
 
 
 @every

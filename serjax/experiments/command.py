@@ -7,7 +7,6 @@ import signal
 import sys
 import textwrap
 from collections.abc import Callable
-from io import TextIOWrapper
 from typing import NoReturn, TypeVar
 
 import tyro
