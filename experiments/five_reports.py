@@ -20,11 +20,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from serjax.experiments.classification import METRICS
 from serjax.experiments.command import run_command
 from serjax.experiments.config import ConfigError, check_positive
 from serjax.experiments.display import Progresses, progresses
 from serjax.experiments.five_reports_rows import HEADINGS, ROWS
+from serjax.experiments.manifest import METRICS
 from serjax.experiments.replication import (
     SIDES,
     Outcome,

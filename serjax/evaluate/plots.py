@@ -6,7 +6,6 @@ real one. Colours can be told apart with any of the common colour-vision deficie
 on they repeat with another line or marker.
 """
 
-import os
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from matplotlib.figure import Figure
 
 from serjax.evaluate.lettering import Picture, legible, names_shown, quoted, width
 from serjax.evaluate.metrics import AnyArray, roc_auc_ovr, roc_curve
+from serjax.files import replacing
 
 # Okabe & Ito, "Color Universal Design", 2008, without black (kept for means) and yellow (too pale for a line)
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#882255", "#8C8C3E")
@@ -35,12 +35,8 @@ USUAL_LETTERS, LETTER_IN = 12, 0.07  # of a label: longer ones make figures larg
 def save(figure: Figure, path: Path, dpi: int = 150) -> None:
     """Write a figure as PNG, whole or not at all; the same figure gives the same bytes. A huge one has fewer dots."""
     dpi = min(dpi, int(LARGEST_PX / max(figure.get_size_inches())))
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        figure.savefig(partial, dpi=dpi, format="png", metadata={"Software": None})
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with replacing(path) as file:
+        figure.savefig(file, dpi=dpi, format="png", metadata={"Software": None})
 
 
 def canvas(width_in: float, height_in: float, title: str, *, fixed_aspect: bool = False) -> Figure:

@@ -1,7 +1,7 @@
 """Predictions of a study as one table, `predictions.csv`: one row for each clip, fold and seed."""
 
 import csv
-import os
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Int
 
 from serjax.errors import SerjaxError
 from serjax.evaluate.metrics import check_labels, confusion
+from serjax.files import write_text
 
 COLUMNS = ("utterance", "speaker", "fold", "seed", "truth", "prediction")
 SCORE_PREFIX = "score_"
@@ -100,17 +101,11 @@ def write_predictions(predictions: Predictions, path: Path) -> None:
 
     The file appears whole or not at all: it is written beside its place and moved there.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow([*COLUMNS, *(SCORE_PREFIX + label for label in predictions.labels)])
-            writer.writerows(_row(predictions, n) for n in range(len(predictions.utterance)))
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*COLUMNS, *(SCORE_PREFIX + label for label in predictions.labels)])
+    writer.writerows(_row(predictions, n) for n in range(len(predictions.utterance)))
+    write_text(path, text.getvalue())
 
 
 def read_predictions(path: Path) -> Predictions:
@@ -168,7 +163,10 @@ def _labels_of_header(header: list[str], path: Path) -> tuple[str, ...]:
             f"{path}: the header is {','.join(header)!r}, expected {','.join(COLUMNS)} and a column "
             f"{SCORE_PREFIX}LABEL for each label: this is not a predictions.csv"
         )
-    return tuple(name.removeprefix(SCORE_PREFIX) for name in scores)
+    labels = tuple(name.removeprefix(SCORE_PREFIX) for name in scores)
+    if len(set(labels)) < len(labels):
+        raise PredictionsError(f"{path}: the header names a label twice; the file is damaged, write it again")
+    return labels
 
 
 def _parsed(row: list[str], labels: tuple[str, ...], where: str) -> _Row:
@@ -179,8 +177,9 @@ def _parsed(row: list[str], labels: tuple[str, ...], where: str) -> _Row:
     utterance, speaker, fold, seed, truth, prediction, *scores = row
     try:
         ids = int(seed), labels.index(truth), labels.index(prediction)
+        np.int64(ids[0])  # a seed of twenty digits is none
         return _Row(utterance, speaker, fold, *ids, [float(score) for score in scores])
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise PredictionsError(f"{where}: {error}; the file is damaged, write it again") from error
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
 from typing import Any
 
@@ -9,11 +10,11 @@ from serjax.data.notes import Note
 from serjax.evaluate.predictions import Predictions, write_predictions
 from serjax.evaluate.summary import summarise
 from serjax.experiments.display import interval, print_table, say
-from serjax.experiments.figures import draw_classification
+from serjax.experiments.figures import draw_confusion, draw_roc
+from serjax.experiments.manifest import FIGURES, METRICS, PREDICTIONS, Pictures
 from serjax.experiments.problem import Problem
 from serjax.experiments.run_folder import RunFolder, provenance
 
-METRICS, PREDICTIONS = "metrics.json", "predictions.csv"
 EMOTIONS = ("emotion", "merged emotion")  # what is told apart when labels are emotions
 LIBRARIES = ("scikit-learn", "xgboost-cpu", "xgboost", "lightgbm", "optuna")
 
@@ -43,15 +44,16 @@ class Setting:
 
 
 def write_classification(
-    folder: RunFolder, setting: Setting, predictions: Predictions, more: Mapping[str, object]
+    folder: RunFolder,
+    setting: Setting,
+    predictions: Predictions,
+    more: Mapping[str, object],
+    pictures: Pictures | None = None,
 ) -> None:
-    """Write everything of a run folder but `config.json`; `metrics.json` last: where it is, the run is finished.
+    """Write everything of a run folder but `config.json`: results, then pictures, then what makes it finished.
 
     `more` are the figures of `metrics.json` that predictions and setting do not determine, the device too unless CPU.
     """
-    drawn = folder.path / "figures"
-    drawn.mkdir(exist_ok=True)
-    draw_classification(predictions, f"{folder.experiment} · {setting.title}", drawn)
     write_predictions(predictions, folder.path / PREDICTIONS)
     made = provenance()
     content = {
@@ -74,6 +76,17 @@ def write_classification(
         "versions": {**_dict(made["versions"]), **_libraries()},
     }
     folder.write_json(METRICS, content)
+    title = f"{folder.experiment} · {setting.title}"
+    folder.finish({**classification_pictures(folder, predictions, title), **(pictures or {})})
+
+
+def classification_pictures(folder: RunFolder, predictions: Predictions, title: str) -> Pictures:
+    """Return the pictures of test predictions."""
+    drawn = folder.path / FIGURES
+    return {
+        "confusion.png": partial(draw_confusion, predictions, title, drawn),
+        "roc.png": partial(draw_roc, predictions, title, drawn),
+    }
 
 
 def print_comparison(found: Mapping[str, dict]) -> None:

@@ -6,6 +6,7 @@ speaker swapped together, 10 000 permutations), p-values adjusted for their numb
     python -m serjax.experiments.compare runs/a runs/b runs/c --metric uar --out table.md --plot table.png
 """
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from serjax.experiments.command import run_command
 from serjax.experiments.comparison_table import Row, Table, check_suffix, draw, print_comparison, write_table
 from serjax.experiments.config import ConfigError
 from serjax.experiments.display import say
-from serjax.experiments.finished import FinishedRun, read_run
+from serjax.experiments.finished import FinishedRun, left_out, read_run
 from serjax.experiments.run_folder import provenance
 
 SHARED = "speakers shared"
@@ -45,7 +46,7 @@ class Config:
 def run(config: Config) -> None:
     """Read, compare, write, print."""
     check_flags(config)
-    table = make_table([read_run(path) for path in config.runs], config.metric, config.anyway)
+    table = make_table([read_run(path) for path in runs_among(config.runs)], config.metric, config.anyway)
     written = []  # before anything is printed: `… | head` may end the command
     if config.out is not None:
         write_table(table, config.out)
@@ -71,6 +72,21 @@ def check_flags(config: Config) -> None:
         check_suffix(config.out)
     if config.plot is not None and config.plot.suffix != ".png":
         raise ConfigError(f"--plot {config.plot}: expected a name that ends in .png.")
+
+
+def runs_among(paths: Sequence[Path]) -> list[Path]:
+    """Return which of `runs/*` are runs, and say of the others what they are.
+
+    Raises:
+      ConfigError: none is a run.
+    """
+    others = {path: why for path in paths if (why := left_out(path))}
+    if len(others) == len(paths):
+        told = "; ".join(f"{path}: {why}" for path, why in others.items())
+        raise ConfigError(f"None of these is the folder of a run: {told}. Give the folders of finished runs.")
+    for path, why in others.items():
+        print(f"{path} is left out: {why}.", file=sys.stderr)
+    return [path for path in paths if path not in others]
 
 
 def make_table(runs: Sequence[FinishedRun], metric: Metric, anyway: bool) -> Table:
@@ -188,6 +204,12 @@ def _protocol(run: FinishedRun) -> str:
 def _refusal(first: FinishedRun, run: FinishedRun, reasons: tuple[str, ...]) -> str:
     told = []
     for reason in reasons:
+        if reason == "refit":
+            told.append(
+                f"{(run if first.refit else first).path} was not trained again on train + validation rows as "
+                "the other was: where its command has --refit, give that too"
+            )
+            continue
         if reason == "clips":
             clips = unpaired_clips(first.predictions, run.predictions)
             told.append(f"{len(clips)} clips are not tested alike in both, among them {clips[0]}")

@@ -14,23 +14,34 @@ from serjax.experiments.generative import Models
 from serjax.experiments.problem import Problem
 from serjax.experiments.trainer import pick
 from serjax.experiments.verdict import Matrices
-from serjax.train.record import Row
+from serjax.train.record import Row, check_whole
 from serjax.train.runs import stack_inputs
 from serjax.train.state import gather
 
 EXAMPLES = 4
 
 
-def draw_classification(predictions: Predictions, title: str, folder: Path) -> None:
-    """Draw the confusion matrix and the ROC curves of the test predictions."""
+def draw_confusion(predictions: Predictions, title: str, folder: Path) -> None:
+    """Draw the confusion matrix of the test predictions."""
+    plots.save(plots.confusion_matrix(predictions.confusion(), predictions.labels, title), folder / "confusion.png")
+
+
+def draw_roc(predictions: Predictions, title: str, folder: Path) -> None:
+    """Draw the ROC curves of the test predictions."""
     truth_N, labels = predictions.truth, predictions.labels
-    plots.save(plots.confusion_matrix(predictions.confusion(), labels, title), folder / "confusion.png")
     plots.save(plots.roc_curves(truth_N, predictions.scores_NK, labels, title), folder / "roc.png")
 
 
-def draw_training(history: list[Row], labels: tuple[str, ...], loss: str, title: str, folder: Path) -> None:
-    """Draw the learning curves of the stage in which epochs are chosen, by emotion; `loss` names it and its unit."""
+def draw_training(
+    history: list[Row], n_runs: int, labels: tuple[str, ...], loss: str, title: str, folder: Path
+) -> None:
+    """Draw the learning curves of the stage in which epochs are chosen, by emotion; `loss` names it and its unit.
+
+    Raises:
+      HistoryError: epochs of the `n_runs` runs are missing.
+    """
     rows = [row for row in history if str(row["stage"]).startswith("train-")]
+    check_whole(rows, n_runs)
     runs = sorted({(str(row["emotion"]), str(row["seed"]), str(row["fold"])) for row in rows})
     place = {run: r for r, run in enumerate(runs)}
     n_epochs = max(int(row["epoch"] or 0) for row in rows)

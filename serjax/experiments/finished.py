@@ -3,17 +3,26 @@
 import functools
 import json
 import math
+import numbers
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from serjax.evaluate.comparison import Metric, measure, seed_counts
 from serjax.evaluate.predictions import Predictions, read_predictions
+from serjax.experiments import manifest
 from serjax.experiments.config import ConfigError
+from serjax.experiments.manifest import CONFIG, MANIFEST, METRICS, PREDICTIONS
+from serjax.experiments.own_folder import files_of, is_claim
 from serjax.experiments.results_page import read_result
+from serjax.experiments.run_folder import MACHINE
 
-METRICS, PREDICTIONS, CONFIG = "metrics.json", "predictions.csv", "config.json"
-NEEDED = ("experiment", "corpus", "protocol", "speakers_shared", "labels", "uar", "war", "macro_f1", "seconds")
-MACHINE = "machine"  # the section of a configuration on which no figure depends
+NEEDED: Mapping[str, type] = {
+    **dict.fromkeys(("experiment", "corpus", "protocol"), str),
+    "speakers_shared": bool,
+    "labels": list,
+    **dict.fromkeys(("uar", "war", "macro_f1", "seconds"), numbers.Real),
+}
 TOLERANCE = 1e-9
 
 
@@ -50,21 +59,19 @@ class FinishedRun:
 
 
 def read_run(path: Path) -> FinishedRun:
-    """Read a run folder: `metrics.json` and `predictions.csv`.
+    """Read a run folder: `metrics.json` and `predictions.csv`, both as `manifest.json` says.
 
     Raises:
-      ConfigError: the folder is no run, the run is not finished, a file is damaged, or `metrics.json` and
+      ConfigError: the folder is no run, the run is not finished, a file was changed or damaged, or `metrics.json` and
         `predictions.csv` are not of the same run.
       PredictionsError: `predictions.csv` cannot be read.
     """
-    if not (path / METRICS).exists():
+    if not {METRICS, PREDICTIONS} <= (manifest.read(path) or {}).keys():
         raise ConfigError(_unfinished(path))
     metrics = read_result(path / METRICS)
-    lacking = [name for name in NEEDED if name not in metrics]
+    lacking = [name for name, kind in NEEDED.items() if not isinstance(metrics.get(name), kind)]
     if lacking:
         raise ConfigError(f"{path / METRICS} lacks {', '.join(lacking)}: it is no result of an experiment of serjax.")
-    if not (path / PREDICTIONS).exists():
-        raise ConfigError(f"{path / PREDICTIONS} is not there: the run folder is broken. Remove it, run again.")
     predictions = read_predictions(path / PREDICTIONS)
     _check_agreement(path, metrics, predictions)
     return FinishedRun(
@@ -83,15 +90,28 @@ def read_run(path: Path) -> FinishedRun:
     )
 
 
+def left_out(path: Path) -> str | None:
+    """Say why a path that is there can be left out where runs are read; None for what is a run, or may become one."""
+    if not path.exists():
+        return None
+    if not path.is_dir():
+        return "it is a file, no run folder"
+    if not (path / CONFIG).exists():
+        return None if (path / METRICS).exists() else f"it is no run folder: it has no {CONFIG}"
+    if (path / "summary.json").exists():
+        return "it is an exploration of a corpus, no run"
+    return "its command failed before it computed anything" if all(map(is_claim, files_of(path))) else None
+
+
 def _unfinished(path: Path) -> str:
-    """Say what is wrong with a folder without `metrics.json`."""
+    """Say what is wrong with a folder without a manifest."""
     if not path.is_dir():
         return f"{path} is not there: give the folder of a finished run."
     if not (path / CONFIG).exists():
-        return f"{path} is no run folder (it has neither {METRICS} nor {CONFIG}): give the folder of a finished run."
+        return f"{path} is no run folder (it has no {CONFIG}): give the folder of a finished run."
     begun = read_result(path / CONFIG)
     how = f": {begun['command']}" if "command" in begun else ""
-    return f"{path} is not finished (it has no {METRICS}). Give its command again to finish it{how}"
+    return f"{path} is not finished (it has no whole {MANIFEST}). Give its command again to finish it{how}"
 
 
 def _check_agreement(path: Path, metrics: dict, predictions: Predictions) -> None:
@@ -128,7 +148,7 @@ def _settings(path: Path) -> dict[str, str]:
     if not config.exists():
         raise ConfigError(f"{path / CONFIG} is not there: the run folder is broken. Remove it, run again.")
     content = read_result(config)
-    if "config" not in content:
+    if not isinstance(content.get("config"), dict):
         raise ConfigError(f"{config} is not a configuration of serjax: give the folder of a finished run.")
     return {name: value for name, value in _flat(content["config"]).items() if name.split(".")[0] != MACHINE}
 

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Hashable
 from dataclasses import asdict, astuple, replace
+from typing import get_args
 
 from serjax.experiments.config import ConfigError
 from serjax.experiments.run_folder import RunFolder
 from serjax.experiments.trainer import Request
+from serjax.train.parallel import Stacking
 from serjax.train.plan import BATCHED, Plan, call_epochs, faster_stacking, fitting_runs
 from serjax.train.processes import exchange
 
@@ -24,7 +26,7 @@ def settle(request: Request, folder: RunFolder, plans: Plans, say: Callable[[str
       ConfigError: the stage was begun in stacks of another size than is asked for now.
     """
     own, program = request.trainer, request.program
-    kept = _agreed(_kept(request, folder))
+    kept = _agreed(_kept(request, folder, say))
     if kept is not None and own.stack_size not in (None, kept.stack_size):
         raise ConfigError(
             f"--stack-size {own.stack_size}: the stage {request.name} of {folder.path} was begun in stacks of "
@@ -38,13 +40,20 @@ def settle(request: Request, folder: RunFolder, plans: Plans, say: Callable[[str
     return replace(request, trainer=own.planned(plan))
 
 
-def _kept(request: Request, folder: RunFolder) -> Plan | None:
-    """Return what the folder says of the stage."""
+def _kept(request: Request, folder: RunFolder, say: Callable[[str], None]) -> Plan | None:
+    """Return what the folder says of the stage, None for what cannot be a plan."""
     kept = folder.kept_plan(request.name)
     if kept is None:
         return None
-    epochs = kept.get("epochs_per_call", request.schedule.epochs_per_call)
-    return Plan(kept["stacking"], int(kept["stack_size"]), int(epochs))
+    stacking, epochs = kept.get("stacking"), kept.get("epochs_per_call", request.schedule.epochs_per_call)
+    if stacking not in get_args(Stacking) or not _counts(kept.get("stack_size")) or not _counts(epochs):
+        say(f"{folder.path}: {kept} is no plan of the stage {request.name}, which is planned anew.")
+        return None
+    return Plan(stacking, kept["stack_size"], epochs)  # type: ignore[arg-type]
+
+
+def _counts(value: object) -> bool:
+    return type(value) is int and value > 0
 
 
 def _agreed(plan: Plan | None) -> Plan | None:

@@ -20,8 +20,8 @@ import numpy as np
 from serjax.data.splits import Protocol
 from serjax.evaluate.comparison import estimate, measure, seed_counts
 from serjax.evaluate.predictions import read_predictions
-from serjax.experiments.classification import METRICS, PREDICTIONS
 from serjax.experiments.config import ConfigError
+from serjax.experiments.manifest import METRICS, PREDICTIONS
 from serjax.experiments.results_page import read_result
 from serjax.experiments.study import RECONSTRUCTION
 from serjax.train.loop import Interrupted, stop_requests

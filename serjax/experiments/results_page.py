@@ -15,7 +15,9 @@ from serjax.evaluate.lettering import names_shown
 from serjax.evaluate.statistics import Comparison, holm
 from serjax.experiments.config import ConfigError
 from serjax.experiments.display import Cell, interval, print_table
+from serjax.experiments.manifest import check as check_manifest
 from serjax.experiments.run_folder import provenance
+from serjax.files import write_text
 from serjax.train.record import write_json
 
 HEADER = ("classifier", "UAR", "sd over seeds", "95 % interval", "WAR", "macro-F1")
@@ -94,19 +96,20 @@ def rows_of_run(run: Path) -> tuple[Row, ...]:
 
 
 def read_result(path: Path) -> dict:
-    """Read a JSON file of a finished run.
+    """Read a JSON file of a finished run; what lies beside it is then what the run wrote, as its manifest says.
 
     Raises:
-      ConfigError: it is not there, or is no JSON object.
+      ConfigError: it is not there, or is no JSON object, or a result beside it was changed or damaged.
     """
+    check_manifest(path.parent)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_bytes())
         if not isinstance(content, dict):
             raise ValueError("it holds no JSON object")
     except FileNotFoundError:
         raise ConfigError(f"{path} is not there: {path.parent} is no finished run. Let it finish first.") from None
-    except ValueError as error:
-        raise ConfigError(f"{path} is damaged ({error}). Remove the run folder and make it again.") from None
+    except (ValueError, RecursionError, IsADirectoryError) as error:
+        raise ConfigError(f"{path} is damaged ({error}). Give the run's command again, which makes it anew.") from None
     return content
 
 
@@ -121,7 +124,7 @@ def write_page(page: Page, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path.with_suffix(".json"), asdict(page))
     plots.save(draw_intervals(page), path.with_suffix(".png"))
-    path.write_text(markdown(page, path.with_suffix(".png").name), encoding="utf-8")
+    write_text(path, markdown(page, path.with_suffix(".png").name))
 
 
 def write_table_page(
@@ -133,7 +136,7 @@ def write_table_page(
     command = escape.markdown_code(str(about["command"]))
     made = f"{command}, {seconds / 60:.0f} minutes, {about['machine']}, git {about['git']}."
     parts = [f"# {escape.markdown(title)}", made, markdown_table(header, rows), notes]
-    path.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    write_text(path, "\n\n".join(parts) + "\n")
     content = [dict(zip(header, cells, strict=True)) for cells in rows]
     write_json(path.with_suffix(".json"), {"title": title, "rows": content, **about})
 

@@ -1,7 +1,9 @@
 """The run folder: claimed by one process and one configuration, written so that a reader never sees half a file."""
 
 import dataclasses
+import functools
 import json
+import logging
 import math
 import os
 import platform
@@ -15,19 +17,24 @@ from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 
-import filelock
-
-from serjax.errors import SerjaxError
+from serjax.experiments import manifest
+from serjax.experiments.own_folder import (
+    CLOCK,
+    CONFIG,
+    RunFolderError,
+    check,
+    check_files,
+    files_of,
+    holds_results,
+    locked,
+    read_json,
+)
+from serjax.files import clear_unfinished
 from serjax.train.processes import exchange, is_first
 from serjax.train.record import History, write_json
 
-CONFIG, CLOCK, LOCK = "config.json", "clock.json", ".lock"
-DESKTOP = (".DS_Store", "Thumbs.db", "desktop.ini")  # what file managers leave in any folder
+MACHINE = "machine"  # the section of flags on which no result depends
 PACKAGES = ("serjax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy", "soundfile", "soxr")
-
-
-class RunFolderError(SerjaxError):
-    """The run folder cannot be used for this command."""
 
 
 class Clock:
@@ -60,9 +67,9 @@ class RunFolder:
     fingerprint: str
     clock: Clock
 
-    @property
+    @functools.cached_property
     def history(self) -> History:
-        """The training history."""
+        """The training history; it knows which of its lines can be trusted."""
         return History(self.path / "history.jsonl")
 
     @property
@@ -80,13 +87,28 @@ class RunFolder:
         """Whether the folder is this configuration's already."""
         return (self.read_json(CONFIG) or {}).get("fingerprint") == self.fingerprint
 
-    def claim(self, sections: tuple[object, ...], **flags: float | bool) -> None:
-        """Write sections and single flags to `config.json`, unless it is there: the folder is this configuration's.
+    @property
+    def finished(self) -> bool:
+        """Whether all is there, and as it was written."""
+        return manifest.is_finished(self.path)
 
-        In place of the claim of a command that failed before it computed anything, as one with a wrong value does.
+    def finish(self, pictures: manifest.Pictures) -> None:
+        """Draw `pictures`, each by its name below `figures`, and declare the folder finished.
+
+        Metrics and predictions are written before: a picture that cannot be drawn is said and noted, no more.
         """
-        if not self.writes or self.claimed:
+        if self.writes:
+            manifest.finish(self.path, pictures)
+
+    def claim(self, sections: tuple[object, ...], **flags: float | bool) -> None:
+        """Write sections and single flags to `config.json`, unless they are there: the folder is this configuration's.
+
+        In place of the claim of a command that failed before it computed anything, as one with a wrong value does;
+        and in place of what was changed since.
+        """
+        if not self.writes:
             return
+        kept = (self.read_json(CONFIG) or {}) if self.claimed else {}
         content = {
             "experiment": self.experiment,
             "fingerprint": self.fingerprint,
@@ -98,7 +120,9 @@ class RunFolder:
         except ValueError:
             endless = sorted(f"{s} {name} {value}" for s, name, value in _numbers(sections) if not math.isfinite(value))
             raise RunFolderError(f"{', '.join(endless)}: expected finite numbers.") from None
-        self.write_json(CONFIG, json.loads(text))
+        written = json.loads(text)
+        if _determining(kept) != _determining(written) or CONFIG in manifest.changed(self.path):
+            self.write_json(CONFIG, written | {name: kept[name] for name in ("plan",) if name in kept})
 
     def meet(self, digest: str) -> None:
         """Keep in `config.json` what the clips are, by a digest of features, labels and speakers.
@@ -110,7 +134,7 @@ class RunFolder:
             return
         content = self.read_json(CONFIG) or {}
         begun = content.get("clips", digest)
-        if begun != digest and _holds_results(self.path):
+        if begun != digest and holds_results(self.path):
             raise RunFolderError(
                 f"{self.path} was begun with other clips, labels or features (digest {begun}, now {digest}). Put the "
                 "corpus back as it was to go on, or begin anew by another --out."
@@ -121,13 +145,14 @@ class RunFolder:
 
     def kept_plan(self, stage: str) -> dict | None:
         """Return how `config.json` says that a stage is stacked, None where it does not."""
-        return (self.read_json(CONFIG) or {}).get("plan", {}).get(stage)
+        plan = _plans(self.read_json(CONFIG)).get(stage)
+        return plan if isinstance(plan, dict) else None
 
     def keep_plan(self, stage: str, plan: dict[str, object]) -> None:
         """Write to `config.json`, beside what claims the folder, how a stage is stacked."""
         content = self.read_json(CONFIG) or {}
-        if content.get("plan", {}).get(stage) != plan:
-            self.write_json(CONFIG, content | {"plan": content.get("plan", {}) | {stage: plan}})
+        if _plans(content).get(stage) != plan:
+            self.write_json(CONFIG, content | {"plan": _plans(content) | {stage: plan}})
 
     def write_json(self, name: str, content: object) -> None:
         """Write a JSON file of the folder, whole or not at all."""
@@ -135,9 +160,19 @@ class RunFolder:
             write_json(self.path / name, content)
 
     def read_json(self, name: str) -> dict | None:
-        """Return a JSON file of the folder, None where it is absent."""
-        path = self.path / name
-        return json.loads(path.read_text()) if path.exists() else None
+        """Return a JSON file of the folder, None where it is absent; where it is damaged too, with a word."""
+        return read_json(self.path / name)
+
+
+def _determining(content: dict) -> object:
+    """Return what a `config.json` says of the flags on which results depend: all but those of the machine."""
+    config = content.get("config")
+    return {k: v for k, v in config.items() if k != MACHINE} if isinstance(config, dict) else None
+
+
+def _plans(content: dict | None) -> dict:
+    plans = (content or {}).get("plan")
+    return plans if isinstance(plans, dict) else {}
 
 
 def _numbers(sections: tuple[object, ...]) -> Iterator[tuple[str, str, float]]:
@@ -162,12 +197,17 @@ def open_run_folder(path: Path, experiment: str, fingerprint: str) -> Iterator[R
         yield RunFolder(path, experiment, fingerprint, Clock())
         exchange()
         return
-    with _locked(path):
-        _check(path, fingerprint)
+    check_files(path)
+    with locked(path):
+        check(path, fingerprint)
+        for left in files_of(path):
+            clear_unfinished(left)
         clock = path / CLOCK
         folder = RunFolder(path, experiment, fingerprint, Clock())
         if folder.claimed and clock.exists():
-            folder = replace(folder, clock=Clock(float(json.loads(clock.read_text())["seconds"])))
+            folder = replace(folder, clock=Clock(_earlier_s(clock)))
+        if harmed := manifest.changed(path):
+            logging.getLogger(__name__).warning(f"{path}: {', '.join(harmed)} changed since: made again.")
         exchange()
         try:
             yield folder
@@ -177,21 +217,13 @@ def open_run_folder(path: Path, experiment: str, fingerprint: str) -> Iterator[R
     exchange()
 
 
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Make the folder, and keep other commands away from it."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(path / LOCK)
-        lock.acquire(blocking=False)
-    except filelock.Timeout:
-        raise RunFolderError(f"{path} is in use by another process: wait for it, or choose another --out.") from None
-    except OSError as error:
-        raise RunFolderError(f"{path} cannot be written ({error.strerror}): choose another --out.") from error
-    try:
-        yield
-    finally:
-        lock.release()
+def _earlier_s(clock: Path) -> float:
+    """Return the seconds that a clock has counted, 0 where it is damaged."""
+    counted = (read_json(clock) or {"seconds": 0}).get("seconds")
+    if isinstance(counted, int | float) and 0 <= counted < math.inf:
+        return float(counted)
+    logging.getLogger(__name__).warning(f"{clock} is damaged: the seconds before are not counted.")
+    return 0.0
 
 
 def provenance() -> dict[str, object]:
@@ -212,35 +244,6 @@ def program() -> list[str]:
         return ["python", "-m", spec.name]
     script = Path(sys.argv[0]).resolve()
     return ["python", script.relative_to(Path.cwd()).as_posix() if script.is_relative_to(Path.cwd()) else script.name]
-
-
-def _check(path: Path, fingerprint: str) -> None:
-    """Raise RunFolderError unless the folder is empty, belongs to `fingerprint`, or was claimed for nothing so far."""
-    config = path / CONFIG
-    if not config.exists():
-        names = (p.name for p in path.iterdir() if p.name != LOCK and not p.name.endswith(".unfinished"))
-        foreign = sorted(name for name in names if name not in DESKTOP and not name.startswith("._"))
-        if foreign:
-            raise RunFolderError(
-                f"{path} holds files that no run of serjax made ({', '.join(foreign[:3])}): choose another --out."
-            )
-        return
-    try:
-        found = json.loads(config.read_text())["fingerprint"]
-    except (ValueError, KeyError, TypeError):
-        raise RunFolderError(f"{config} is not a configuration of serjax: choose another --out.") from None
-    if found != fingerprint and _holds_results(path):
-        raise RunFolderError(
-            f"{path} belongs to another configuration (fingerprint {found}, this command has {fingerprint}; see "
-            f"{config}). Give the flags it was made with, and a table or weights as they were, to go on, or choose "
-            "another --out."
-        )
-
-
-def _holds_results(path: Path) -> bool:
-    """Return whether a folder holds more than claims and what was just begun."""
-    files = (p for p in path.rglob("*") if p.is_file() and p.suffix != ".unfinished" and not p.name.startswith("._"))
-    return any(p.name not in (CONFIG, CLOCK, LOCK, *DESKTOP) and p.stat().st_size for p in files)
 
 
 def _git_commit() -> str | None:

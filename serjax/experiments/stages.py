@@ -22,7 +22,6 @@ from serjax.train.parallel import Layout
 from serjax.train.processes import check_same, exchange, from_first
 from serjax.train.shares import Trained
 
-METRICS = "metrics.json"
 Result = TypeVar("Result")
 Stages = Generator[Request, Trained, Result]
 
@@ -101,8 +100,8 @@ def complete(studies: Sequence[Trainable]) -> list[RunFolder]:
 
 
 def _is_finished(folder: RunFolder) -> bool:
-    """Return whether the first process sees the file that is written last."""
-    return bool(from_first(int(folder.read_json(METRICS) is not None)))
+    """Return whether the first process sees all files, as they were written."""
+    return bool(from_first(int(folder.finished)))
 
 
 def _check_folders(studies: Sequence[Trainable]) -> None:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -12,7 +13,7 @@ from serjax.data.feature_cache import default_cache_dir
 from serjax.evaluate.predictions import write_predictions
 from serjax.evaluate.summary import summarise
 from serjax.experiments import figures
-from serjax.experiments.classification import class_column, print_notes
+from serjax.experiments.classification import class_column, classification_pictures, print_notes
 from serjax.experiments.config import (
     Classification,
     ConfigError,
@@ -26,9 +27,11 @@ from serjax.experiments.config import (
 from serjax.experiments.config import fingerprint as make_fingerprint
 from serjax.experiments.display import Progresses, interval, print_table, say
 from serjax.experiments.generative import Explained, Kind, Models, explain, make_objective, train_models
+from serjax.experiments.manifest import FIGURES, METRICS, PREDICTIONS
 from serjax.experiments.problem import FeatureFlags, Problem, load_problem
+from serjax.experiments.results_page import read_result
 from serjax.experiments.run_folder import RunFolder, provenance
-from serjax.experiments.stages import METRICS, Stages, complete
+from serjax.experiments.stages import Stages, complete
 from serjax.experiments.trainer import Trainer
 from serjax.experiments.verdict import Matrices, Verdict, judge, merge, over_seeds, reconstruction_matrices
 from serjax.models.autoencoder import Autoencoder
@@ -179,20 +182,26 @@ def _write(
     verdict: Verdict,
     matrices: Mapping[str, Mapping[int, Matrices]],
 ) -> None:
-    """Write everything of the run folder, `metrics.json` last: where it is, the run is finished."""
+    """Write everything of the run folder: results, then pictures, then what makes it finished."""
     predictions = verdict.by_score[study.classification.score]
-    title = f"{study.name} · {problem.title}"
-    drawn = folder.path / "figures"
-    drawn.mkdir(exist_ok=True)
+    title, drawn = f"{study.name} · {problem.title}", folder.path / FIGURES
     seen = tuple(dict.fromkeys(run.emotion for run in selected.trained_runs))
-    figures.draw_classification(predictions, title, drawn)
-    figures.draw_training(folder.history.read(), seen, "loss / nats an element", title, drawn)
-    figures.draw_reconstruction(over_seeds(matrices["standard"]), problem.labels, title, drawn)
-    figures.draw_examples(problem, selected, study.features.frontend(), title, drawn)
-    figures.draw_latents(problem, selected, title, drawn)
-    write_predictions(predictions, folder.path / "predictions.csv")
+    history, frontend = folder.history.read(), study.features.frontend()
+    write_predictions(predictions, folder.path / PREDICTIONS)
     folder.write_json(RECONSTRUCTION, reconstruction_content(problem, matrices))
     folder.write_json(METRICS, metrics_content(study, folder, layout, problem, selected, final, verdict))
+    training = history, len(selected.trained_runs), seen, "loss / nats an element"
+    folder.finish(
+        {
+            **classification_pictures(folder, predictions, title),
+            "learning.png": partial(figures.draw_training, *training, title, drawn),
+            "reconstruction_matrix.png": partial(
+                figures.draw_reconstruction, over_seeds(matrices["standard"]), problem.labels, title, drawn
+            ),
+            "reconstructions.png": partial(figures.draw_examples, problem, selected, frontend, title, drawn),
+            "latents.png": partial(figures.draw_latents, problem, selected, title, drawn),
+        }
+    )
 
 
 def metrics_content(
@@ -258,9 +267,7 @@ def reconstruction_content(problem: Problem, matrices: Mapping[str, Mapping[int,
 
 def print_results(study: Study, folder: RunFolder) -> None:
     """Print the tables of a finished run folder."""
-    metrics, reconstruction = folder.read_json(METRICS), folder.read_json(RECONSTRUCTION)
-    assert metrics is not None
-    assert reconstruction is not None
+    metrics, reconstruction = (read_result(folder.path / name) for name in (METRICS, RECONSTRUCTION))
     where = metrics["title"]
     leak = " — SPEAKERS SHARED between train and test" if metrics["speakers_shared"] else ""
     fit = "trained again on train + validation" if metrics["refit"] else "trained on train"

@@ -7,6 +7,7 @@ epochs chosen; or with `--keep last` one stage on train + validation, in which n
 import functools
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -21,7 +22,6 @@ from serjax.evaluate.logits import classify_all
 from serjax.evaluate.predictions import Predictions, concatenate
 from serjax.experiments.augmentation import Augmentation, check_augmentation
 from serjax.experiments.classification import (
-    METRICS,
     Setting,
     print_comparison,
     print_notes,
@@ -41,7 +41,9 @@ from serjax.experiments.config import fingerprint as make_fingerprint
 from serjax.experiments.copies import load_copies
 from serjax.experiments.display import Progresses
 from serjax.experiments.figures import draw_training
+from serjax.experiments.manifest import FIGURES, METRICS
 from serjax.experiments.problem import FeatureFlags, Problem, load_problem, pooled_runs, with_waveforms
+from serjax.experiments.results_page import read_result
 from serjax.experiments.run_folder import RunFolder
 from serjax.experiments.stages import Stages, complete
 from serjax.experiments.trainer import Request, Trainer, check_finite, fresh, from_file
@@ -85,8 +87,7 @@ class SupervisedConfig(Protocol):
 def run_supervised(experiment: str, config: SupervisedConfig) -> None:
     """Train, classify, write the run folder and print the tables; go on where an earlier call was stopped."""
     folder = complete_supervised(experiment, config)
-    metrics = folder.read_json(METRICS)
-    assert metrics is not None
+    metrics = read_result(folder.path / METRICS)
     print_comparison({experiment: metrics})
     print_reports({experiment: metrics})
     print_notes(metrics)
@@ -171,9 +172,8 @@ def _compute(
     predictions, train_war = classify(problem, asked.trainer, runs, trained)
     if not folder.writes:
         return
-    title = f"{folder.experiment} · {problem.title}"
-    (folder.path / "figures").mkdir(exist_ok=True)
-    draw_training(folder.history.read(), ("all",), "cross-entropy / nats a clip", title, folder.path / "figures")
+    title, history = f"{folder.experiment} · {problem.title}", folder.history.read()
+    training_curves = history, len(runs), ("all",), "cross-entropy / nats a clip", title, folder.path / FIGURES
     more = {
         "train_war": train_war,
         "refit": training.refit or training.keep == "last",  # what counts were trained on validation rows too
@@ -182,7 +182,8 @@ def _compute(
         "n_models": len(runs),
         "device": f"{len(layout.devices)} × {layout.devices[0].device_kind} ({layout.devices[0].platform})",
     }
-    write_classification(folder, Setting.of(problem), predictions, more)
+    pictures = {"learning.png": partial(draw_training, *training_curves)}
+    write_classification(folder, Setting.of(problem), predictions, more, pictures)
 
 
 def make_supervised_problem(config: SupervisedConfig, shown: Progresses) -> Problem:

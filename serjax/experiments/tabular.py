@@ -14,8 +14,8 @@ the common one, which holds the figures of the model named first and in `metrics
 mlp+lightgbm "3*mlp+2*knn"` lets models of the call vote.
 """
 
-import shutil
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -23,14 +23,16 @@ import tyro
 
 from serjax.data.feature_cache import default_cache_dir
 from serjax.experiments import vote
-from serjax.experiments.classification import METRICS, PREDICTIONS, print_comparison, print_notes, print_reports
+from serjax.experiments.classification import print_comparison, print_notes, print_reports
 from serjax.experiments.command import run_command
 from serjax.experiments.config import ConfigError, Data, check_positive, fingerprint
 from serjax.experiments.display import Progresses, progresses
+from serjax.experiments.manifest import FIGURES, METRICS, PREDICTIONS, is_finished
 from serjax.experiments.results_page import read_result
 from serjax.experiments.run_folder import RunFolder, open_run_folder
 from serjax.experiments.tables import Table, TableFeatures, load_table
 from serjax.experiments.tabular_cells import Row, Searching, run_row
+from serjax.files import copy
 from serjax.models.classical import (
     Bagging,
     DecisionTree,
@@ -128,7 +130,7 @@ def run(config: Config) -> None:
     check_flags(config)
     rows, out = rows_of(config), folder_of(config)
     with progresses(config.output.quiet) as shown:
-        if (out / METRICS).exists():
+        if is_finished(out):
             shown.say(f"{out} is finished: the corpus is not read again.")
         if len(rows) == 1:
             places = {rows[0].name: out}
@@ -213,14 +215,14 @@ def _run_several(config: Config, rows: tuple[Row, ...], out: Path, shown: Progre
         if not folder.claimed:
             load()  # what is wrong with the data is said before the folder is claimed
             folder.claim((config.data, config.features, config.choice, config.fitting))
-        if not all((place / METRICS).exists() for place in places.values()):
+        if not all(map(is_finished, places.values())):
             folder.meet(load().digest())  # what is there already must be of the same clips
         for row in rows:
             _run_row(config, row, out / row.name, out / row.single, load)
         for name, ballot in ballots.items():
             vote.write_vote([places[member] for member, _ in ballot], [weight for _, weight in ballot], out / name)
             places[name] = out / name
-        if folder.read_json(METRICS) is None:
+        if not folder.finished:
             _put_first_on_top(folder, places)
     return places
 
@@ -228,20 +230,20 @@ def _run_several(config: Config, rows: tuple[Row, ...], out: Path, shown: Progre
 def _put_first_on_top(folder: RunFolder, places: dict[str, Path]) -> None:
     """Make the common folder a run folder too: that of the model named first, with a summary of all."""
     first, *_ = places.values()
-    (folder.path / "figures").mkdir(exist_ok=True)
-    for name in (PREDICTIONS, "figures/confusion.png", "figures/roc.png"):
-        shutil.copyfile(first / name, folder.path / name)
+    copy(first / PREDICTIONS, folder.path / PREDICTIONS)
     found = {name: read_result(place / METRICS) for name, place in places.items()}
     kept = ("uar", "uar_sd", "uar_ci95", "war", "macro_f1", "train_war", "cv_war")
     models = {name: {key: metrics.get(key) for key in kept} for name, metrics in found.items()}
     folder.write_json(METRICS, {**read_result(first / METRICS), "models": models})
+    pictures = [(first / FIGURES / name, folder.path / FIGURES / name) for name in ("confusion.png", "roc.png")]
+    folder.finish({source.name: partial(copy, source, target) for source, target in pictures})
 
 
 def _run_row(config: Config, row: Row, out: Path, studies: Path, load: Loader) -> None:
     sections = (config.data, config.features, config.fitting)
     mark = fingerprint(f"tabular/{row.name} {type(row.model).__name__}", (*sections, row.model))
     with open_run_folder(out, f"tabular/{row.name}", mark) as folder:
-        if folder.read_json(METRICS) is None:
+        if not folder.finished:
             table = load()
             folder.claim((*sections, row.model))
             folder.meet(table.digest())

@@ -1,6 +1,8 @@
 """One classical model through all cells of a table: each cell is kept when it is done, so that a killed run goes on."""
 
+import hashlib
 import json
+import logging
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
@@ -11,11 +13,13 @@ from jaxtyping import Int
 from serjax.evaluate.predictions import Predictions, concatenate, read_predictions, write_predictions
 from serjax.experiments.classification import Setting, write_classification
 from serjax.experiments.display import Progresses
-from serjax.experiments.problem import Cell
+from serjax.experiments.own_folder import read_json
+from serjax.experiments.problem import Cell, Problem
 from serjax.experiments.run_folder import RunFolder
 from serjax.experiments.tables import Table
 from serjax.experiments.tune import Search, TrainingRows, inner_folds, tune
 from serjax.experiments.verdict import predict
+from serjax.files import digest
 from serjax.models.classical import (
     Fitted,
     FittedTwoStage,
@@ -28,6 +32,8 @@ from serjax.models.classical import (
 )
 from serjax.models.classical.voting import log_probabilities
 from serjax.train.record import write_json
+
+SEAL = "sha256"
 
 
 @dataclass(frozen=True)
@@ -60,20 +66,58 @@ class Searching:
 
 def run_row(row: Row, table: Table, folder: RunFolder, searching: Searching, shown: Progresses) -> None:
     """Fit and test a model in the cells that are missing, then write its run folder."""
-    cells = folder.path / "cells"
+    cells, mark = folder.path / "cells", f"{folder.fingerprint} {table.digest()}"
     cells.mkdir(exist_ok=True)
     parts, about = [], {}
     for n, cell in enumerate(table.problem.cells):
         name = quote(f"{cell.seed}-{cell.fold.name}", safe=" ")  # a speaker may be named with a slash
-        kept, said = cells / f"{name}.csv", cells / f"{name}.json"
-        if not kept.exists():
-            predictions, facts = fit_cell(row, table, cell, searching)
-            write_json(said, facts)
-            write_predictions(predictions, kept)  # last: where it is, the cell is done
-        parts.append(read_predictions(kept))
-        about[f"{cell.seed}/{cell.fold.name}"] = json.loads(said.read_text(encoding="utf-8"))
+        kept = KeptCell(cells / f"{name}.csv", cells / f"{name}.json", mark)
+        if (found := kept.read(table.problem, cell)) is None:
+            found = fit_cell(row, table, cell, searching)
+            kept.write(*found)
+        parts.append(found[0])
+        about[f"{cell.seed}/{cell.fold.name}"] = found[1]
         shown.update(row.name, n + 1, len(table.problem.cells))
     write_classification(folder, Setting.of(table.problem), concatenate(parts), _facts(about))
+
+
+@dataclass(frozen=True)
+class KeptCell:
+    """The two files of a cell that is done: its predictions, and facts with a sha256 over both.
+
+    `mark` is what the cell was made from, flags and clips: the files of another one do not count.
+    """
+
+    table: Path
+    facts: Path
+    mark: str
+
+    def write(self, predictions: Predictions, facts: dict[str, object]) -> None:
+        """Write both; a kill between them leaves what does not count."""
+        write_predictions(predictions, self.table)
+        write_json(self.facts, {**facts, SEAL: self._seal(facts)})
+
+    def read(self, problem: Problem, cell: Cell) -> tuple[Predictions, dict[str, object]] | None:
+        """Return what was written, None where it is missing or, which is said, not as it was written."""
+        if not (self.table.exists() and self.facts.exists()):
+            return None
+        facts = read_json(self.facts) or {}
+        if facts.pop(SEAL, None) == self._seal(facts):
+            predictions = read_predictions(self.table)
+            nothing_NK = np.zeros((len(cell.fold.test), len(problem.labels)))
+            if _rows(predictions) == _rows(predict(problem, cell, nothing_NK)):
+                return predictions, facts
+        logging.getLogger(__name__).warning(f"{self.table} or {self.facts.name} changed since: computed anew.")
+        return None
+
+    def _seal(self, facts: dict[str, object]) -> str:
+        said = json.dumps(facts, sort_keys=True)
+        return hashlib.sha256(f"{self.mark} {digest(self.table)} {said}".encode()).hexdigest()
+
+
+def _rows(table: Predictions) -> tuple[object, ...]:
+    """Return of which clips a table is, by whom, in what folds and seeds, and what they are."""
+    return (table.labels, table.utterance, table.speaker, table.fold, table.seed.tolist(), table.truth.tolist())
 
 
 def fit_cell(row: Row, table: Table, cell: Cell, searching: Searching) -> tuple[Predictions, dict[str, object]]:

@@ -4,6 +4,8 @@ Every trial is a function of the finished trials before it and its number: a stu
 what it would have tried. Optuna: Akiba et al., KDD 2019.
 """
 
+import hashlib
+import logging
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,8 +18,11 @@ from jaxtyping import Float, Int
 from serjax.evaluate.metrics import confusion, uar
 from serjax.experiments import search_space
 from serjax.experiments.config import ConfigError
+from serjax.experiments.own_folder import read_json
+from serjax.files import digest, replacing
 from serjax.models.classical import Model, OnComponents, Single, fit
 from serjax.models.classical.packages import require
+from serjax.train.record import write_json
 
 Fold = tuple[Int[np.ndarray, " n"], Int[np.ndarray, " m"]]
 
@@ -89,6 +94,7 @@ def tune(model: Single | OnComponents, rows: TrainingRows, search: Search) -> Tu
         entropy = (search.seed, zlib.crc32(search.name.encode()), n_done)
         study.sampler = optuna.samplers.TPESampler(seed=int(np.random.SeedSequence(entropy).generate_state(1)[0]))
         study.optimize(objective, n_trials=1)
+        _seal(search.journal)
     return Tuned(_with(model, search_space.suggest(single, study.best_trial)), float(study.best_value))
 
 
@@ -132,28 +138,41 @@ def _n_done(study: Any) -> int:
 
 
 def _open(search: Search) -> Any:
-    """Open the study, or make it; a trial that a kill cut short counts as failed."""
+    """Open the study, or make it; what is not sealed, such as a trial that a kill cut short, is tried again."""
     optuna = require("optuna", "tune")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    _cut_to_whole_lines(search.journal)
+    _drop_unsealed(search.journal)
     backend = optuna.storages.journal.JournalFileBackend(str(search.journal), lock_obj=_RunFolderLock())
-    study = optuna.create_study(
+    return optuna.create_study(
         storage=optuna.storages.JournalStorage(backend),
         study_name=search.name,
         direction="maximize",
         pruner=optuna.pruners.MedianPruner(n_startup_trials=4),
         load_if_exists=True,
     )
-    for trial in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
-        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
-    return study
 
 
-def _cut_to_whole_lines(journal: Path) -> None:
-    """Drop the last line if a kill left it unfinished; the next one would be written behind it."""
-    if journal.exists():
-        with journal.open("rb+") as file:
-            file.truncate(file.read().rfind(b"\n") + 1)
+def _seal(journal: Path) -> None:
+    """Note length and sha256 of a journal whose trials are all ended."""
+    write_json(_seal_of(journal), {"bytes": journal.stat().st_size, "sha256": digest(journal)})
+
+
+def _drop_unsealed(journal: Path) -> None:
+    """Cut a journal back to its last ended trial; one that is not what was written is begun anew."""
+    if not journal.exists():
+        return
+    sealed = read_json(_seal_of(journal)) or {}
+    n_bytes, content = sealed.get("bytes"), journal.read_bytes()
+    content = content[:n_bytes] if type(n_bytes) is int else b""
+    if sealed and hashlib.sha256(content).hexdigest() != sealed.get("sha256"):
+        logging.getLogger(__name__).warning(f"{journal} changed since it was written: the search begins anew.")
+        content = b""
+    with replacing(journal) as file:
+        file.write(content)
+
+
+def _seal_of(journal: Path) -> Path:
+    return journal.with_name(f"{journal.name}.sha256")
 
 
 class _RunFolderLock:

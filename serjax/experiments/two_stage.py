@@ -21,10 +21,10 @@ import tyro
 from serjax.evaluate.comparison import Difference, difference
 from serjax.evaluate.statistics import holm
 from serjax.experiments import tabular
-from serjax.experiments.classification import METRICS
 from serjax.experiments.command import run_command
 from serjax.experiments.display import Cell, interval, print_table
 from serjax.experiments.finished import FinishedRun, read_run
+from serjax.experiments.manifest import METRICS
 from serjax.experiments.results_page import check_page, read_result, write_table_page
 from serjax.experiments.tabular import ModelName
 

@@ -22,8 +22,6 @@ from serjax.data.notes import Note
 from serjax.evaluate.generative import classify, log_odds
 from serjax.evaluate.predictions import Predictions
 from serjax.experiments.classification import (
-    METRICS,
-    PREDICTIONS,
     Setting,
     print_comparison,
     print_notes,
@@ -33,6 +31,7 @@ from serjax.experiments.classification import (
 from serjax.experiments.command import run_command
 from serjax.experiments.config import ConfigError, fingerprint
 from serjax.experiments.finished import FinishedRun, read_run
+from serjax.experiments.manifest import METRICS, PREDICTIONS
 from serjax.experiments.problem import make_title
 from serjax.experiments.results_page import read_result
 from serjax.experiments.run_folder import open_run_folder
@@ -103,7 +102,7 @@ def write_vote(runs: Sequence[Path], weights: Sequence[float], out: Path | None)
     mark = fingerprint("vote", (ballot,))
     out = out or Path("runs") / f"vote-{members[0].corpus}-{mark[:8]}"
     with open_run_folder(out, "vote", mark) as folder:
-        if folder.read_json(METRICS) is None:
+        if not folder.finished:
             voted = combine([member.predictions for member in members], filled, [str(run) for run in runs])
             folder.claim((ballot,))
             setting = _setting(read_result(runs[0] / METRICS))

@@ -3,7 +3,6 @@
 Of several processes the first writes and chooses; all read, from a file system that they share.
 """
 
-import hashlib
 import itertools
 import json
 import logging
@@ -19,9 +18,11 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from serjax.errors import SerjaxError
+from serjax.files import UNFINISHED, digest
 from serjax.train.processes import exchange, from_first, is_first
 
 ARRAYS, PROGRESS, MANIFEST = "arrays", "progress.json", "manifest.json"
+NUMBER = "number"  # a checkpoint knows its own: under the name of another, training would go on at another epoch
 KEEP = 2
 
 Json = dict[str, object]
@@ -67,13 +68,13 @@ class Checkpoints:
 
     def _write(self, number: int, tree: chex.ArrayTree, progress: Json) -> None:
         target = self.folder / f"{number:06d}"
-        unfinished = self.folder / f"{number:06d}.unfinished"
+        unfinished = self.folder / f"{number:06d}{UNFINISHED}"
         try:
             shutil.rmtree(unfinished, ignore_errors=True)
             unfinished.mkdir(parents=True)
             _check_room(unfinished, sum(leaf.nbytes for leaf in jax.tree.leaves(tree)))
             _save_arrays(unfinished / ARRAYS, tree)
-            content = {"fingerprint": self.fingerprint, "shapes": _describe(tree), **progress}
+            content = {"fingerprint": self.fingerprint, "shapes": _describe(tree), NUMBER: number, **progress}
             (unfinished / PROGRESS).write_text(json.dumps(content))
             (unfinished / MANIFEST).write_text(json.dumps(_hash_files(unfinished), indent=0))
             _sync(unfinished / MANIFEST)
@@ -120,22 +121,25 @@ class Checkpoints:
             path = self.folder / f"{number:06d}"
             try:
                 progress = _verify(path)
+                self._check_origin(path, progress, like)
+                return number, _load_arrays(path / ARRAYS, like), progress
             except DamagedCheckpointError as error:
                 logging.getLogger(__name__).warning("%s Going back to an older one.", error)
                 self._set_aside(path)
-                continue
-            if progress.pop("fingerprint") != self.fingerprint:
-                raise CheckpointError(
-                    f"{path} belongs to another configuration, corpus or index stream: choose another --out, "
-                    f"or remove {self.folder} to train anew."
-                )
-            if (difference := _difference(progress.pop("shapes", None), _describe(like))) is not None:
-                raise CheckpointError(
-                    f"{path} holds another model: {difference}. It may come from another version of serjax: "
-                    f"choose another --out, or remove {self.folder} to train anew."
-                )
-            return number, _load_arrays(path / ARRAYS, like), progress
         return None
+
+    def _check_origin(self, path: Path, progress: Json, like: chex.ArrayTree) -> None:
+        """Raise CheckpointError unless it was written of such arrays under this fingerprint; drop what says so."""
+        if progress.pop("fingerprint", None) != self.fingerprint:
+            raise CheckpointError(
+                f"{path} belongs to another configuration, corpus or index stream: choose another --out, "
+                f"or remove {self.folder} to train anew."
+            )
+        if (difference := _difference(progress.pop("shapes", None), _describe(like))) is not None:
+            raise CheckpointError(
+                f"{path} holds another model: {difference}. It may come from another version of serjax: "
+                f"choose another --out, or remove {self.folder} to train anew."
+            )
 
     def clear_before(self, number: int) -> None:
         """Remove every checkpoint older than `number`."""
@@ -144,7 +148,8 @@ class Checkpoints:
                 shutil.rmtree(self.folder / f"{old:06d}", ignore_errors=True)
 
     def _numbers(self) -> list[int]:
-        return sorted(int(path.name) for path in self.folder.glob("[0-9]*") if path.name.isdigit())
+        names = {path.name for path in self.folder.glob("[0-9]*") if path.name.isdecimal() and path.name.isascii()}
+        return sorted(int(name) for name in names if name == f"{int(name):06d}")
 
     def _set_aside(self, path: Path) -> None:
         names = (path.with_name(f"{path.name}.damaged-{i}") for i in itertools.count())
@@ -171,8 +176,14 @@ def _save_arrays(path: Path, tree: chex.ArrayTree) -> None:
 
 def _load_arrays(path: Path, like: chex.ArrayTree) -> chex.ArrayTree:
     template = jax.tree.map(lambda a: np.empty(a.shape, a.dtype), like)
-    with _checkpointer() as checkpointer:
-        return checkpointer.restore(path.absolute(), template)
+    try:
+        with _checkpointer() as checkpointer:
+            tree = checkpointer.restore(path.absolute(), template)
+    except Exception as error:  # whatever orbax meets in files that another program wrote
+        raise DamagedCheckpointError(f"{path} cannot be read ({type(error).__name__}).") from error
+    if (difference := _difference(_describe(tree), _describe(like))) is not None:
+        raise DamagedCheckpointError(f"{path} is damaged: {difference}.")
+    return tree
 
 
 def _checkpointer() -> ocp.StandardCheckpointer:
@@ -213,11 +224,14 @@ def _verify(folder: Path) -> Json:
         found = {path.relative_to(folder).as_posix() for path in _files(folder)} - {MANIFEST}
         if found != set(manifest):
             raise DamagedCheckpointError(f"{folder} is damaged: files are missing or new.")
-        for name, digest in manifest.items():
-            if _digest(folder / name) != digest:
+        for name, expected in manifest.items():
+            if digest(folder / name) != expected:
                 raise DamagedCheckpointError(f"{folder} is damaged: {name} is not what was written.")
-        return dict(json.loads((folder / PROGRESS).read_text()))
-    except (OSError, ValueError, AttributeError, TypeError) as error:
+        progress = dict(json.loads((folder / PROGRESS).read_text()))
+        if progress.pop(NUMBER, None) != int(folder.name):
+            raise DamagedCheckpointError(f"{folder} is damaged: it was written under another number.")
+        return progress
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
         if isinstance(error, DamagedCheckpointError):
             raise
         raise DamagedCheckpointError(f"{folder} is damaged: {error}.") from error
@@ -227,14 +241,9 @@ def _files(folder: Path) -> Iterator[Path]:
     return (path for path in sorted(folder.rglob("*")) if path.is_file())
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _hash_and_sync(path: Path) -> str:
     _sync(path)
-    return _digest(path)
+    return digest(path)
 
 
 def _sync(path: Path) -> None:

@@ -17,7 +17,19 @@ from serjax.train.optimizer import OptimizerName, make_optimizer
 from serjax.train.parallel import Layout
 from serjax.train.processes import check_same, exchange
 from serjax.train.runs import Run, n_epochs, stack_inputs
-from serjax.train.shares import DivergedError, Share, Stage, Start, Trained, begin, cut, finish, record, save
+from serjax.train.shares import (
+    DivergedError,
+    Share,
+    Stage,
+    Start,
+    Trained,
+    begin,
+    check_iterator,
+    cut,
+    finish,
+    record,
+    save,
+)
 from serjax.train.signals import Interrupted, stop_requests
 from serjax.train.state import Dataset, TrainState
 from serjax.train.step import Objective, TrainEpochs, make_train_epochs, make_train_step
@@ -140,6 +152,8 @@ def _train(
     runs = [run for start in stack for run in start.share.runs]
     blocks, last_epoch = index_blocks(runs, schedule), n_epochs(runs)
     iterator = blocks.iterator()
+    for start in stack:
+        check_iterator(start, blocks.epochs)
     if stack[0].iterator is not None:
         iterator.set_state(stack[0].iterator)
     first_state = jax.tree.map(lambda *a: np.concatenate(a), *[start.state for start in stack])

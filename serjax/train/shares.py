@@ -17,7 +17,7 @@ import optax
 from jaxtyping import Float, Int
 
 from serjax.errors import SerjaxError
-from serjax.train.checkpoint import Checkpoints
+from serjax.train.checkpoint import CheckpointError, Checkpoints
 from serjax.train.processes import is_first
 from serjax.train.record import History
 from serjax.train.runs import Run, n_epochs, stack_states
@@ -89,14 +89,25 @@ def begin(share: Share, fingerprint: str, optimizer: optax.GradientTransformatio
     stage = share.stage
     running, finished = (Checkpoints(stage.folder / name, fingerprint) for name in ("state", "best"))
     state = stack_states(share.runs, share.params, optimizer)
-    if (best := finished.load(state.best)) is not None:
-        return Trained.of(best[1])
-    found = running.load(state)
-    epoch, state, iterator = (0, state, None) if found is None else (*found[:2], found[2]["iterator"])
+    best = finished.load(state.best)
+    found = running.load(state) if best is None else best
     if is_first():
-        stage.history.cut(stage.name, epoch)
+        stage.history.keep(stage.name, None if found is None else found[2].get("history", {}))
+    if best is not None:
+        return Trained.of(best[1])
+    epoch, state, iterator = (0, state, None) if found is None else (*found[:2], found[2].get("iterator"))
     start = Start(share, epoch, state, iterator, running, finished)
     return start if epoch < n_epochs(share.runs) else finish(start, state)
+
+
+def check_iterator(start: Start, epochs_per_call: int) -> None:
+    """Raise CheckpointError unless a share that goes on stands in its index stream where its epoch says."""
+    expected = {"next_index": start.epoch // epochs_per_call}
+    if start.epoch and start.iterator != expected:
+        raise CheckpointError(
+            f"{start.running.folder}: the checkpoint of epoch {start.epoch} says that the index stream is at "
+            f"{start.iterator}, expected {expected}. Remove it to train anew."
+        )
 
 
 def finish(start: Start, state: TrainState) -> Trained:
@@ -106,7 +117,8 @@ def finish(start: Start, state: TrainState) -> Trained:
       DivergedError: a run ended with a loss that is not finite: the best of its epochs is one from before it broke.
     """
     _check_finite_end(start.share, np.asarray(state.rejected))
-    start.finished.save(n_epochs(start.share.runs), state.best, {})
+    stage = start.share.stage
+    start.finished.save(n_epochs(start.share.runs), state.best, {"history": stage.history.mark(stage.name)})
     if is_first():
         shutil.rmtree(start.running.folder, ignore_errors=True)
     return Trained.of(state.best)
@@ -133,7 +145,9 @@ def cut(tree_R: chex.ArrayTree, stack: list[Start]) -> list:
 def save(stack: list[Start], state_R: TrainState, epoch: int, iterator: object) -> None:
     """Write a checkpoint of each share; `iterator` says where the index stream of the stack stands."""
     for start, state in zip(stack, cut(state_R, stack), strict=True):
-        start.running.save(epoch, state, {"epoch": epoch, "iterator": iterator})
+        stage = start.share.stage
+        progress = {"epoch": epoch, "iterator": iterator, "history": stage.history.mark(stage.name)}
+        start.running.save(epoch, state, progress)
 
 
 def record(
@@ -147,7 +161,7 @@ def record(
         return
     for start, (own_RE, own_R) in zip(stack, cut((metrics_RE, epoch_R), stack), strict=True):
         stage = start.share.stage
-        stage.history.append(_history_rows(stage.name, start.share.runs, own_RE, first_epoch, own_R))
+        stage.history.append(stage.name, _history_rows(stage.name, start.share.runs, own_RE, first_epoch, own_R))
 
 
 def _history_rows(

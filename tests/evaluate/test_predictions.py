@@ -1,6 +1,7 @@
 """The table of predictions: what is written is read, bit for bit, and nonsense is refused."""
 
 import dataclasses
+import os
 import re
 
 import numpy as np
@@ -65,7 +66,7 @@ def test_a_failed_write_leaves_the_old_file_alone(tmp_path, monkeypatch):
     def full_disk(_: int) -> None:
         raise OSError("no space left")
 
-    monkeypatch.setattr(pred.os, "fsync", full_disk)
+    monkeypatch.setattr(os, "fsync", full_disk)
     with pytest.raises(OSError, match="no space"):
         pred.write_predictions(table(50), path)
     assert path.read_bytes() == before

@@ -8,8 +8,9 @@ from matplotlib.figure import Figure
 
 from serjax.data.labels import label_by
 from serjax.experiments import figures
-from serjax.experiments.classification import METRICS, Setting, class_column, print_reports, write_classification
+from serjax.experiments.classification import Setting, class_column, print_reports, write_classification
 from serjax.experiments.figures import draw_training
+from serjax.experiments.manifest import METRICS
 from serjax.experiments.results_page import read_result
 from serjax.experiments.run_folder import open_run_folder
 from serjax.experiments.tabular_cells import Row, Searching, fit_cell
@@ -58,5 +59,5 @@ def test_the_learning_curve_names_its_loss(tmp_path: Path, monkeypatch: pytest.M
     drawn: list[Figure] = []
     monkeypatch.setattr(figures.plots, "save", lambda figure, path: drawn.append(figure))
     row = {"stage": "train-0", "emotion": "all", "seed": 0, "fold": "f", "loss": 2.0, "validation_loss": None}
-    draw_training([{**row, "epoch": e} for e in (1, 2)], ("all",), "cross-entropy / nats a clip", "title", tmp_path)
+    draw_training([{**row, "epoch": e} for e in (1, 2)], 1, ("all",), "cross-entropy / nats a clip", "title", tmp_path)
     assert drawn[0].get_supylabel() == "cross-entropy / nats a clip"

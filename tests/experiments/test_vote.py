@@ -12,7 +12,7 @@ import pytest
 from serjax.evaluate.generative import log_odds
 from serjax.evaluate.predictions import Predictions, read_predictions
 from serjax.evaluate.summary import summarise
-from serjax.experiments import vote
+from serjax.experiments import manifest, vote
 from serjax.experiments.command import run_command
 from serjax.experiments.config import ConfigError
 from serjax.experiments.display import progresses
@@ -70,6 +70,7 @@ def test_a_vote_has_the_parameters_of_all_models_of_its_members(runs: dict[str, 
     shutil.copytree(runs["knn"], generative)
     metrics = json.loads((generative / "metrics.json").read_text()) | {"n_parameters": 10, "n_models": 6}
     (generative / "metrics.json").write_text(json.dumps(metrics))
+    manifest.finish(generative, {})
     one = json.loads((runs["logistic"] / "metrics.json").read_text())["n_parameters"]
     voted = write_vote([runs["logistic"], generative], (), tmp_path / "vote")
     assert json.loads((voted / "metrics.json").read_text())["n_parameters"] == one + 30
@@ -78,6 +79,7 @@ def test_a_vote_has_the_parameters_of_all_models_of_its_members(runs: dict[str, 
 def test_runs_that_are_broken_are_named(runs: dict[str, Path], tmp_path: Path) -> None:
     broken = {
         "foreign": "lacks experiment, corpus, protocol",
+        "cut": "predictions.csv is not what the run wrote",
         "lost": "predictions.csv is not there",
         "mixed": r"is .* in metrics.json and .* by predictions.csv: the files are not of one run",
     }
@@ -85,7 +87,11 @@ def test_runs_that_are_broken_are_named(runs: dict[str, Path], tmp_path: Path) -
         shutil.copytree(runs["knn"], tmp_path / name)
     (tmp_path / "foreign" / "metrics.json").write_text('{"uar": 1}')
     (tmp_path / "lost" / "predictions.csv").unlink()
+    lines = (tmp_path / "cut" / "predictions.csv").read_text().splitlines(keepends=True)
+    (tmp_path / "cut" / "predictions.csv").write_text("".join(lines[:-3]))
     shutil.copyfile(runs["tree"] / "predictions.csv", tmp_path / "mixed" / "predictions.csv")
+    for name in ("foreign", "mixed"):
+        manifest.finish(tmp_path / name, {})
     for name, says in broken.items():
         with pytest.raises(ConfigError, match=says):
             write_vote([runs["knn"], tmp_path / name], (), tmp_path / "vote")
@@ -138,7 +144,7 @@ def test_other_protocols_and_unfinished_runs_are_refused(runs: dict[str, Path], 
     with pytest.raises(ConfigError, match="nothing is not there: give the folder of a finished run"):
         write_vote([runs["knn"], tmp_path / "nothing"], (), tmp_path / "o")
     shutil.copytree(runs["knn"], tmp_path / "begun")
-    (tmp_path / "begun" / "metrics.json").unlink()
+    (tmp_path / "begun" / "manifest.json").unlink()
     with pytest.raises(ConfigError, match=r"begun is not finished .*Give its command again"):
         write_vote([runs["knn"], tmp_path / "begun"], (), tmp_path / "o")
     with pytest.raises(ConfigError, match="1 run votes"):

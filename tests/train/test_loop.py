@@ -22,6 +22,7 @@ LAYOUT = Layout(tuple(jax.devices()[:2]))
 SCHEDULE = tiny.SCHEDULE  # 5 epochs, 2 a call: calls end after epochs 2, 4 and 5
 RUNS = tiny.make_runs()
 RUNS[1] = replace(RUNS[1], epochs=3)
+FINGERPRINT = f"tiny-{index_blocks(RUNS, SCHEDULE).fingerprint()}"
 TRACES = []
 
 
@@ -181,26 +182,29 @@ def without_key(state, progress):
     return replace(state, key_data=state.key_data + np.uint32(1)), progress
 
 
-def without_iterator(state, progress):
-    return state, progress | {"iterator": {"next_index": 0}}
-
-
 def without_optimizer(state, progress):
     return replace(state, opt_state=tiny.make_state(RUNS).opt_state), progress
 
 
-@pytest.mark.parametrize("forget", [nothing, without_key, without_iterator, without_optimizer])
+@pytest.mark.parametrize("forget", [nothing, without_key, without_optimizer])
 def test_a_resume_that_leaves_something_out_ends_differently(whole, tmp_path, forget):
     """Negative controls: the comparison of bits notices each of them (and not the honest round trip)."""
     stage = tiny.make_stage(tmp_path, save_every_s=1e9)
     with pytest.raises(Interrupted):
         train(replace(stage, report=at_epoch(2, send(signal.SIGTERM))))
-    fingerprint = f"{stage.fingerprint}-{index_blocks(RUNS, SCHEDULE).fingerprint()}"
-    checkpoints = Checkpoints(stage.folder / "state", fingerprint)
+    checkpoints = Checkpoints(stage.folder / "state", FINGERPRINT)
     number, state, progress = checkpoints.load(tiny.make_state(RUNS))
     checkpoints.save(number, *forget(jax.tree.map(jnp.asarray, state), progress))
     trained = train(stage)
     assert tiny.leaves_equal(outcome(trained), whole[0]) == (forget is nothing)
+
+
+@pytest.mark.parametrize("iterator", [None, [], "x", {}, {"next_index": 0}, {"next_index": True}, {"next_index": 9}])
+def test_an_index_stream_that_stands_elsewhere_is_refused(tmp_path, iterator):
+    stage = tiny.make_stage(tmp_path)
+    Checkpoints(stage.folder / "state", FINGERPRINT).save(4, tiny.make_state(RUNS), {"iterator": iterator})
+    with pytest.raises(CheckpointError, match=r"epoch 4 says that the index stream is at .*expected {'next_index': 2}"):
+        train(stage)
 
 
 @pytest.mark.parametrize(
