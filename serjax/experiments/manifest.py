@@ -62,16 +62,20 @@ def is_finished(folder: Path) -> bool:
 
 
 def changed(folder: Path) -> tuple[str, ...]:
-    """Return the files that are not as the manifest says; none where there is no manifest that can be read."""
-    return tuple(name for name, sha256 in (read(folder) or {}).items() if not _holds(folder / name, sha256))
+    """Return the files that are not as the manifest says, itself if it is damaged; none where there is none."""
+    files = read(folder)
+    if files is None:
+        return (MANIFEST,) * (folder / MANIFEST).exists()
+    return tuple(name for name, sha256 in files.items() if not _holds(folder / name, sha256))
 
 
 def read(folder: Path) -> dict[str, str] | None:
     """Return the files that the manifest names, with their sha256; None where it is absent or damaged."""
+    path = folder / MANIFEST
     try:
-        content = json.loads((folder / MANIFEST).read_bytes())
+        content = json.loads(path.read_bytes()) if path.is_file() else None  # a pipe would keep us waiting
     except (OSError, ValueError, RecursionError):
-        return None
+        content = None
     files = content.get("files") if isinstance(content, dict) else None
     if not isinstance(files, dict) or not files.keys() & set(RESULTS) or not all(map(_is_possible, files)):
         return None

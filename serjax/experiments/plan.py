@@ -43,11 +43,16 @@ def settle(request: Request, folder: RunFolder, plans: Plans, say: Callable[[str
 def _kept(request: Request, folder: RunFolder, say: Callable[[str], None]) -> Plan | None:
     """Return what the folder says of the stage, None for what cannot be a plan."""
     kept = folder.kept_plan(request.name)
-    if kept is None:
-        return None
-    stacking, epochs = kept.get("stacking"), kept.get("epochs_per_call", request.schedule.epochs_per_call)
-    if stacking not in get_args(Stacking) or not _counts(kept.get("stack_size")) or not _counts(epochs):
+    plan = None if kept is None else plan_of(kept, request.schedule.epochs_per_call)
+    if kept is not None and plan is None:
         say(f"{folder.path}: {kept} is no plan of the stage {request.name}, which is planned anew.")
+    return plan
+
+
+def plan_of(kept: dict, epochs_per_call: int) -> Plan | None:
+    """Return the plan that a run folder keeps, None for what is none; older ones do not say the epochs of a call."""
+    stacking, epochs = kept.get("stacking"), kept.get("epochs_per_call", epochs_per_call)
+    if stacking not in get_args(Stacking) or not _counts(kept.get("stack_size")) or not _counts(epochs):
         return None
     return Plan(stacking, kept["stack_size"], epochs)  # type: ignore[arg-type]
 

@@ -103,12 +103,14 @@ def read_result(path: Path) -> dict:
     """
     check_manifest(path.parent)
     try:
+        if path.exists() and not path.is_file():
+            raise ValueError("it is no file")
         content = json.loads(path.read_bytes())
         if not isinstance(content, dict):
             raise ValueError("it holds no JSON object")
     except FileNotFoundError:
         raise ConfigError(f"{path} is not there: {path.parent} is no finished run. Let it finish first.") from None
-    except (ValueError, RecursionError, IsADirectoryError) as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path} is damaged ({error}). Give the run's command again, which makes it anew.") from None
     return content
 

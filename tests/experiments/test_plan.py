@@ -16,7 +16,7 @@ from serjax.experiments.study import Study
 from serjax.experiments.supervised import SupervisedStudy
 from serjax.experiments.trainer import Request
 from serjax.train.loop import Interrupted
-from serjax.train.plan import Stack
+from serjax.train.plan import Plan, Stack
 from tests.experiments.test_stages import linear, stop_after_first_epoch, vae
 
 pytestmark = pytest.mark.usefixtures("no_sound", "no_figures")
@@ -58,6 +58,16 @@ def test_stacks_are_not_cut_otherwise_than_they_were_begun(tmp_path: Path, monke
     complete([linear(tmp_path / "whole", 0.1, stack_size=4)])
     out, whole = ((tmp_path / name / "predictions.csv").read_text() for name in ("out", "whole"))
     assert out == whole
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [{"stacking": "pmap"}, {"stacking": []}, {"stack_size": 0}, {"stack_size": True}, {"epochs_per_call": "4"}, {}],
+)
+def test_what_is_no_plan_is_made_anew(kept: dict[str, object]) -> None:
+    whole = {"stacking": "map", "stack_size": 4}
+    assert plan.plan_of(whole, 2) == Plan("map", 4, 2)
+    assert plan.plan_of(whole | kept if kept else {}, 2) is None
 
 
 def test_flags_that_are_given_are_not_planned(

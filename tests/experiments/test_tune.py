@@ -127,6 +127,23 @@ def test_a_search_that_is_killed_tries_what_it_would_have_tried(
     assert trials(cut / "tuning.journal") == trials(whole / "tuning.journal")
 
 
+@pytest.mark.parametrize("name", ["tuning.journal", "tuning.journal.sha256"])
+def test_a_journal_that_was_changed_is_begun_anew(tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Else a digit of a value that was reached would choose another model."""
+    expected = tune.tune(Knn(), rows(), search(tmp_path, 2))
+    path, whole = tmp_path / name, (tmp_path / name).read_bytes()
+    tried = trials(tmp_path / "tuning.journal")
+    for place in (1, len(whole) // 2, len(whole) - 3):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        caplog.clear()
+        tune._drop_unsealed(tmp_path / "tuning.journal")
+        assert (tmp_path / "tuning.journal").read_bytes() == b""
+        assert "tuning.journal" in caplog.text
+        (tmp_path / "tuning.journal").write_bytes(whole if name == "tuning.journal" else b"{}")
+    assert tune.tune(Knn(), rows(), search(tmp_path, 2)) == expected
+    assert trials(tmp_path / "tuning.journal") == tried
+
+
 def test_poor_trials_are_pruned(tmp_path: Path) -> None:
     tune.tune(LogisticRegression(), rows(), replace(search(tmp_path, 14), name="knn/0/fold-1"))
     assert "PRUNED" in {state for _, state, _ in trials(tmp_path / "tuning.journal")}

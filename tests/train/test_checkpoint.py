@@ -1,6 +1,7 @@
 """Checkpoints: bit-exact, two kept, every kind of damage found, strangers refused, a full disk survived."""
 
 import errno
+import json
 import os
 import shutil
 
@@ -118,6 +119,42 @@ def test_each_file_harmed_means_the_older_checkpoint(two, tmp_path, harm):
         harm(checkpoints.folder / name)
         assert checkpoints.load(TREE)[0] == 3, name
         assert (checkpoints.folder / "000006.damaged-0").is_dir()  # kept for whoever wants to look
+
+
+def test_a_checkpoint_under_another_number_is_damage(copy):
+    """Training would go on at another epoch than that of its state."""
+    (copy.folder / "000006").rename(copy.folder / "000009")
+    assert copy.load(TREE)[0] == 3
+
+
+@pytest.mark.parametrize("change", [{"fingerprint": None}, {"shapes": 7}, {"number": "6"}, {"number": None}])
+def test_progress_that_somebody_changed_is_told(copy, change):
+    """With a manifest made anew, so that all files are as it says."""
+    path = copy.folder / "000006"
+    written = json.loads((path / "progress.json").read_text())
+    (path / "progress.json").write_text(json.dumps(written | change))
+    (path / "manifest.json").unlink()
+    (path / "manifest.json").write_text(json.dumps(checkpoint._hash_files(path)))
+    if "number" in change:
+        assert copy.load(TREE)[0] == 3
+    else:
+        with pytest.raises(CheckpointError, match=r"belongs to another configuration|holds another model"):
+            copy.load(TREE)
+
+
+def test_arrays_that_somebody_changed_are_damage(copy):
+    path = copy.folder / "000006"
+    shutil.rmtree(path / "arrays")
+    checkpoint._save_arrays(path / "arrays", TREE | {"step": np.zeros(2, np.int32)})
+    (path / "manifest.json").unlink()
+    (path / "manifest.json").write_text(json.dumps(checkpoint._hash_files(path)))
+    assert copy.load(TREE)[0] == 3
+
+
+def test_other_names_are_no_checkpoints(copy):
+    for name in ("7", "0000012", "00001²", "000012.old"):
+        shutil.copytree(copy.folder / "000003", copy.folder / name)
+    assert copy.load(TREE)[0] == 6
 
 
 def test_with_every_checkpoint_damaged_there_is_none(copy):
