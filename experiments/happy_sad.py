@@ -11,7 +11,6 @@ clips and all 192; models see only their own emotion (no pretraining, no rolls),
 Ten minutes on 2 CPU cores. Without arguments it runs on the synthetic corpus.
 """
 
-import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from serjax.experiments.command import run_command
 from serjax.experiments.config import Classification, ConfigError, Data, Machine, Model, Training
 from serjax.experiments.display import interval, print_table
 from serjax.experiments.feature_flags import Features
-from serjax.experiments.results_page import write_table_page
+from serjax.experiments.results_page import read_result, write_table_page
 from serjax.experiments.study import Study, run_study
 from serjax.models.autoencoder import Autoencoder
 from serjax.models.vae import VAE
@@ -103,7 +102,7 @@ def row(experiment: str, happy: float, sad: float) -> Row:
 
 def measured(one: Study) -> Row:
     """Return the row of a finished study."""
-    reconstruction = json.loads((one.out / "reconstruction.json").read_text())
+    reconstruction = read_result(one.out / "reconstruction.json")
     happy, sad = (reconstruction["labels"].index(emotion) for emotion in EMOTIONS)
     parts = {part: reconstruction["minmax"][part][happy] for part in ("train", "test", "all")}
     losses = (parts["train"][happy], parts["test"][happy], parts["all"][happy], parts["all"][sad])
@@ -116,7 +115,7 @@ def measured(one: Study) -> Row:
 
 def metrics(one: Study) -> dict:
     """Return what a finished study wrote."""
-    return json.loads((one.out / "metrics.json").read_text())
+    return read_result(one.out / "metrics.json")
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ from serjax.experiments.command import run_command
 from serjax.experiments.config import ConfigError, Data, fingerprint
 from serjax.experiments.display import Progresses, progresses
 from serjax.experiments.feature_flags import Features
+from serjax.experiments.manifest import METRICS, PREDICTIONS, finish, is_finished
 from serjax.experiments.problem import Cell, Problem, load_problem
 from serjax.experiments.results_page import (
     Page,
@@ -48,8 +49,6 @@ from serjax.models.classical.packages import one_thread
 from serjax.models.classical.pictures import Logistic, MixturePerClass, PcaPerClass, Recipe, fit
 from serjax.train.record import write_json
 from serjax.train.runs import fit_normaliser
-
-METRICS, PREDICTIONS = "metrics.json", "predictions.csv"
 
 
 @dataclass(frozen=True)
@@ -120,7 +119,7 @@ def run(config: Config) -> None:
     mark = fingerprint(f"vae_rivals {RIVALS!r}", sections)
     out = output.out or Path("runs") / f"vae_rivals-{config.data.corpus_name}-{mark[:8]}"
     with open_run_folder(out, "vae_rivals", mark) as folder:
-        missing = [rival for rival in RIVALS if not (folder.path / rival.name / METRICS).exists()]
+        missing = [rival for rival in RIVALS if not is_finished(folder.path / rival.name)]
         if missing:
             with progresses(output.quiet) as shown, one_thread():
                 fit_rivals(config, folder, missing, shown)
@@ -145,6 +144,7 @@ def fit_rivals(config: Config, folder: RunFolder, rivals: list[Rival], shown: Pr
         write_predictions(predictions, place / PREDICTIONS)
         seconds = round(time.monotonic() - started_s, 1)
         write_json(place / METRICS, metrics(config, problem, rival, predictions, chosen, seconds))
+        finish(place, {})
 
 
 def judge(problem: Problem, rival: Rival, refit: bool, shown: Progresses) -> tuple[Predictions, dict[str, str]]:

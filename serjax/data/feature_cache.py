@@ -4,14 +4,11 @@ import dataclasses
 import hashlib
 import json
 import os
-import threading
 import warnings
 import zipfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 from jaxtyping import Bool, Float32
@@ -20,6 +17,7 @@ from serjax.data.audio import AudioError
 from serjax.data.corpora.corpus import Corpus, Window
 from serjax.data.notes import Note
 from serjax.dsp import Frontend, SideBySide
+from serjax.files import replacing
 
 FEATURE_VERSION = 2  # raise it when decoding or a frontend gives other numbers than before
 
@@ -133,13 +131,13 @@ def keep(cache: Path, key: str, features: Features, frontend: Frontend, window: 
     about_path, data_path = _entry(cache, key)
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        with _replacing(data_path) as file:
+        with replacing(data_path) as file:
             np.savez(file, values_NTD=features.values_NTD, mask_NT=features.mask_NT)
         with data_path.open("rb") as file:
             checksum = hashlib.file_digest(file, "sha256").hexdigest()
         about = _about(frontend, window) | {"sha256": checksum, "n_clips": len(features.mask_NT)}
         about |= _kept_oddities(features, corpus)
-        with _replacing(about_path) as file:
+        with replacing(about_path) as file:
             file.write(json.dumps(about, indent=1).encode())
     except OSError as error:
         message = f"Features cannot be kept in {cache} ({error}); they are computed anew each time."
@@ -148,15 +146,3 @@ def keep(cache: Path, key: str, features: Features, frontend: Frontend, window: 
 
 def _entry(cache: Path, key: str) -> tuple[Path, Path]:
     return cache / f"{key}.json", cache / f"{key}.npz"
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[IO[bytes]]:
-    """Write beside `path` and move there when all is written: nobody ever sees half of it."""
-    partial = path.with_name(f".new-{path.name}.{os.getpid()}-{threading.get_ident()}")
-    try:
-        with partial.open("wb") as file:  # with the rights that new files get: others may share the folder
-            yield file
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

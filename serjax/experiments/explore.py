@@ -116,7 +116,7 @@ def run(config: Config) -> None:
     mark = fingerprint("explore", sections)
     out = config.output.out or Path("runs") / f"explore-{corpus_name(config.data.corpus)}-{mark[:8]}"
     with open_run_folder(out, "explore", mark) as folder:
-        if "unreadable" not in (folder.read_json(SUMMARY) or {}):  # earlier versions told less
+        if not folder.finished:
             explore(config, folder)
         print_summary(folder)
 
@@ -146,7 +146,7 @@ def frontend(analysis: Analysis, corpus: str) -> dsp.Stats26:
 
 
 def explore(config: Config, folder: RunFolder) -> None:
-    """Write everything, `summary.json` last: where it is, the exploration is finished."""
+    """Write everything, then what makes the exploration finished."""
     front = frontend(config.analysis, config.data.corpus)
     with progresses(config.output.quiet) as shown:
         window = Window(front.sample_rate_hz, front.n_samples)
@@ -168,6 +168,7 @@ def explore(config: Config, folder: RunFolder) -> None:
     content = summary(stock, values_ND, outliers, examples, front) | {"seconds": folder.seconds}
     write_page(content, pictures, folder.path / "index.html")
     folder.write_json(SUMMARY, content)
+    folder.finish({})
 
 
 def asked_for(data: Data) -> Corpus:

@@ -41,7 +41,8 @@ def draw(folder: Path, pictures: Pictures) -> dict[str, str]:
       Interrupted: as everything else that is no failure of a picture.
     """
     failed = {}
-    folder.mkdir(exist_ok=True)
+    if pictures:
+        folder.mkdir(exist_ok=True)
     for name, picture in pictures.items():
         try:
             picture()
