@@ -228,7 +228,7 @@ def _verify(folder: Path) -> Json:
             if digest(folder / name) != expected:
                 raise DamagedCheckpointError(f"{folder} is damaged: {name} is not what was written.")
         progress = dict(json.loads((folder / PROGRESS).read_text()))
-        if progress.pop(NUMBER, None) != int(folder.name):
+        if progress.pop(NUMBER, int(folder.name)) != int(folder.name):  # older versions did not write it
             raise DamagedCheckpointError(f"{folder} is damaged: it was written under another number.")
         return progress
     except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:

@@ -13,7 +13,7 @@ from serjax.evaluate.predictions import Predictions, write_predictions
 from serjax.evaluate.summary import summarise
 from serjax.experiments import compare, manifest
 from serjax.experiments.command import run_command
-from serjax.experiments.compare import Config, make_table
+from serjax.experiments.compare import Config, make_table, runs_among
 from serjax.experiments.config import ConfigError
 from serjax.experiments.finished import read_run
 
@@ -68,6 +68,18 @@ def three(tmp_path: Path) -> list[Path]:
         write_run(tmp_path / "all-err", predictions(list(range(8)))),
         write_run(tmp_path / "two-err", predictions([8, 9], n_seeds=2)),
     ]
+
+
+def test_what_is_no_run_is_left_out_with_a_word(three, capsys):
+    (three[0].parent / "notes.txt").write_text("")
+    (three[0].parent / "explored").mkdir()
+    paths = sorted(three[0].parent.iterdir())
+    assert runs_among(paths) == sorted(three)
+    said = capsys.readouterr().err
+    assert "notes.txt is left out: it is a file, no run folder." in said
+    assert "explored is left out: it is no run folder: it has no config.json." in said
+    with pytest.raises(ConfigError, match=r"None of these is the folder of a run: .*explored.*; .*notes.txt"):
+        runs_among([path for path in paths if path not in three])
 
 
 def test_differences_p_and_holm_by_hand(three):
