@@ -287,7 +287,9 @@ def _made(found: dict[str, dict], run: Path | None) -> dict[str, str]:
         made["compared run"] = (
             f"{markdown_code(theirs['command'])}, {theirs['seconds'] / 60:.1f} min, git {theirs['git']}"
         )
-    return made | {f"corpus note {n}": markdown(Note.from_json(note).line) for n, note in enumerate(first["corpus_notes"], 1)}
+    return made | {
+        f"corpus note {n}": markdown(Note.from_json(note).line) for n, note in enumerate(first["corpus_notes"], 1)
+    }
 
 
 if __name__ == "__main__":

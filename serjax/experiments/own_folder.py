@@ -110,4 +110,9 @@ def holds_results(path: Path) -> bool:
 
 def is_claim(path: Path) -> bool:
     """Tell whether what lies in a run folder says only that it was begun."""
-    return not path.is_file() or path.name.startswith(".") or path.name in (CONFIG, CLOCK, *DESKTOP) or not path.stat().st_size
+    return (
+        not path.is_file()
+        or path.name.startswith(".")
+        or path.name in (CONFIG, CLOCK, *DESKTOP)
+        or not path.stat().st_size
+    )

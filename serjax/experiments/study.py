@@ -25,7 +25,7 @@ from serjax.experiments.config import (
     check_training,
 )
 from serjax.experiments.config import fingerprint as make_fingerprint
-from serjax.experiments.display import Progresses, interval, print_table, say
+from serjax.experiments.display import Progresses, interval, print_table
 from serjax.experiments.generative import Explained, Kind, Models, explain, make_objective, train_models
 from serjax.experiments.manifest import FIGURES, METRICS, PREDICTIONS
 from serjax.experiments.problem import FeatureFlags, Problem, load_problem
