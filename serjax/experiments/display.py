@@ -14,7 +14,7 @@ from serjax.train.processes import is_first
 
 PLAIN_EVERY_S = 15.0
 PLAIN_WIDTH = 120
-LONGEST_CELL = 300  # letters; a label may have a hundred thousand
+LONGEST_TITLE, LONGEST_CELL = 300, 120  # letters; a label may have a hundred thousand
 Cell = str | float | int | None
 
 
@@ -72,7 +72,7 @@ def progresses(quiet: bool) -> Iterator[Progresses]:
 
 def print_table(title: str, header: tuple[str, ...], rows: Sequence[tuple[Cell, ...]]) -> None:
     """Print a table: numbers to the right with three digits, an en dash for what is not there."""
-    table = Table(title=_plain(title), title_justify="left")
+    table = Table(title=_plain(title, LONGEST_TITLE), title_justify="left")
     for n, name in enumerate(header):
         table.add_column(_plain(name), justify="left" if n == 0 else "right")
     for row in rows:
@@ -96,8 +96,8 @@ def interval(bounds: list[float] | None) -> str | None:
     return None if bounds is None else f"{bounds[0]:.3f} – {bounds[1]:.3f}"
 
 
-def _plain(text: str) -> str:
-    return terminal(shortened(text, LONGEST_CELL))
+def _plain(text: str, at_most: int = LONGEST_CELL) -> str:
+    return terminal(shortened(text, at_most))
 
 
 def _text(cell: Cell) -> str:
