@@ -11,7 +11,7 @@ from serjax.evaluate.predictions import Predictions, write_predictions
 from serjax.evaluate.summary import summarise
 from serjax.experiments.display import interval, print_table, say
 from serjax.experiments.figures import draw_confusion, draw_roc
-from serjax.experiments.manifest import FIGURES, METRICS, PREDICTIONS, Pictures
+from serjax.experiments.manifest import FIGURES, LEAKS, METRICS, PREDICTIONS, Pictures
 from serjax.experiments.problem import Problem
 from serjax.experiments.run_folder import RunFolder, provenance
 
@@ -33,14 +33,23 @@ class Setting:
     leak: str | None = None
     offset_s: float = 0.0
     texts_shared: bool = False
+    leaks: tuple[Mapping[str, Any], ...] = ()
 
     @classmethod
     def of(cls, problem: Problem) -> "Setting":
         """Take it from a problem."""
         corpus, shared = problem.corpus, problem.speakers_shared
         named = problem.labels, problem.told_apart, problem.title
-        about = problem.leak, problem.offset_s, problem.texts_shared
+        leaks = tuple(found.as_json() for found in problem.leaks)
+        about = problem.leak, problem.offset_s, problem.texts_shared, leaks
         return cls(corpus.name, corpus.notes, problem.protocol, shared, *named, *about)
+
+
+def write_leaks(folder: RunFolder, setting: Setting) -> None:
+    """Write to `leaks.json` which speakers, sentences and recordings the parts of folds share."""
+    shared = {"speakers_shared": setting.speakers_shared, "texts_shared": setting.texts_shared}
+    content = {"protocol": setting.protocol, **shared, "leak": setting.leak, "found": list(setting.leaks)}
+    folder.write_json(LEAKS, content)
 
 
 def write_classification(
@@ -55,6 +64,7 @@ def write_classification(
     `more` are the figures of `metrics.json` that predictions and setting do not determine, the device too unless CPU.
     """
     write_predictions(predictions, folder.path / PREDICTIONS)
+    write_leaks(folder, setting)
     made = provenance()
     content = {
         "experiment": folder.experiment,

@@ -11,6 +11,7 @@ Writes pictures, a feature table with labels (`features.csv`), `summary.json` an
 
 import math
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,7 +31,7 @@ from serjax.experiments.exploration import (
     view_clips,
 )
 from serjax.experiments.explore_figures import draw_clips, draw_corpus, draw_features
-from serjax.experiments.explore_page import write_page
+from serjax.experiments.explore_page import Picture, write_page
 from serjax.experiments.explore_summary import count_tables, speaker_table, summary, write_features
 from serjax.experiments.inventory import take_inventory
 from serjax.experiments.run_folder import RunFolder, open_run_folder
@@ -156,19 +157,26 @@ def explore(config: Config, folder: RunFolder) -> None:
         folder.claim((config.data, config.analysis, config.clipping))
         outliers = clip_outliers(values_ND, config.clipping.fences, config.clipping.rolloff_at_most)
         examples = pick_examples(corpus, config.analysis.examples or min(MOST_EXAMPLES, len(corpus.labels)))
-        drawn = folder.path / "figures"
-        drawn.mkdir(exist_ok=True)
-        pictures = draw_corpus(corpus, stock.duration_s_N, count_tables(corpus), speaker_table(corpus), drawn)
-        shown.update("pictures", 1, 3)
-        pictures += draw_clips(view_clips(corpus, examples, front), front, corpus.name, drawn)
-        shown.update("pictures", 2, 3)
-        pictures += draw_features(corpus, values_ND, outliers, drawn)
-        shown.update("pictures", 3, 3)
-    write_features(stock, values_ND, folder.path / "features.csv")
-    content = summary(stock, values_ND, outliers, examples, front) | {"seconds": folder.seconds}
-    write_page(content, pictures, folder.path / "index.html")
-    folder.write_json(SUMMARY, content)
-    folder.finish({})
+        write_features(stock, values_ND, folder.path / "features.csv")
+        content = summary(stock, values_ND, outliers, examples, front) | {"seconds": folder.seconds}
+        folder.write_json(SUMMARY, content)
+        drawn, pictures = folder.path / "figures", list[Picture]()
+
+        def add(n: int, draw: Callable[[], list[Picture]]) -> None:
+            pictures.extend(draw())
+            shown.update("pictures", n, 3)
+
+        counts = count_tables(corpus), speaker_table(corpus)
+        folder.finish(
+            {
+                "corpus": lambda: add(1, lambda: draw_corpus(corpus, stock.duration_s_N, *counts, drawn)),
+                "clips": lambda: add(
+                    2, lambda: draw_clips(view_clips(corpus, examples, front), front, corpus.name, drawn)
+                ),
+                "features": lambda: add(3, lambda: draw_features(corpus, values_ND, outliers, drawn)),
+                "page": lambda: write_page(content, pictures, folder.path / "index.html"),
+            }
+        )
 
 
 def asked_for(data: Data) -> Corpus:

@@ -10,7 +10,6 @@ from jaxtyping import Float, Int
 from serjax import dsp
 from serjax.data.corpora import Corpus
 from serjax.data.corpora.corpus import Utterance
-from serjax.data.notes import Note
 from serjax.escape import csv_cell
 from serjax.experiments.exploration import FEATURES, Outliers, correlate
 from serjax.experiments.explore_figures import Table, Tables
@@ -76,7 +75,7 @@ def summary(
     return {
         "experiment": "explore",
         "corpus": corpus.name,
-        "corpus_notes": [_as_note(note).as_json() for note in corpus.notes],
+        "corpus_notes": [note.as_json() for note in corpus.notes],
         "file_notes": [note.as_json() for note in stock.notes],
         "unreadable": [bad._asdict() for bad in stock.unreadable],
         "silent": list(stock.silent),
@@ -134,10 +133,6 @@ def _loudness(values: Sequence[float | None]) -> dict[str, float] | None:
     """Return the quartiles of what is not silent."""
     there = [value for value in values if value is not None]
     return quantiles(np.array(there)) if there else None
-
-
-def _as_note(said: Note | str) -> Note:
-    return said if isinstance(said, Note) else Note("corpus", said.rstrip("."))
 
 
 def _rounded(values_DD: Float[np.ndarray, "D D"]) -> list[list[float | None]]:

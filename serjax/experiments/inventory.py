@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import math
-import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -139,8 +138,7 @@ def _look(corpus: Corpus, paths: Sequence[str], window: Window) -> list[Clip | U
         waves = source.read(paths, window)
         shown = zip(waves.values_BN, waves.n_valid_B, strict=True)
         return [_clip(wav[:n], window.sample_rate_hz, 1, COMPUTED) for wav, n in shown]
-    with ThreadPoolExecutor(source.n_threads) as pool, warnings.catch_warnings():
-        warnings.simplefilter("ignore", audio.AudioWarning)
+    with ThreadPoolExecutor(source.n_threads) as pool:
         return list(pool.map(lambda path: _look_at_file(source, path, window), paths))
 
 
@@ -148,7 +146,7 @@ def _look_at_file(source: FileSource, path: str, window: Window) -> Clip | Unrea
     header = _header(source.root / path)
     rate_hz = window.sample_rate_hz if header is None else header.rate_hz
     try:
-        wav, odd = _decode(source.root / path, rate_hz)
+        wav, odd = audio.decode(source.root / path, rate_hz)
     except audio.AudioError as error:
         if error.code == "too-long" and header is not None:
             return _long_clip(source, path, window, header)
@@ -158,16 +156,10 @@ def _look_at_file(source: FileSource, path: str, window: Window) -> Clip | Unrea
     return _clip(wav, rate_hz, channels, kind)._replace(notes=notes)
 
 
-def _decode(path: Path, rate_hz: int) -> tuple[Float32[np.ndarray, " N"], tuple[tuple[str, str, str], ...]]:
-    """Return the samples of a file, and what is odd about it: kind, what, detail."""
-    decode = getattr(audio, "decode", None)
-    return (audio.read_audio(path, rate_hz), ()) if decode is None else decode(path, rate_hz)
-
-
 def _long_clip(source: FileSource, path: str, window: Window, header: "_Header") -> Clip | Unreadable:
     """Look at a clip that is too long to be decoded in one piece: its window must be readable."""
     try:
-        audio.read_audio(source.root / path, window.sample_rate_hz, n_samples=window.n_samples)
+        audio.decode(source.root / path, window.sample_rate_hz, n_samples=window.n_samples)
     except audio.AudioError as error:
         return Unreadable(path, error.code, error.problem, error.advice)
     note = Note("long", "Too long to be decoded whole: length as the header says, no peak", ((path, ""),))

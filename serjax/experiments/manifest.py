@@ -16,9 +16,9 @@ from serjax.train.record import write_json
 from serjax.train.signals import Interrupted
 
 MANIFEST = "manifest.json"
-METRICS, PREDICTIONS, CONFIG = "metrics.json", "predictions.csv", "config.json"
+METRICS, PREDICTIONS, CONFIG, LEAKS = "metrics.json", "predictions.csv", "config.json", "leaks.json"
 FIGURES = "figures"
-RESULTS = (METRICS, PREDICTIONS, CONFIG, "reconstruction.json", "leaks.json", "summary.json", "features.csv")
+RESULTS = (METRICS, PREDICTIONS, CONFIG, LEAKS, "reconstruction.json", "summary.json", "features.csv")
 SHOWN = ("history.jsonl", "index.html")  # with the pictures: no table is made from them
 DISK = (errno.ENOSPC, errno.EDQUOT)
 

@@ -13,7 +13,13 @@ from serjax.data.feature_cache import default_cache_dir
 from serjax.evaluate.predictions import write_predictions
 from serjax.evaluate.summary import summarise
 from serjax.experiments import figures
-from serjax.experiments.classification import class_column, classification_pictures, print_notes
+from serjax.experiments.classification import (
+    Setting,
+    class_column,
+    classification_pictures,
+    print_notes,
+    write_leaks,
+)
 from serjax.experiments.config import (
     Classification,
     ConfigError,
@@ -188,6 +194,7 @@ def _write(
     seen = tuple(dict.fromkeys(run.emotion for run in selected.trained_runs))
     history, frontend = folder.history.read(), study.features.frontend()
     write_predictions(predictions, folder.path / PREDICTIONS)
+    write_leaks(folder, Setting.of(problem))
     folder.write_json(RECONSTRUCTION, reconstruction_content(problem, matrices))
     folder.write_json(METRICS, metrics_content(study, folder, layout, problem, selected, final, verdict))
     training = history, len(selected.trained_runs), seen, "loss / nats an element"
@@ -224,6 +231,7 @@ def metrics_content(
         "protocol": problem.protocol,
         "speakers_shared": problem.speakers_shared,
         "texts_shared": problem.texts_shared,
+        "leak": problem.leak,
         "refit": study.training.refit,
         "labels": list(problem.labels),
         "told_apart": problem.told_apart,

@@ -27,7 +27,7 @@ from serjax.experiments.classification import print_comparison, print_notes, pri
 from serjax.experiments.command import run_command
 from serjax.experiments.config import ConfigError, Data, check_positive, fingerprint
 from serjax.experiments.display import Progresses, progresses
-from serjax.experiments.manifest import FIGURES, METRICS, PREDICTIONS, is_finished
+from serjax.experiments.manifest import FIGURES, LEAKS, METRICS, PREDICTIONS, is_finished
 from serjax.experiments.results_page import read_result
 from serjax.experiments.run_folder import RunFolder, open_run_folder
 from serjax.experiments.tables import Table, TableFeatures, load_table
@@ -230,7 +230,8 @@ def _run_several(config: Config, rows: tuple[Row, ...], out: Path, shown: Progre
 def _put_first_on_top(folder: RunFolder, places: dict[str, Path]) -> None:
     """Make the common folder a run folder too: that of the model named first, with a summary of all."""
     first, *_ = places.values()
-    copy(first / PREDICTIONS, folder.path / PREDICTIONS)
+    for name in (PREDICTIONS, LEAKS):
+        copy(first / name, folder.path / name)
     found = {name: read_result(place / METRICS) for name, place in places.items()}
     kept = ("uar", "uar_sd", "uar_ci95", "war", "macro_f1", "train_war", "cv_war")
     models = {name: {key: metrics.get(key) for key in kept} for name, metrics in found.items()}

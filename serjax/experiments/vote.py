@@ -31,7 +31,7 @@ from serjax.experiments.classification import (
 from serjax.experiments.command import run_command
 from serjax.experiments.config import ConfigError, fingerprint
 from serjax.experiments.finished import FinishedRun, read_run
-from serjax.experiments.manifest import METRICS, PREDICTIONS
+from serjax.experiments.manifest import LEAKS, METRICS, PREDICTIONS
 from serjax.experiments.problem import make_title
 from serjax.experiments.results_page import read_result
 from serjax.experiments.run_folder import open_run_folder
@@ -105,7 +105,7 @@ def write_vote(runs: Sequence[Path], weights: Sequence[float], out: Path | None)
         if not folder.finished:
             voted = combine([member.predictions for member in members], filled, [str(run) for run in runs])
             folder.claim((ballot,))
-            setting = _setting(read_result(runs[0] / METRICS))
+            setting = _setting(read_result(runs[0] / METRICS), read_result(runs[0] / LEAKS))
             write_classification(folder, setting, voted, _facts(members, filled))
     return out
 
@@ -196,12 +196,12 @@ def _keys(predictions: Predictions) -> list[tuple[str, int, str, int]]:
     return list(zip(*columns, strict=True))
 
 
-def _setting(metrics: dict) -> Setting:
+def _setting(metrics: dict, leaks: dict) -> Setting:
     corpus, protocol, shared, leak = *(metrics[name] for name in SAME[:3]), metrics.get("leak")
     told_apart = metrics.get("told_apart", "emotion")
     title = make_title(corpus, told_apart, protocol, shared, leak, n_seeds=len(metrics["per_fold"]))
     notes, labels = tuple(map(Note.from_json, metrics["corpus_notes"])), tuple(metrics["labels"])
-    about = leak, metrics["offset_s"], metrics["texts_shared"]
+    about = leak, metrics["offset_s"], metrics["texts_shared"], tuple(leaks["found"])
     return Setting(corpus, notes, protocol, shared, labels, told_apart, title, *about)
 
 
