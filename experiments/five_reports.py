@@ -50,6 +50,7 @@ ROC = "figures/roc.png"
 MINUTES: dict[Side, float] = {"same": 20, "independent": 60}
 SHOWN = {
     "ravdess": "--corpus ravdess --root RAVDESS",
+    "ravdess-19": "--corpus ravdess --root RAVDESS_19",
     "ravdess-all": "--corpus ravdess-all --root RAVDESS",
     "crema-d": "--corpus crema-d --root CREMA_D",
     "crema-d-voted": "--corpus crema-d-voted --root CREMA_D",
@@ -89,6 +90,8 @@ class Config:
     """Rows to run, by number (S4.5) or by report (S4); default: all."""
     ravdess: Path | None = None
     """Folder that holds RAVDESS, speech and song, at any depth."""
+    ravdess_19: Path | None = None
+    """Folder of RAVDESS speech of actors 01 to 19 alone, such as links to the folders of these actors."""
     crema_d: Path | None = None
     """Folder that holds CREMA-D, at any depth."""
     synthetic: int | None = None
@@ -167,16 +170,21 @@ def where(config: Config, rows: Sequence[Row]) -> dict[str, str]:
     """Return the flags of each corpus that rows need."""
     if config.synthetic is not None:
         return dict.fromkeys(SHOWN, f"--corpus synthetic --synthetic-clips {config.synthetic}")
+    roots = {
+        "ravdess": ("--ravdess", config.ravdess),
+        "ravdess-19": ("--ravdess-19", config.ravdess_19),
+        "crema-d": ("--crema-d", config.crema_d),
+    }
     flags = {}
     for name in sorted({row.corpus for row in rows}):
-        flag, root = ("--ravdess", config.ravdess) if "ravdess" in name else ("--crema-d", config.crema_d)
+        flag, root = roots[name.removesuffix("-all").removesuffix("-voted")]
         if root is None:
             raise ConfigError(
                 f"The rows need {name}: give {flag} FOLDER, or choose others by --rows, or try it with --synthetic 192."
             )
         if not root.is_dir():
             raise ConfigError(f"{flag} {root}: there is no such folder. Expected one that holds the corpus.")
-        flags[name] = f"--corpus {name} --root {shlex.quote(str(root))}"
+        flags[name] = f"--corpus {name.removesuffix('-19')} --root {shlex.quote(str(root))}"
     return flags
 
 

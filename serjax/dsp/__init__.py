@@ -56,7 +56,7 @@ from serjax.dsp.resampling import resample
 from serjax.dsp.side_by_side import SideBySide
 from serjax.dsp.spectral import amplitude_to_db, db_to_power, power_to_db, spectrogram, stft
 from serjax.dsp.tuning import estimate_tuning, piptrack
-from serjax.dsp.vectors import Stats26, Stats180
+from serjax.dsp.vectors import MelMeans, Stats26, Stats180
 from serjax.dsp.waveform import rms, zero_crossing_rate
 
 __all__ = [
@@ -64,6 +64,7 @@ __all__ = [
     "Descriptors",
     "Frontend",
     "LogMel",
+    "MelMeans",
     "Mfcc",
     "ParameterError",
     "SideBySide",

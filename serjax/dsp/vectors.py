@@ -71,6 +71,24 @@ class Stats180(ClipMeans):
 
 
 @dataclass(frozen=True, kw_only=True)
+class MelMeans(ClipMeans):
+    """Means of 128 mel bands (linear power).
+
+    >>> MelMeans().n_features
+    128
+    """
+
+    @property
+    def n_features(self) -> int:
+        """Features of a clip."""
+        return N_MELS
+
+    def rows(self, clips_BN: Float[Array, "B N"], n_valid_B: Int[Array, " B"]) -> tuple[Float[Array, "B _ T"], ...]:
+        """Compute what is averaged: mel."""
+        return (self.mel(self.valid_power(clips_BN, n_valid_B)),)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Stats26(ClipMeans):
     """Means of chroma (one for all pitch classes), RMS, centroid, bandwidth, roll-off, zero crossings and 20 MFCC.
 

@@ -10,14 +10,14 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from serjax.data.feature_cache import Features
-from serjax.dsp import Chroma, Descriptors, Frontend, LogMel, Mfcc, Stats26, Stats180
+from serjax.dsp import Chroma, Descriptors, Frontend, LogMel, MelMeans, Mfcc, Stats26, Stats180
 from serjax.experiments.config import ConfigError, Data
 from serjax.experiments.display import Progresses
 from serjax.experiments.feature_flags import check_frontend
 from serjax.experiments.problem import Cell, Problem, load_parts, make_problem, offset_of
 from serjax.models.classical.pictures import moments
 
-FeatureSet = Literal["stats26", "stats180", "mfcc", "mel", "chroma", "descriptors"]
+FeatureSet = Literal["stats26", "stats180", "mel-means", "mfcc", "mel", "chroma", "descriptors"]
 WHOLE_CLIP, WINDOW = 280, 108  # frames: 6.5 s, above the longest clip of RAVDESS (6.37 s); 2.5 s
 
 
@@ -26,7 +26,8 @@ class TableFeatures:
     """The numbers of a clip."""
 
     features: tuple[FeatureSet, ...] = ("stats26",)
-    """stats26, stats180 (means over the clip), mfcc, mel (dB), chroma, descriptors; several stand side by side."""
+    """stats26, stats180, mel-means (128 bands of linear power; all three: means over the clip), mfcc, mel (dB), chroma,
+    descriptors; several stand side by side."""
     view: Literal["moments", "flat"] = "moments"
     """Of mfcc, mel, chroma, descriptors: mean and sd over the clip's frames, or all frames in a row."""
     sample_rate: int = 22_050
@@ -48,7 +49,7 @@ class TableFeatures:
 
     def frontend(self, kind: FeatureSet) -> Frontend:
         """Return the DSP front end of one of the feature sets."""
-        picture = self.view == "flat" and not kind.startswith("stats")
+        picture = self.view == "flat" and kind not in ("stats26", "stats180", "mel-means")
         default = WINDOW if picture else WHOLE_CLIP
         frames = default if self.frames is None else self.frames
         size: dict[str, Any] = {"sample_rate_hz": self.sample_rate, "frames": frames, "n_fft": self.n_fft}
@@ -58,6 +59,8 @@ class TableFeatures:
                 return Stats26(**size)
             case "stats180":
                 return Stats180(**size)
+            case "mel-means":
+                return MelMeans(**size)
             case "mfcc":
                 return Mfcc(**size, n_mfcc=self.n_mfcc, n_mels=self.n_mels)
             case "mel":

@@ -100,6 +100,8 @@ class XgBoost:
     """L1 penalty of leaf values."""
     gamma: float = 1.8e-5
     """Fall of the loss that a split needs."""
+    base_score: float | None = None
+    """Where all classes start; 0.5: alike, as before xgboost 3.1; default: the library's (from 3.1 class shares)."""
 
 
 @dataclass(frozen=True)
