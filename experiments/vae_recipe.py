@@ -29,8 +29,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from serjax.escape import markdown_code
+from serjax.evaluate.comparison import difference
 from serjax.evaluate.predictions import read_predictions
-from serjax.evaluate.summary import compare
 from serjax.experiments import ablation_study, vae_mfcc
 from serjax.experiments.command import run_command
 from serjax.experiments.config import Classification, Machine
@@ -107,7 +107,9 @@ def results_page(out: Path) -> Page:
     rows = []
     for name, change in CHANGES.items():
         predictions = read_predictions(out / name / "predictions.csv")
-        test = None if name == DEFAULT else compare(default, predictions)
+        test = None
+        if name != DEFAULT:
+            test = difference(default, predictions, "uar", speakers_shared=first["speakers_shared"])
         rows.append(Row.of(name, f"{change.about}; {_validation(found[name])}", found[name], {}, test))
     where = f"{first['corpus']}, {first['protocol']}"
     return Page(

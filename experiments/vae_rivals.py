@@ -22,11 +22,11 @@ from jaxtyping import Float, Int
 from serjax.data.feature_cache import default_cache_dir
 from serjax.data.notes import Note
 from serjax.escape import markdown, markdown_code
+from serjax.evaluate.comparison import Difference, difference
 from serjax.evaluate.generative import classify
 from serjax.evaluate.metrics import confusion, uar
 from serjax.evaluate.predictions import Predictions, concatenate, read_predictions, write_predictions
-from serjax.evaluate.statistics import Comparison
-from serjax.evaluate.summary import compare, summarise
+from serjax.evaluate.summary import summarise
 from serjax.experiments.command import run_command
 from serjax.experiments.config import ConfigError, Data, fingerprint
 from serjax.experiments.display import Progresses, progresses
@@ -228,7 +228,7 @@ def results_page(folder: RunFolder, run: Path | None) -> Page:
         check_same_problem(run, folder, first)
         rows = rows_of_run(run)
     for rival in RIVALS:
-        test = None if run is None else _test(run, folder.path / rival.name)
+        test = None if run is None else _test(run, folder.path / rival.name, first["speakers_shared"])
         rows += (Row.of(rival.name, rival.about, found[rival.name], found[rival.name]["chosen"], test),)
     return Page(
         title=f"Rivals of the per-emotion VAEs · {first['title'].rpartition(', ')[0]}",  # without seeds: rows differ
@@ -255,8 +255,9 @@ def check_same_problem(run: Path, folder: RunFolder, rival: dict) -> None:
             )
 
 
-def _test(run: Path, rival: Path) -> Comparison:
-    return compare(read_predictions(run / PREDICTIONS), read_predictions(rival / PREDICTIONS))
+def _test(run: Path, rival: Path, speakers_shared: bool) -> Difference:
+    first, second = (read_predictions(folder / PREDICTIONS) for folder in (run, rival))
+    return difference(first, second, "uar", speakers_shared=speakers_shared)
 
 
 def _about(rival: dict) -> str:

@@ -110,14 +110,19 @@ def difference(
     n_permutations: int = 10_000,
     seed: int = 0,
 ) -> Difference:
-    """Return by how much the second run is better than the first, over the same clips.
+    """Return by how much the second run (the row) is better than the first (the reference), over the same clips.
 
     Δ = m(B) − m(A), of the means over seeds. Interval: speakers drawn with replacement, the same ones for both runs,
     2 000 resamples. Test: all predictions of a speaker under all seeds are swapped between the runs together or not at
     all; p = (1 + #{|Δ*| ≥ |Δ|}) / (1 + n_permutations), on counts pooled over each run's seeds and divided by their
-    number. Of UAR and WAR these give Δ itself (each is a sum over speakers, see `paired_permutation`). Macro-F1 of
-    pooled counts is not quite the mean over seeds, and the test is about the former: of runs with other numbers of
-    seeds there is no swapping seed by seed.
+    number. Of UAR and WAR these give Δ itself: each is a sum over speakers, and a swap turns the sign of one share.
+    Macro-F1 of pooled counts is not quite the mean over seeds, and the test is about the former: of runs with other
+    numbers of seeds there is no swapping seed by seed.
+
+    p can be no smaller than about 2^(1−S): under six speakers nothing is significant at .05. If the runs have different
+    numbers of seeds, their noise differs in size and the exchange under "no difference" is approximate. Source: Good,
+    "Permutation, Parametric and Bootstrap Tests of Hypotheses", 2005; the "+1": Phipson & Smyth, Stat. Appl. Genet.
+    Mol. Biol. 9, 2010.
 
     Args:
       first: the run that is compared with, A.

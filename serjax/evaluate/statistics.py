@@ -6,19 +6,11 @@ speaker.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int, Num
 
 from serjax.evaluate.metrics import AnyArray, confusion, mean_recall
-
-
-class Comparison(NamedTuple):
-    """The UAR of the first run minus that of the second, and the two-sided p-value of "they are the same"."""
-
-    difference: float
-    p_value: float
 
 
 def speaker_counts(
@@ -102,55 +94,6 @@ def middle(values_R: Float[np.ndarray, "R"], level: float = 0.95) -> tuple[float
     return float(lower), float(upper)
 
 
-def paired_permutation(
-    first_SKK: Num[AnyArray, "S K K"],
-    second_SKK: Num[AnyArray, "S K K"],
-    *,
-    n_seeds: tuple[int, int] = (1, 1),
-    n_permutations: int = 10_000,
-    seed: int = 0,
-) -> Comparison:
-    """Test whether two runs over the same clips have equal UAR, swapping speaker by speaker.
-
-    All predictions of a speaker, under all seeds, are swapped together or not at all.
-    Counts are divided by the run's number of seeds first, so that a run of three seeds is compared with one
-    of five by their mean UARs. As both runs have the same truth, the UAR difference is a sum over speakers,
-
-      Δ = Σ_s d_s,  d_s = 1/|P| Σ_{c ∈ P} (A_s[c, c] − B_s[c, c]) / n_c,
-
-    and a swap of speaker s turns the sign of d_s. p = (1 + #{|Δ*| ≥ |Δ|}) / (1 + n_permutations), two-sided.
-    It can be no smaller than about 2^(1−S): under six speakers nothing is significant at .05. If the runs
-    have different numbers of seeds, their noise differs in size and the exchange under "no difference" is
-    approximate. Source: Good, "Permutation, Parametric and Bootstrap Tests of Hypotheses", 2005; the "+1":
-    Phipson & Smyth, Stat. Appl. Genet. Mol. Biol. 9, 2010.
-
-    Args:
-      first_SKK: `speaker_counts` of the first run, pooled over folds and seeds.
-      second_SKK: the same of the second run, for the same speakers in the same order.
-      n_seeds: how many seeds each run's counts hold, both ≥ 1.
-      n_permutations: number of random swaps, ≥ 1.
-      seed: of the swapping; the same seed gives the same p.
-
-    Raises:
-      ValueError: the runs differ in speakers or in the number of clips of a class, or a number is out of
-        range.
-
-    >>> right, wrong = np.array([[[9, 1], [1, 9]]] * 8), np.array([[[5, 5], [5, 5]]] * 8)
-    >>> paired_permutation(right, wrong, n_permutations=999)
-    Comparison(difference=0.4, p_value=0.01)
-    """
-    if min(n_seeds) < 1 or n_permutations < 1:
-        raise ValueError(f"n_seeds {n_seeds}, n_permutations {n_permutations}: expected all to be at least 1")
-    if len(first_SKK) != len(second_SKK):
-        raise ValueError(
-            f"the runs have {len(first_SKK)} and {len(second_SKK)} speakers: a paired test needs the same clips in both"
-        )
-    first_SKK, second_SKK = np.asarray(first_SKK) / n_seeds[0], np.asarray(second_SKK) / n_seeds[1]
-    gain_S = _gain_by_speaker(first_SKK, second_SKK)
-    signs_PS = random_swaps(len(gain_S), n_permutations, seed)
-    return Comparison(float(gain_S.sum()), two_sided_p(gain_S.sum(), signs_PS @ gain_S))
-
-
 def random_swaps(n_speakers: int, n_permutations: int = 10_000, seed: int = 0) -> Float[np.ndarray, "P S"]:
     """Return which speakers each permutation swaps between the runs: −1 swapped, +1 not, each with chance 1/2."""
     return np.random.default_rng(seed).choice(np.array([-1.0, 1.0]), (n_permutations, n_speakers))
@@ -186,19 +129,3 @@ def holm(p_values: Sequence[float]) -> list[float]:
     adjusted_M = np.empty_like(p_M)
     adjusted_M[order] = np.maximum.accumulate(stepped_M)
     return [float(p) for p in adjusted_M]
-
-
-def _gain_by_speaker(first_SKK: np.ndarray, second_SKK: np.ndarray) -> Float[np.ndarray, "S"]:
-    """Return each speaker's share d_s of the UAR difference; the clips of the two runs must be the same."""
-    support_SK = first_SKK.sum(axis=2)
-    unequal = np.abs(support_SK - second_SKK.sum(axis=2)) > 1e-9
-    if unequal.any():
-        speaker, label = np.argwhere(unequal)[0]
-        raise ValueError(
-            f"speaker {speaker} has {support_SK[speaker, label]:g} clips of class {label} a seed in one run "
-            f"and {second_SKK[speaker, label].sum():g} in the other: compare runs over the same clips and labels"
-        )
-    support_K = support_SK.sum(axis=0)
-    present_K = support_K > 0
-    hits_SK = np.diagonal(first_SKK - second_SKK, axis1=1, axis2=2)
-    return (hits_SK[:, present_K] / support_K[present_K]).mean(axis=1)

@@ -1,4 +1,4 @@
-"""The figures of `metrics.json` that the predictions of a study determine, and the comparison of two studies."""
+"""The figures of `metrics.json` that the predictions of a study determine."""
 
 from collections.abc import Sequence
 from typing import TypedDict
@@ -8,7 +8,7 @@ from jaxtyping import Int
 
 from serjax.evaluate.metrics import macro_f1, per_class, roc_auc_ovr, uar, war
 from serjax.evaluate.predictions import Predictions, PredictionsError
-from serjax.evaluate.statistics import Comparison, paired_permutation, speaker_counts, uar_interval
+from serjax.evaluate.statistics import speaker_counts, uar_interval
 
 
 class FoldSummary(TypedDict):
@@ -84,26 +84,6 @@ def summarise(predictions: Predictions, speakers_shared: bool) -> Summary:
         confusion=summed_KK.tolist(),
         roc_auc=_roc_auc_summary(seeds),
     )
-
-
-def compare(first: Predictions, second: Predictions, n_permutations: int = 10_000, seed: int = 0) -> Comparison:
-    """Test the UAR difference of two runs over the same clips by swapping speakers (`paired_permutation`).
-
-    Raises:
-      PredictionsError: the runs have other labels or clips; the message names one.
-    """
-    if first.labels != second.labels:
-        raise PredictionsError(f"labels {first.labels} and {second.labels}: only runs of the same labels compare")
-    clips = [set(zip(run.utterance, run.speaker, run.truth.tolist(), strict=True)) for run in (first, second)]
-    unpaired = sorted(clips[0] ^ clips[1])
-    if unpaired:
-        raise PredictionsError(
-            f"{len(unpaired)} clips are not the same in both runs, among them {unpaired[0][0]}: "
-            "compare runs of the same corpus and the same --emotions"
-        )
-    counts = [speaker_counts(run.truth, run.prediction, run.speaker, len(run.labels)) for run in (first, second)]
-    n_seeds = (len(np.unique(first.seed)), len(np.unique(second.seed)))
-    return paired_permutation(*counts, n_seeds=n_seeds, n_permutations=n_permutations, seed=seed)
 
 
 def _fold_summaries(part: Predictions) -> dict[str, FoldSummary]:

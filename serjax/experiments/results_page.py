@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 
 from serjax import escape
 from serjax.evaluate import plots
+from serjax.evaluate.comparison import Difference
 from serjax.evaluate.lettering import names_shown
-from serjax.evaluate.statistics import Comparison, holm
+from serjax.evaluate.statistics import holm
 from serjax.experiments.config import ConfigError
 from serjax.experiments.display import Cell, interval, print_table
 from serjax.experiments.manifest import check as check_manifest
@@ -31,7 +32,7 @@ class Code(str):
 class Row:
     """One classifier: what it reached, and what it chose in each fold (`seed/fold`), if anything.
 
-    `difference` is the UAR of the page's reference minus that of this row, `p_value` and `p_holm` (adjusted for all
+    `difference` is the UAR of this row minus that of the page's reference, `p_value` and `p_holm` (adjusted for all
     rows that are tested) belong to it; None where nothing is tested.
     """
 
@@ -49,7 +50,7 @@ class Row:
 
     @classmethod
     def of(
-        cls, name: str, about: str, summary: dict, chosen: Mapping[str, str], test: Comparison | None = None
+        cls, name: str, about: str, summary: dict, chosen: Mapping[str, str], test: Difference | None = None
     ) -> "Row":
         """Take the figures from (the part of) a `metrics.json` that `summarise` wrote."""
         figures = {key: summary[key] for key in ("uar", "uar_sd", "uar_ci95", "war", "macro_f1")}
@@ -181,7 +182,7 @@ def draw_intervals(page: Page) -> Figure:
 
 
 def _header(page: Page) -> tuple[str, ...]:
-    return HEADER if page.reference is None else (*HEADER, f"{page.reference} − it", "p", "p (Holm)")
+    return HEADER if page.reference is None else (*HEADER, f"it − {page.reference}", "p", "p (Holm)")
 
 
 def _cells(page: Page, row: Row) -> tuple[Cell, ...]:

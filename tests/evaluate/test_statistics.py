@@ -1,7 +1,5 @@
 """Intervals and tests over speakers: exact small cases, enumeration, and their long-run behaviour."""
 
-from itertools import product
-
 import numpy as np
 import pytest
 
@@ -95,68 +93,6 @@ def test_interval_covers_the_population_value():
         low, high = statistics.uar_interval(counts, speakers_shared=False, n_resamples=500, seed=repetition)
         covered.append(low <= 0.6 <= high)
     assert 0.885 < np.mean(covered) < 0.965
-
-
-def test_permutation_approaches_full_enumeration():
-    rng = np.random.default_rng(2)
-    first = simulated_counts(rng, np.full((7, 2), 0.7), 12)
-    second = simulated_counts(rng, np.full((7, 2), 0.6), 12)
-    observed = metrics.uar(first.sum(0)) - metrics.uar(second.sum(0))
-    extreme = []
-    for swap in product([False, True], repeat=7):
-        swap_S11 = np.array(swap)[:, None, None]
-        a, b = np.where(swap_S11, second, first).sum(0), np.where(swap_S11, first, second).sum(0)
-        extreme.append(abs(metrics.uar(a) - metrics.uar(b)) >= abs(observed) - 1e-12)
-    difference, p_value = statistics.paired_permutation(first, second)
-    assert difference == pytest.approx(observed, abs=1e-14)
-    assert p_value == pytest.approx(np.mean(extreme), abs=0.015)  # three standard errors of 10 000 draws
-    assert round(p_value * 10_001) == pytest.approx(p_value * 10_001, abs=1e-9)
-
-
-def test_permutation_of_equal_runs_finds_nothing():
-    counts = simulated_counts(np.random.default_rng(0), np.full((6, 2), 0.6), 10)
-    assert statistics.paired_permutation(counts, counts) == (0.0, 1.0)
-
-
-def test_permutation_finds_what_every_speaker_shows():
-    first, second = np.array([[[8, 2], [2, 8]]] * 20), np.array([[[6, 4], [4, 6]]] * 20)
-    difference, p_value = statistics.paired_permutation(first, second)
-    assert difference == pytest.approx(0.2, abs=1e-14)
-    assert p_value == 1 / 10_001
-    assert statistics.paired_permutation(second, first).difference == pytest.approx(-0.2, abs=1e-14)
-
-
-def test_permutation_compares_means_over_unequal_numbers_of_seeds():
-    rng = np.random.default_rng(3)
-    seeds = [simulated_counts(rng, np.full((8, 2), 0.7), 10) for _ in range(3)]
-    other = simulated_counts(rng, np.full((8, 2), 0.6), 10)
-    mean_uar = np.mean([metrics.uar(counts.sum(0)) for counts in seeds])
-    difference, _ = statistics.paired_permutation(sum(seeds), other, n_seeds=(3, 1))
-    assert difference == pytest.approx(mean_uar - metrics.uar(other.sum(0)), abs=1e-14)
-
-
-def test_permutation_is_nearly_uniform_without_a_difference():
-    """Two runs of equal quality on speakers that differ: P(p ≤ α) ≈ α, a little less for ties.
-
-    500 repetitions measure it to ± .022 (one standard error at α = .5).
-    """
-    rng, p_values = np.random.default_rng(4), []
-    for repetition in range(500):
-        recall_SK = rng.normal(0.6, 0.15, (12, 2)).clip(0.05, 0.95)
-        runs = [simulated_counts(rng, recall_SK, 200) for _ in range(2)]
-        p_values.append(statistics.paired_permutation(*runs, n_permutations=400, seed=repetition).p_value)
-    for alpha in (0.05, 0.25, 0.5, 0.75):
-        assert np.mean(np.array(p_values) <= alpha) == pytest.approx(alpha, abs=0.06)
-
-
-def test_permutation_rejects_runs_over_other_clips():
-    counts = np.array([[[8, 2], [2, 8]]] * 3)
-    with pytest.raises(ValueError, match=r"speaker 1 has 10 clips of class 0 .* and 9 in the other"):
-        statistics.paired_permutation(counts, counts - np.array([0, 1, 0])[:, None, None] * [[1, 0], [0, 0]])
-    with pytest.raises(ValueError, match="3 and 2 speakers"):
-        statistics.paired_permutation.__wrapped__(counts, counts[:2])
-    with pytest.raises(ValueError, match="to be at least 1"):
-        statistics.paired_permutation(counts, counts, n_seeds=(0, 1))
 
 
 def test_holm_matches_the_published_steps():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from serjax.evaluate.predictions import Predictions, PredictionsError
-from serjax.evaluate.summary import compare, summarise
+from serjax.evaluate.summary import summarise
 from tests.reference import metrics as reference
 
 LABELS = ("angry", "happy", "sad")
@@ -132,18 +132,3 @@ def test_the_order_of_the_rows_does_not_matter():
 def test_nothing_cannot_be_summarised():
     with pytest.raises(PredictionsError, match="at least one fold"):
         summarise(study().rows(np.zeros(216, bool)), speakers_shared=False)
-
-
-def test_compare_tests_the_difference_of_the_reported_uars():
-    good, bad = study(n_seeds=2, quality=1.0), study(n_seeds=3, quality=0.1, key=1)
-    found = compare(good, bad)
-    reported = [summarise(run, speakers_shared=False)["uar"] for run in (good, bad)]
-    assert found.difference == pytest.approx(reported[0] - reported[1], abs=1e-14)
-    assert found.p_value == pytest.approx(2 / 64, abs=0.006)  # six speakers, all better: the smallest there is
-    assert compare(good, good) == (0.0, 1.0)
-
-
-def test_compare_refuses_runs_over_other_clips():
-    table = study()
-    with pytest.raises(PredictionsError, match=r"1 clips .*among them 00\.wav"):
-        compare(table, table.rows(np.array(table.utterance) != "00.wav"))

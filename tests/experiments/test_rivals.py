@@ -12,9 +12,10 @@ from experiments import vae_rivals
 from experiments.vae_rivals import Config, Output, Rival, choose, judge, scores
 from serjax.data import Corpus, Utterance
 from serjax.data.splits import Fold
+from serjax.evaluate.comparison import difference
 from serjax.evaluate.metrics import confusion, uar
 from serjax.evaluate.predictions import read_predictions
-from serjax.evaluate.statistics import holm, paired_permutation, speaker_counts
+from serjax.evaluate.statistics import holm
 from serjax.evaluate.summary import summarise
 from serjax.experiments.config import ConfigError, Data
 from serjax.experiments.display import progresses
@@ -185,14 +186,16 @@ def test_the_page_tests_every_rival_against_the_run(
     assert (rows["VAE-auto"]["p_value"], rows["VAE-elbo"]["uar"]) == (None, 0.25)
     assert (rows["pca"]["difference"], rows["pca"]["p_value"]) == (0.0, 1.0)
     tables = [read_predictions(p / "predictions.csv") for p in (generative, finished / "logistic")]
-    counts = [speaker_counts(t.truth, t.prediction, t.speaker, 3) for t in tables]
-    assert rows["logistic"]["difference"] != 0
-    assert (rows["logistic"]["difference"], rows["logistic"]["p_value"]) == paired_permutation(*counts)
+    expected = difference(*tables, "uar", speakers_shared=False)
+    assert rows["logistic"]["difference"] == expected.difference != 0
+    assert rows["logistic"]["difference"] == pytest.approx(rows["logistic"]["uar"] - rows["pca"]["uar"], abs=1e-14)
+    assert rows["logistic"]["p_value"] == expected.p_value
     adjusted = holm([rows[rival.name]["p_value"] for rival in FEW])
     assert [rows[rival.name]["p_holm"] for rival in FEW] == adjusted
     text = (tmp_path / "deep" / "page.md").read_text()
     assert "synthetic, speaker-5fold" in text
     assert f"| {rows['logistic']['uar']:.3f} |" in text
+    assert "| it − VAE-auto |" in text
     assert (tmp_path / "deep" / "page.png").stat().st_size > 5_000
 
 
@@ -243,3 +246,15 @@ def test_the_page_says_what_is_not_there() -> None:
     assert "| a | 8 diag |" in text
     assert "- command: `run me`" in text
     assert "p (Holm)" not in text
+
+
+@pytest.mark.parametrize("name", ["vae_rivals", "vae_song", "vae_recipe"])
+def test_a_committed_page_shows_row_minus_reference(name: str) -> None:
+    path = Path(vae_rivals.__file__).parent / "results" / f"{name}.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    page = Page(**{**content, "rows": tuple(Row(**row) for row in content["rows"])})
+    reference, *others = page.rows
+    tested = [row for row in others if row.difference is not None]
+    assert [row.difference for row in tested] == pytest.approx([row.uar - reference.uar for row in tested], abs=1e-12)
+    assert tested
+    assert markdown(page, f"{name}.png") == path.with_suffix(".md").read_text(encoding="utf-8")

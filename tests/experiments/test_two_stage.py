@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from serjax.evaluate.summary import compare
+from serjax.evaluate.comparison import difference
 from serjax.experiments import two_stage
 from serjax.experiments.command import run_command
 from serjax.experiments.config import Data
@@ -27,7 +27,7 @@ def test_both_are_fitted_to_the_same_rows_and_printed_with_their_difference(
     two_stage.run(Config(DATA, FEATURES, BothStages(models=("logistic",)), output=output, results=page))
     one, two = (read_run(tmp_path / "o" / name) for name in ("logistic", "two-stage-logistic"))
     uars = [json.loads((run.path / "metrics.json").read_text())["uar"] for run in (one, two)]
-    swapped = compare(two.predictions, one.predictions)  # by the other way of testing: second minus first
+    swapped = difference(two.predictions, one.predictions, "uar", speakers_shared=False)
     gender_war = json.loads((two.path / "metrics.json").read_text())["gender_war"]
     table = capsys.readouterr().out.split("Two stages against one")[1].split("logistic")[1].splitlines()[0]
     cells = [cell.strip() for cell in table.split("│")[1:]]
