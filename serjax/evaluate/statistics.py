@@ -1,4 +1,4 @@
-"""How sure a UAR is, and whether two differ: resampling by speaker.
+"""How sure a UAR is, and whether two differ: resampling by speaker. And where one further random split would lie.
 
 The clips of one speaker are alike, so the speaker, not the clip, is what gets resampled or swapped, together
 with all that speaker's predictions under all seeds. The sufficient statistic is a confusion matrix for each
@@ -92,6 +92,33 @@ def middle(values_R: Float[np.ndarray, "R"], level: float = 0.95) -> tuple[float
     """Return the (1 ∓ level)/2 quantiles of resampled values."""
     lower, upper = np.quantile(values_R, [(1 - level) / 2, (1 + level) / 2])
     return float(lower), float(upper)
+
+
+def prediction_interval(mean: float, sd: float, n: int, level: float = 0.95) -> tuple[float, float]:
+    """Return where one further draw lies, given mean and deviation of n draws: mean ± t √(1 + 1/n) sd.
+
+    t is the (1 + level)/2 quantile of Student's distribution with n − 1 degrees of freedom: 4.97 sd for three draws,
+    2.37 for ten. Source: Hahn & Meeker, "Statistical Intervals", 1991, ch. 4. Draws that share clips, as random splits
+    do, are not quite independent.
+
+    Args:
+      mean: of the draws.
+      sd: their standard deviation (n − 1).
+      n: number of draws, ≥ 2.
+      level: coverage, in (0, 1).
+
+    Raises:
+      ValueError: n below 2, `level` outside (0, 1).
+
+    >>> [round(bound, 3) for bound in prediction_interval(0.0, 1.0, 3)]
+    [-4.968, 4.968]
+    """
+    if n < 2 or not 0 < level < 1:
+        raise ValueError(f"n {n}, level {level}: expected two draws at least and 0 < level < 1")
+    from scipy.special import stdtrit  # JAX brings scipy; only a page of repeated splits asks for it
+
+    reach = float(stdtrit(n - 1, (1 + level) / 2)) * (1 + 1 / n) ** 0.5 * sd
+    return mean - reach, mean + reach
 
 
 def random_swaps(n_speakers: int, n_permutations: int = 10_000, seed: int = 0) -> Float[np.ndarray, "P S"]:

@@ -74,20 +74,20 @@ def load_values(
     return np.concatenate(rows).astype(np.float64)
 
 
-def clip_outliers(values_ND: Float[np.ndarray, "N D"], fences: float, rolloff_at_most_hz: float | None) -> Outliers:
-    """Clip features at Q₁ − k (Q₃ − Q₁) and Q₃ + k (Q₃ − Q₁) of all clips, the roll-off at most at a given frequency.
+def clip_outliers(values_ND: Float[np.ndarray, "N D"], fences: float, rolloff_at_least_hz: float | None) -> Outliers:
+    """Clip features at Q₁ − k (Q₃ − Q₁) and Q₃ + k (Q₃ − Q₁) of all clips; roll-offs may be raised to a frequency.
 
     Source: Tukey, "Exploratory Data Analysis", 1977: k = 1.5 "outside", k = 3 "far out".
 
     Args:
       values_ND: the 26 features, in the order of `FEATURES`.
       fences: k, above 0.
-      rolloff_at_most_hz: upper limit of the roll-off in Hz, in place of its fence; None: the fence.
+      rolloff_at_least_hz: lower limit of the roll-off in Hz, in place of its fence; None: the fence.
     """
     low_D, high_D = np.quantile(values_ND, [0.25, 0.75], axis=0)
     limits_D2 = np.stack([low_D - fences * (high_D - low_D), high_D + fences * (high_D - low_D)], axis=1)
-    if rolloff_at_most_hz is not None:
-        limits_D2[ROLLOFF] = min(limits_D2[ROLLOFF, 0], rolloff_at_most_hz), rolloff_at_most_hz
+    if rolloff_at_least_hz is not None:
+        limits_D2[ROLLOFF] = rolloff_at_least_hz, max(limits_D2[ROLLOFF, 1], rolloff_at_least_hz)
     below_ND, above_ND = values_ND < limits_D2[:, 0], values_ND > limits_D2[:, 1]
     clipped_ND = np.clip(values_ND, limits_D2[:, 0], limits_D2[:, 1])
     return Outliers(limits_D2, below_ND.sum(axis=0), above_ND.sum(axis=0), clipped_ND)

@@ -133,10 +133,10 @@ class Outcome:
     `minutes` are those of its own command: of a vote not those of its members.
     `losses`: for training clips, test clips and all clips the losses of the happy model, `[happy, sad]`; `losses_sd`:
     their deviations over seeds, and under `ratio` that of sad / happy over all clips.
-    `n_clips` of `n_speakers` were tested, each once or more. Where classes are shown, `f1` of each and `confusion`
-    (rows: truth, in the order of the classes) are those of all seeds' test clips together. Of a vote, `members` has the
-    UAR of each row that voted. What an older version did not write down is None. `dealt_by_path`: clips were split,
-    drawn or copied by their paths, as is done no more.
+    `n_clips` of `n_speakers` were tested, each once or more; `n_tested` under each seed. Where classes are shown, `f1`
+    of each and `confusion` (rows: truth, in the order of the classes) are those of all seeds' test clips together. Of a
+    vote, `members` has the UAR of each row that voted. What an older version did not write down is None.
+    `dealt_by_path`: clips were split, drawn or copied by their paths, as is done no more.
     """
 
     war: float
@@ -162,6 +162,7 @@ class Outcome:
     war_by_seed: list[float] | None = None
     members: dict[str, float] | None = None
     dealt_by_path: bool = False
+    n_tested: int | None = None
 
 
 def command(row: Row, side: Side, places: Places) -> tuple[str, ...]:
@@ -255,6 +256,7 @@ def read_outcome(task: Task, shown: str) -> Outcome:
         git=metrics["git"],
         n_clips=len(set(predictions.utterance)),
         n_speakers=len(set(predictions.speaker)),
+        n_tested=len(predictions.utterance) // len(counts_RKK),
         losses_sd=losses_sd,
         f1={label: metrics["per_class"][label]["f1"] for label in metrics["labels"]} if shows_classes else None,
         confusion=metrics["confusion"] if shows_classes else None,

@@ -9,7 +9,9 @@ from matplotlib.figure import Figure
 
 from serjax import escape
 from serjax.evaluate import plots
+from serjax.evaluate.comparison import Interval
 from serjax.evaluate.metrics import per_class
+from serjax.evaluate.statistics import prediction_interval
 from serjax.experiments.display import Cell, print_table
 from serjax.experiments.replication import Losses, Outcome, Row, Side
 from serjax.experiments.results_page import markdown_table
@@ -19,7 +21,8 @@ HEADER = (
     "row",
     "reported",
     "same protocol, speakers shared: WAR",
-    "within 2 sd",
+    "one split, 95 %",
+    "reported lies",
     "UAR",
     "new speakers: WAR [95 %]",
     "UAR",
@@ -43,10 +46,13 @@ LOSS_HEADER = (
     "happy, all",
     "sad, all",
     "sad / happy",
-    "reported ratio within 2 sd",
+    "ratio of one split, 95 %",
+    "reported lies",
     "UAR",
     "minutes",
 )
+CLASSES = "Precision / recall / F1 of each class, same protocol, test clips of all seeds together:"
+CLASSES_REPORTED = "F1 of each class as reported; our run was made before these were kept, and gives none to compare:"
 
 
 def markdown(
@@ -91,7 +97,8 @@ def _beside(rows: Sequence[Row], outcomes: Outcomes) -> list[str]:
         lines = [beside_cells(row, same[row.id]) for row in told]
         parts += ["What else was reported, and the same protocol's:", markdown_table(BESIDE_HEADER, lines)]
     if classes := [(row, one) for row in rows if row.beside.shows_classes and (one := same[row.id])]:
-        parts.append("Precision / recall / F1 of each class, same protocol, test clips of all seeds together:")
+        ours = any(one.f1 for _, one in classes)
+        parts.append(CLASSES if ours else CLASSES_REPORTED)
         parts.append(_class_table(classes))
     parts += [f"![Confusion matrix of {row.id}]({confusion_name(row)})" for row, *_ in _confusions(rows, outcomes)]
     drawn = [row for row in rows if row.beside.by_curve and same[row.id]]
@@ -166,7 +173,8 @@ def cells(row: Row, outcomes: Mapping[Side, Outcome]) -> tuple[Cell, ...]:
         f"{row.id} {row.about}",
         row.reported,
         _with_sd(same, row.same.leak),
-        within(row.reported, same),
+        interval_cell(interval := one_split(same)),
+        lies(row.reported, interval),
         same.uar if same else None,
         _with_interval(new),
         new.uar if new else None,
@@ -175,18 +183,28 @@ def cells(row: Row, outcomes: Mapping[Side, Outcome]) -> tuple[Cell, ...]:
     )
 
 
-def within(reported: float | None, same: Outcome | None) -> str | None:
-    """Say whether a reported number lies within two standard deviations (over seeds) of the mean."""
-    return None if reported is None or same is None else _within(reported, same.war, same.sd)
+def one_split(same: Outcome | None) -> Interval | None:
+    """Return the interval that holds the accuracy of one further split in 95 of 100 cases; None: of one seed.
 
-
-def _within(reported: float, mean: float, sd: float | None) -> str | None:
-    if sd is None:
+    Its deviation is that over seeds, or that of so many test clips, √(p (1 − p) / n), where this is larger.
+    """
+    if same is None or same.sd is None:
         return None
-    away = (reported - mean) / sd if sd else float("inf")
-    if abs(away) <= 2:
-        return "yes"
-    return "reported higher" if away > 0 else "reported lower"
+    of_clips = (same.war * (1 - same.war) / same.n_tested) ** 0.5 if same.n_tested else 0.0
+    return prediction_interval(same.war, max(same.sd, of_clips), same.seeds)
+
+
+def lies(reported: float | None, interval: Interval | None) -> str | None:
+    """Say where a reported number lies: inside an interval, above or below it."""
+    if reported is None or interval is None:
+        return None
+    low, high = interval
+    return "above" if reported > high else "below" if reported < low else "inside"
+
+
+def interval_cell(interval: Interval | None) -> str | None:
+    """Return an interval as the tables show it."""
+    return None if interval is None else f"[{interval[0]:.3f}, {interval[1]:.3f}]"
 
 
 def loss_lines(row: Row, outcomes: Mapping[Side, Outcome]) -> list[tuple[Cell, ...]]:
@@ -195,15 +213,16 @@ def loss_lines(row: Row, outcomes: Mapping[Side, Outcome]) -> list[tuple[Cell, .
     name = f"{row.id} {row.about}"
     ratio = row.reported.sad / row.reported.happy
     own = (f"{row.reported.happy:.4f}", f"{row.reported.sad:.4f}", f"{ratio:.2f}")
-    lines: list[tuple[Cell, ...]] = [(name, "as reported", "–", "–", *own, None, "–", "–")]
+    lines: list[tuple[Cell, ...]] = [(name, "as reported", "–", "–", *own, None, None, "–", "–")]
     for outcome in outcomes.values():
         assert outcome.losses is not None
         (train, _), (test, _), (happy, sad) = (outcome.losses[part] for part in ("train", "test", "all"))
         figures = (f"{train:.4f}", f"{test:.4f}", f"{happy:.4f}", f"{sad:.4f}", f"{sad / happy:.2f}")
         shown = figures if outcome.losses_sd is None else _with_spread(figures, outcome.losses_sd)
         spread = outcome.losses_sd
-        verdict = None if spread is None else _within(ratio, sad / happy, spread["ratio"][0])
-        lines.append((name, outcome.protocol, *shown, verdict, outcome.uar, f"{outcome.minutes:.1f}"))
+        interval = None if spread is None else prediction_interval(sad / happy, spread["ratio"][0], outcome.seeds)
+        judged = (interval_cell(interval), lies(ratio, interval))
+        lines.append((name, outcome.protocol, *shown, *judged, outcome.uar, f"{outcome.minutes:.1f}"))
     return lines
 
 
@@ -217,7 +236,7 @@ def _with_spread(figures: Sequence[str], spread: Mapping[str, list[float]]) -> l
 
 
 def draw(report: str, heading: str, rows: Sequence[Row], outcomes: Outcomes) -> Figure:
-    """Draw for each row that was run what was reported (ring), the same protocol ± 2 sd, and new speakers."""
+    """Draw of each row that was run what was reported (ring), the same protocol (`one_split`), and new speakers."""
     rows = _drawn(report, rows, outcomes)
     name_in, title = 0.08 * max(len(row.id + row.about) for row in rows), f"{report}{plots.SEPARATOR}{heading}"
     width_in = max(name_in + 4.6, 0.6 * plots.TITLE_PT / 72 * len(title) + 0.1)
@@ -227,8 +246,8 @@ def draw(report: str, heading: str, rows: Sequence[Row], outcomes: Outcomes) -> 
         found = outcomes[row.id]
         assert not isinstance(row.reported, Losses)
         if (same := found.get("same")) is not None:
-            spread = 2 * (same.sd or 0.0)
-            _point(axes, n - 0.14, same.war, (same.war - spread, same.war + spread), 0, "same protocol ± 2 sd")
+            bounds = one_split(same) or (same.war, same.war)
+            _point(axes, n - 0.14, same.war, bounds, 0, "same protocol, 95 % of single splits")
         if (new := found.get("independent")) is not None:
             _point(axes, n + 0.14, new.war, new.ci95 or (new.war, new.war), 1, "new speakers, 95 % interval")
         if row.reported is not None:
@@ -277,8 +296,7 @@ def _with_sd(outcome: Outcome | None, leak: str | None) -> str | None:
 def _with_interval(outcome: Outcome | None) -> str | None:
     if outcome is None:
         return None
-    bounds = "" if outcome.ci95 is None else f" [{outcome.ci95[0]:.3f}, {outcome.ci95[1]:.3f}]"
-    return f"{outcome.war:.3f}{bounds}"
+    return f"{outcome.war:.3f} {interval_cell(outcome.ci95) or ''}".rstrip()
 
 
 def _detail(row: Row, outcomes: Mapping[Side, Outcome], published: str | None) -> str:
