@@ -23,9 +23,9 @@ HEADER = (
     "same protocol, speakers shared: WAR",
     "one split, 95 %",
     "reported lies",
-    "UAR",
+    "same protocol: UAR",
     "new speakers: WAR [95 %]",
-    "UAR",
+    "new speakers: UAR",
     "same − new",
     "minutes",
 )

@@ -41,9 +41,10 @@ from serjax.experiments.replication_page import (
     cells,
     confusion_name,
     draw,
+    lies,
     loss_lines,
     markdown,
-    within,
+    one_split,
     write_pictures,
 )
 from serjax.train.loop import Interrupted
@@ -135,12 +136,30 @@ def test_an_outcome_comes_back_from_json() -> None:
         outcome_of({"war": 0.5})
 
 
+@pytest.mark.parametrize(("reported", "says"), [(0.5, "inside"), (0.81, "above"), (0.19, "below"), (0.2, "inside")])
+def test_where_a_reported_number_lies(reported: float, says: str) -> None:
+    assert lies(reported, (0.2, 0.8)) == says
+    assert lies(reported, None) is None
+
+
 @pytest.mark.parametrize(
-    ("reported", "says"), [(0.5, "yes"), (0.61, "reported higher"), (0.19, "reported lower"), (0.59, "yes")]
+    ("seeds", "n_tested", "reach"),
+    [(3, None, 4.968 * 0.1), (10, None, 2.373 * 0.1), (10, 6, 2.373 * 0.2), (10, 600, 2.373 * 0.1)],
 )
-def test_within_two_standard_deviations(reported: float, says: str) -> None:
-    assert within(reported, OUTCOME) == says
-    assert within(reported, HONEST) is None
+def test_one_further_split_lies_within_its_interval(seeds: int, n_tested: int | None, reach: float) -> None:
+    """By tables of Student's t: 4.3027 √(4/3) for three seeds, 2.2622 √1.1 for ten; √(.4 · .6 / 6) is .2."""
+    found = one_split(dataclasses.replace(OUTCOME, seeds=seeds, n_tested=n_tested))
+    assert found == pytest.approx((0.4 - reach, 0.4 + reach), abs=1e-4)
+    assert one_split(HONEST) is None
+
+
+def test_the_page_and_its_picture_show_that_interval() -> None:
+    same = dataclasses.replace(OUTCOME, seeds=10, sd=0.02, n_tested=100)
+    low, high = one_split(same) or (0.0, 0.0)
+    assert f"| [{low:.3f}, {high:.3f}] | inside |" in markdown("T", "A.", [ROW], {"S9.1": {"same": same}}, {"S9": "r"})
+    row = dataclasses.replace(ROW, id="S2.1")
+    bar = draw("S2", HEADINGS["S2"], [row], {"S2.1": {"same": same}}).axes[0].lines[0]
+    assert tuple(bar.get_xdata()) == (low, high)
 
 
 def test_the_page_has_both_sides_and_their_difference() -> None:
@@ -169,7 +188,9 @@ def test_what_else_was_reported_stands_beside_ours(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.glob("*confusion*")} == {confusion_name(told)}
     assert f"]({confusion_name(told)})" in page
     older: dict[str, dict[Side, Outcome]] = {"S9.1": {"same": OUTCOME}}
-    assert "| class | S9.1, reported F1 |\n" in markdown("Title", "About.", [told], older, {"S9": "a report"})
+    page = markdown("Title", "About.", [told], older, {"S9": "a report"})
+    assert "F1 of each class as reported; our run was made before" in page
+    assert "| class | S9.1, reported F1 |\n" in page
     assert "| class |" not in markdown("Title", "About.", [told], {"S9.1": {"independent": HONEST}}, {"S9": "a report"})
     never = dataclasses.replace(found, confusion=[[3, 0], [2, 0]])
     page = markdown("Title", "About.", [told], {"S9.1": {"same": never}}, {"S9": "a report"})
@@ -219,7 +240,7 @@ def test_a_row_without_a_reported_number_is_drawn_without_a_ring() -> None:
         assert [text.get_text() for text in axes.get_yticklabels()] == ["S2.1 test"]  # the row that was run
         rings.append(sum(line.get_markerfacecolor() == "none" for line in axes.lines))
     assert rings == [0, 1]
-    assert cells(rows[0], outcomes["S2.1"])[1:4:2] == (None, None)
+    assert cells(rows[0], outcomes["S2.1"])[1:5:3] == (None, None)
 
 
 def test_the_title_fits_the_picture() -> None:
@@ -239,9 +260,9 @@ def test_losses_are_shown_beside_what_was_reported() -> None:
     _, measured = loss_lines(row, {"same": dataclasses.replace(outcome, losses_sd=spread)})
     shown = ("1.0000 ± 0.1000", "3.0000 ± 0.2000", "5.0000 ± 0.3000", "6.0000 ± 0.4000", "1.20 ± 0.05")
     assert measured[2:7] == shown
-    assert (reported[7], measured[7]) == (None, "reported higher")
-    spread = spread | {"ratio": [0.5]}
-    assert loss_lines(row, {"same": dataclasses.replace(outcome, losses_sd=spread)})[1][7] == "yes"
+    assert (reported[7:9], measured[8]) == ((None, None), "above")  # 12.7 √1.5 · .05 above 1.2 is 1.98
+    spread = spread | {"ratio": [0.06]}
+    assert loss_lines(row, {"same": dataclasses.replace(outcome, losses_sd=spread)})[1][8] == "inside"
 
 
 def test_losses_and_their_ratio_deviate_over_seeds(tmp_path: Path) -> None:
@@ -268,6 +289,14 @@ def test_unknown_rows_and_missing_corpora_are_told() -> None:
         five_reports.where(five_reports.Config(), five_reports.chosen(("S3",)))
     with pytest.raises(ConfigError, match=r"--ravdess nowhere: there is no such folder"):
         five_reports.where(five_reports.Config(ravdess=Path("nowhere")), five_reports.chosen(("S2",)))
+
+
+def test_a_root_of_its_own_holds_nineteen_actors(tmp_path: Path) -> None:
+    (row,) = five_reports.chosen(("S2.4-19",))
+    with pytest.raises(ConfigError, match=r"need ravdess-19: give --ravdess-19 FOLDER"):
+        five_reports.where(five_reports.Config(ravdess=tmp_path), (row,))
+    corpora = five_reports.where(five_reports.Config(ravdess_19=tmp_path), (row,))
+    assert corpora == {"ravdess-19": f"--corpus ravdess --root {tmp_path}"}
 
 
 def test_a_folder_may_have_any_name(tmp_path: Path) -> None:
@@ -406,9 +435,9 @@ def test_the_page_names_the_rows_that_were_dealt_otherwise(tmp_path: Path) -> No
         "S1.2": {"same": by_path, "independent": HONEST},
     }
     five_reports.write(tmp_path / "page.md", outcomes, made_up=False)
-    assert "but those of S1.2 went by the path" in (tmp_path / "page.md").read_text()
+    assert "**S1.2: not to be had again to the last digit.**" in (tmp_path / "page.md").read_text()
     five_reports.write(tmp_path / "page.md", {"S1.1": outcomes["S1.1"]}, made_up=False)
-    assert "went by the path" not in (tmp_path / "page.md").read_text()
+    assert "not to be had again" not in (tmp_path / "page.md").read_text()
 
 
 def test_the_page_says_how_many_actors_were_at_hand_if_outcomes_tell(tmp_path: Path) -> None:

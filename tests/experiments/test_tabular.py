@@ -266,6 +266,7 @@ def test_feature_sets_stand_side_by_side(finished: Path) -> None:
     [
         ("stats26", "moments", (1, 26)),
         ("stats180", "flat", (1, 180)),
+        ("mel-means", "flat", (1, 128)),
         ("mfcc", "moments", (280, 20)),
         ("mel", "flat", (108, 128)),
         ("chroma", "flat", (108, 12)),
@@ -275,7 +276,7 @@ def test_feature_sets_stand_side_by_side(finished: Path) -> None:
 def test_statistics_are_of_the_whole_clip(kind: FeatureSet, view: Literal["moments", "flat"], shape: tuple) -> None:
     frontend = TableFeatures(view=view).frontend(kind)
     assert (frontend.n_frames, frontend.n_features) == shape
-    assert frontend.frames == (108 if view == "flat" and kind != "stats180" else 280)
+    assert frontend.frames == (108 if view == "flat" and kind not in ("stats180", "mel-means") else 280)
 
 
 def test_flags_reach_sections_and_models(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -105,6 +105,16 @@ def test_a_class_without_training_clips_gets_nothing(model: Model) -> None:
     assert set(probability_NK.argmax(1)) == {0, 2, 3}
 
 
+def test_boosting_may_start_from_equal_classes() -> None:
+    """Steps of 1e-5 never leave where they begin: at class shares one class takes all, from equal ones none does."""
+    x_ND, label_N = clips()
+    rows = np.concatenate([np.flatnonzero(label_N == 0), np.flatnonzero(label_N > 0)[:30]])  # 30 : 15 : 15
+    x_ND, label_N = x_ND[rows], label_N[rows]
+    equal_NK = fit(XgBoost(10, learning_rate=1e-5, base_score=0.5), x_ND, label_N, seed=0).predict_proba(x_ND)
+    np.testing.assert_allclose(equal_NK, 1 / 3, atol=1e-3)
+    assert np.mean(equal_NK.argmax(1) == label_N) > 0.9
+
+
 def test_neighbours_vote_by_inverse_distance() -> None:
     x_ND, label_N = clips(40, shift=1.0)
     found_NK = fit(Knn(n_neighbors=4), x_ND[:30], label_N[:30], seed=0).predict_proba(x_ND[30:])
