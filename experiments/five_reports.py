@@ -5,7 +5,10 @@ under one that tests on speakers that training has not heard. Everything that is
 the random splits by cross-validation inside the training part, speaker-independently by cross-validation over training
 speakers, anew in every fold.
 
-    python experiments/five_reports.py --ravdess RAVDESS --crema-d CREMA_D --rows S2 S4.5 --jobs 2
+    python experiments/five_reports.py --ravdess RAVDESS --crema-d CREMA_D --rows S2.1 S4.5 --jobs 2
+
+Rows that end in -19 need speech of actors 01 to 19 alone, `--ravdess-19 RAVDESS_19`: `mkdir RAVDESS_19` and `ln -s
+"$PWD"/RAVDESS/Actor_{01..19} RAVDESS_19/`, where RAVDESS is the unpacked speech archive.
 
 A row takes from seconds to an hour and a half a side on 2 CPU cores; without `--rows` all of them take a day. What the
 file of results holds under the same command is not run again, and what was interrupted goes on. `--synthetic 192` runs

@@ -24,7 +24,7 @@ FIRST = (
     ),
     Row(
         "S1.1-split",
-        "logistic regression, MFCC, one split of 80 : 20",
+        "logistic regression, MFCC, one split",
         0.84,
         "ravdess",
         "tabular",
@@ -48,7 +48,7 @@ FIRST = (
     ),
     Row(
         "S1.2-linear",
-        "logistic regression, time means of the linear mel, one split of 80 : 20",
+        "logistic regression, means of linear mel, one split",
         0.70,
         "ravdess",
         "tabular",

@@ -101,7 +101,7 @@ class XgBoost:
     gamma: float = 1.8e-5
     """Fall of the loss that a split needs."""
     base_score: float | None = None
-    """Where all classes start; 0.5: alike, as before xgboost 3.1; default: the library's (from 3.1 class shares)."""
+    """Where classes start; 0.5: alike, as before xgboost 3.1; default: the library's, from 3.1 their shares."""
 
 
 @dataclass(frozen=True)
