@@ -224,7 +224,7 @@ def missing(rows: Sequence[Row], outcomes: dict[str, dict[Side, Outcome]], shown
 def is_known(row: Row, side: Side, outcomes: dict[str, dict[Side, Outcome]], shown: Places) -> bool:
     """Tell whether there is an outcome under the side's present command.
 
-    Of a vote, whether its members are known too and, where it remembers them, were the runs that voted.
+    Of a vote, whether its members are known too and, where it remembers them, were the runs that voted (`anew`: not).
     """
     known = outcomes.get(row.id, {}).get(side)
     members = [one for one in ROWS if one.id in row.members]
@@ -232,7 +232,11 @@ def is_known(row: Row, side: Side, outcomes: dict[str, dict[Side, Outcome]], sho
         known is not None
         and known.command == text(row, side, shown)
         and all(is_known(member, side, outcomes, shown) for member in members)
-        and all(math.isclose(outcomes[name][side].uar, uar) for name, uar in (known.members or {}).items())
+        and all(
+            math.isclose(outcomes[name][side].uar, uar)
+            for name, uar in (known.members or {}).items()
+            if name not in row.anew
+        )
     )
 
 

@@ -75,8 +75,9 @@ class Row:
     """A published result and how it is repeated.
 
     `reported` is None where the report names what was done and gives no number. `members` are the rows that vote, where
-    `experiment` is "vote"; `remark` says what the report leaves open, what is done otherwise, and what was tried.
-    `published` are the flags of the published size, where `flags` are those of a smaller one.
+    `experiment` is "vote", and `anew` those of them whose run that voted is another than the one on the page. `remark`
+    says what the report leaves open, what is done otherwise, and what was tried. `published` are the flags of the
+    published size, where `flags` are those of a smaller one.
     """
 
     id: str
@@ -88,6 +89,7 @@ class Row:
     same: Split = Split("random-80-20", 10)
     independent: Split = Split("speaker-6fold", 1)
     members: tuple[str, ...] = ()
+    anew: tuple[str, ...] = ()
     remark: str = ""
     beside: Beside = field(default_factory=Beside)
     published: str | None = None

@@ -419,6 +419,9 @@ def test_a_vote_of_other_runs_than_those_on_the_page_is_run_again(tmp_path: Path
         outcomes["S4.8"]["same"] = dataclasses.replace(outcomes["S4.8"]["same"], members=members)
         lacking = five_reports.missing(rows, outcomes, shown, Places(five_reports.SHOWN, str(tmp_path)))
         assert [t.name for t in lacking] == expected
+    (vote,) = five_reports.chosen(("S4.8",))
+    assert five_reports.is_known(dataclasses.replace(vote, anew=("S4.5",)), "same", outcomes, shown)
+    assert not five_reports.is_known(dataclasses.replace(vote, anew=("S4.3",)), "same", outcomes, shown)
 
 
 def test_a_vote_remembers_what_its_members_reached(tmp_path: Path) -> None:
