@@ -9,10 +9,21 @@ import pytest
 from experiments import happy_sad, vae_recipe
 from serjax.experiments import ae_mfcc, two_stage, vae_mfcc
 from serjax.experiments.config import Classification, ConfigError, Data, Machine, Model, Training
+from tests.experiments.test_compare import predictions, write_run
 
 DATA = Data(synthetic_clips=48, emotions=("happy", "sad"), protocol="speaker-5fold")
 MODEL = Model(latent_dim=4, hidden=(8,))
 TRAINING = Training(epochs=2, pretrain_epochs=1, batch_size=8)
+
+
+def test_a_change_that_loses_has_a_negative_difference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    few = {name: vae_recipe.CHANGES[name] for name in (vae_recipe.DEFAULT, "beta-1")}
+    monkeypatch.setattr(vae_recipe, "CHANGES", few)
+    about = {"score": "elbo", "validation_uar": {"elbo": 0.5}, "machine": "", "versions": {}, "git": None}
+    for name, wrong in zip(few, ([], list(range(8))), strict=True):
+        write_run(tmp_path / name, predictions(wrong), **about)
+    reference, changed = vae_recipe.results_page(tmp_path).rows
+    assert (reference.difference, changed.difference) == (None, -1 / 8)
 
 
 @pytest.mark.parametrize("name", vae_recipe.CHANGES)
