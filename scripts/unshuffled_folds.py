@@ -11,7 +11,7 @@ with the flags of `serjax.experiments.tabular` for corpus, features and model (t
 import numpy as np
 from sklearn.model_selection import StratifiedKFold
 
-from serjax.data.features import default_cache_dir
+from serjax.data.feature_cache import default_cache_dir
 from serjax.experiments.command import run_command
 from serjax.experiments.display import progresses
 from serjax.experiments.tables import load_table

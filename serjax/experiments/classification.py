@@ -41,8 +41,8 @@ class Setting:
         corpus, shared = problem.corpus, problem.speakers_shared
         named = problem.labels, problem.told_apart, problem.title
         leaks = tuple(found.as_json() for found in problem.leaks)
-        about = problem.leak, problem.offset_s, problem.texts_shared, leaks
-        return cls(corpus.name, corpus.notes, problem.protocol, shared, *named, *about)
+        about = problem.leak, problem.offset_s, problem.texts_shared
+        return cls(corpus.name, corpus.notes, problem.protocol, shared, *named, *about, leaks)
 
 
 def write_leaks(folder: RunFolder, setting: Setting) -> None:
