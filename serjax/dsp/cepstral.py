@@ -7,7 +7,7 @@ from typing import get_args
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Real
 
 from serjax.dsp.framing import frame_rows, pad_ends
 from serjax.dsp.mel import melspectrogram
@@ -21,10 +21,12 @@ from serjax.dsp.parameters import (
     ParameterError,
     Window,
     as_real,
+    as_spectrum,
     check_axis,
     check_choice,
     check_number,
     check_size,
+    plain_arguments,
 )
 from serjax.dsp.spectral import power_to_db
 
@@ -32,8 +34,9 @@ from serjax.dsp.spectral import power_to_db
 _PAD_OF_MODE = {"nearest": "edge", "mirror": "reflect", "constant": "constant", "wrap": "wrap"}
 
 
+@plain_arguments
 def dct(
-    x: Float[ArrayLike, "..."], type: DctType = 2, axis: int = -1, norm: DctNorm | None = None
+    x: Real[ArrayLike, "..."], type: DctType = 2, axis: int = -1, norm: DctNorm | None = None
 ) -> Float[Array, "..."]:
     """Discrete cosine transform of type 1, 2 or 3 along an axis, with the names and scaling of `scipy.fft.dct`.
 
@@ -103,11 +106,12 @@ def _dct_table(size: int, dct_type: DctType, norm: DctNorm | None) -> np.ndarray
     return basis.T if dct_type == 3 else basis
 
 
+@plain_arguments
 def mfcc(
     y: Float[ArrayLike, "*batch N"] | None = None,
     *,
     sr: Number = 22050,
-    S: Float[ArrayLike, "*batch M T"] | None = None,
+    S: Real[ArrayLike, "*batch M T"] | None = None,
     n_mfcc: int = 20,
     dct_type: DctType = 2,
     norm: DctNorm | None = "ortho",
@@ -182,7 +186,7 @@ def mfcc(
             norm=mel_norm,
         )
         S = power_to_db(mel)
-    return cepstra(as_real("S", S), n_mfcc, dct_type, norm, lifter)
+    return cepstra(as_spectrum("S", S, "(..., n_mels, frames)"), n_mfcc, dct_type, norm, lifter)
 
 
 def cepstra(
@@ -209,8 +213,9 @@ def cepstral_window(n_mfcc: int, lifter: Number) -> np.ndarray:
     return 1.0 + lifter / 2.0 * np.sin(np.pi * np.arange(1, n_mfcc + 1) / lifter)
 
 
+@plain_arguments
 def delta(
-    data: Float[ArrayLike, "*shape"],
+    data: Real[ArrayLike, "*shape"],
     *,
     width: int = 9,
     order: int = 1,

@@ -6,19 +6,30 @@ from functools import lru_cache
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Real
 
 from serjax.dsp.columns import check_norm, normalize_columns, spectrum_of
-from serjax.dsp.parameters import Number, PadMode, ParameterError, Window, as_real, check_number, check_size
+from serjax.dsp.parameters import (
+    Number,
+    PadMode,
+    ParameterError,
+    Window,
+    as_real,
+    as_spectrum,
+    check_number,
+    check_size,
+    plain_arguments,
+)
 from serjax.dsp.tuning import LOWEST_A_HZ, tuning_of
 
 
+@plain_arguments
 def chroma_filterbank(
     *,
     sr: Number,
     n_fft: int,
     n_chroma: int = 12,
-    tuning: Number | Float[ArrayLike, "*batch"] = 0.0,
+    tuning: Number | Real[ArrayLike, "*batch"] = 0.0,
     ctroct: Number = 5.0,
     octwidth: Number | None = 2,
     norm: Number | None = 2,
@@ -58,9 +69,7 @@ def chroma_filterbank(
     check_norm(norm)
     if octwidth is not None:
         check_number("octwidth", octwidth, strict=True)
-    shift = as_real("tuning", jnp.asarray(tuning, float) if isinstance(tuning, int | float) else tuning)[
-        ..., None, None
-    ]
+    shift = as_real("tuning", tuning)[..., None, None]
 
     def as_shift(table: np.ndarray) -> Array:
         return jnp.asarray(table, shift.dtype).reshape((1,) * (shift.ndim - 2) + table.shape)
@@ -94,11 +103,12 @@ def _chroma_tables(sr: float, n_fft: int, n_chroma: int, base_c: bool) -> tuple[
     return pitch[None, :kept], distance[:, :kept], width[None, :kept]
 
 
+@plain_arguments
 def chroma_stft(
     y: Float[ArrayLike, "*batch N"] | None = None,
     *,
     sr: Number = 22050,
-    S: Float[ArrayLike, "*batch F T"] | None = None,
+    S: Real[ArrayLike, "*batch F T"] | None = None,
     norm: Number | None = math.inf,
     n_fft: int = 2048,
     hop_length: int | None = 512,
@@ -106,7 +116,7 @@ def chroma_stft(
     window: Window = "hann",
     center: bool = True,
     pad_mode: PadMode = "constant",
-    tuning: Number | Float[ArrayLike, "*batch"] | None = None,
+    tuning: Number | Real[ArrayLike, "*batch"] | None = None,
     n_chroma: int = 12,
     ctroct: Number = 5.0,
     octwidth: Number | None = 2,
@@ -160,7 +170,8 @@ def chroma_stft(
     return normalize_columns(jnp.einsum(sums, weights, power, precision="highest"), norm)
 
 
-def tonnetz(chroma: Float[ArrayLike, "*batch C T"]) -> Float[Array, "*batch 6 T"]:
+@plain_arguments
+def tonnetz(chroma: Real[ArrayLike, "*batch C T"]) -> Float[Array, "*batch 6 T"]:
     """Centre of the tones on the circles of fifths, minor thirds and major thirds, two coordinates each.
 
     `z[i, t] = r[i] sum_c cos(pi (a[i] c - h[i])) C[c, t] / sum_c |C[c, t]|` with `c` in semitones,
@@ -180,8 +191,8 @@ def tonnetz(chroma: Float[ArrayLike, "*batch C T"]) -> Float[Array, "*batch 6 T"
     >>> tonnetz(jnp.eye(12)[:, :1])[:, 0].round(2).tolist()  # a C
     [0.0, 1.0, 0.0, 1.0, 0.0, 0.5]
     """
-    classes = as_real("chroma", chroma)
-    if classes.ndim < 2 or classes.shape[-2] == 0:
+    classes = as_spectrum("chroma", chroma, "(..., n_chroma, frames)")
+    if classes.shape[-2] == 0:
         raise ParameterError(f"chroma has shape {classes.shape}, expected (..., n_chroma, frames).")
     semitones = np.arange(classes.shape[-2]) * (12 / classes.shape[-2])
     angle = np.outer([7 / 6, 7 / 6, 3 / 2, 3 / 2, 2 / 3, 2 / 3], semitones) - np.array([[0.5], [0.0]] * 3)

@@ -9,8 +9,8 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from serjax.dsp.extrema import largest
-from serjax.dsp.parameters import Number, PadMode, ParameterError, Window, as_real, check_number
-from serjax.dsp.spectral import spectrogram
+from serjax.dsp.parameters import Number, PadMode, ParameterError, Window, as_spectrum, check_number
+from serjax.dsp.spectral import safe_power, spectrogram
 
 # Below it a slope, which grows as the inverse of the level, could leave the range of float32.
 FAINT = 1e-30
@@ -48,9 +48,7 @@ def spectrum_of(
             pad_mode=pad_mode,
         )
         return spectrum, n_fft
-    spectrum = as_real("S", S)
-    if spectrum.ndim < 2:
-        raise ParameterError(f"S has shape {spectrum.shape}, expected (..., bins, frames).")
+    spectrum = as_spectrum("S", S)
     n_bins = spectrum.shape[-2]
     return spectrum, n_fft if 1 + n_fft // 2 == n_bins else 2 * (n_bins - 1)
 
@@ -74,18 +72,9 @@ def bin_frequencies(
 def column_sum(values: Float[Array, "*batch F T"]) -> Float[Array, "*batch 1 T"]:
     """Add up each column, in two stages: short sums, then their sum, faster than one and no less exact."""
     *lead, n_bins, n_frames = values.shape
-    padded = jnp.pad(values, [(0, 0)] * len(lead) + [(0, -n_bins % 32), (0, 0)])
-    return padded.reshape(*lead, -1, 32, n_frames).sum(axis=-2).sum(axis=-2, keepdims=True)
-
-
-def safe_power(values: Float[Array, "*shape"], exponent: Number) -> Float[Array, "*shape"]:
-    """Raise what is not negative to a power above 0, with the slope 0 at 0."""
-    if exponent == 1:
-        return values
-    # Two selections: one for the value at zero, one that keeps the infinite slope there out of the gradient.
-    positive = values > 0
-    base = jnp.where(positive, values, 1.0)
-    return jnp.where(positive, jnp.sqrt(base) if exponent == 0.5 else base**exponent, 0.0)
+    n_sums = -(-n_bins // 32)
+    padded = jnp.pad(values, [(0, 0)] * len(lead) + [(0, 32 * n_sums - n_bins), (0, 0)])
+    return padded.reshape(*lead, n_sums, 32, n_frames).sum(axis=-2).sum(axis=-2, keepdims=True)
 
 
 def check_norm(norm: object) -> None:

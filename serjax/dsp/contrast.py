@@ -6,25 +6,35 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Real
 
 from serjax.dsp.columns import spectrum_of
-from serjax.dsp.parameters import Number, PadMode, ParameterError, Window, check_fraction, check_number, check_size
+from serjax.dsp.parameters import (
+    Number,
+    PadMode,
+    ParameterError,
+    Window,
+    check_fraction,
+    check_number,
+    check_size,
+    plain_arguments,
+)
 from serjax.dsp.spectral import power_to_db
 
 
+@plain_arguments
 def spectral_contrast(
     y: Float[ArrayLike, "*batch N"] | None = None,
     *,
     sr: Number = 22050,
-    S: Float[ArrayLike, "*batch F T"] | None = None,
+    S: Real[ArrayLike, "*batch F T"] | None = None,
     n_fft: int = 2048,
     hop_length: int | None = 512,
     win_length: int | None = None,
     window: Window = "hann",
     center: bool = True,
     pad_mode: PadMode = "constant",
-    freq: Float[ArrayLike, " F"] | None = None,
+    freq: Real[ArrayLike, " F"] | None = None,
     fmin: Number = 200.0,
     n_bands: int = 6,
     quantile: float = 0.02,

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Real
 
 from serjax.dsp.columns import bin_frequencies, column_sum, normalize_columns, safe_power, spectrum_of
 from serjax.dsp.parameters import (
@@ -14,17 +14,19 @@ from serjax.dsp.parameters import (
     as_real,
     check_fraction,
     check_number,
+    plain_arguments,
 )
 
 
+@plain_arguments
 def spectral_centroid(
     y: Float[ArrayLike, "*batch N"] | None = None,
     *,
     sr: Number = 22050,
-    S: Float[ArrayLike, "*batch F T"] | None = None,
+    S: Real[ArrayLike, "*batch F T"] | None = None,
     n_fft: int = 2048,
     hop_length: int | None = 512,
-    freq: Float[ArrayLike, "..."] | None = None,
+    freq: Real[ArrayLike, "..."] | None = None,
     win_length: int | None = None,
     window: Window = "hann",
     center: bool = True,
@@ -64,19 +66,20 @@ def spectral_centroid(
     return column_sum(bin_frequencies(freq, sr, n_fft, magnitude) * normalize_columns(magnitude, 1))
 
 
+@plain_arguments
 def spectral_bandwidth(
     y: Float[ArrayLike, "*batch N"] | None = None,
     *,
     sr: Number = 22050,
-    S: Float[ArrayLike, "*batch F T"] | None = None,
+    S: Real[ArrayLike, "*batch F T"] | None = None,
     n_fft: int = 2048,
     hop_length: int | None = 512,
     win_length: int | None = None,
     window: Window = "hann",
     center: bool = True,
     pad_mode: PadMode = "constant",
-    freq: Float[ArrayLike, "..."] | None = None,
-    centroid: Float[ArrayLike, "*batch 1 T"] | None = None,
+    freq: Real[ArrayLike, "..."] | None = None,
+    centroid: Real[ArrayLike, "*batch 1 T"] | None = None,
     norm: bool = True,
     p: Number = 2,
 ) -> Float[Array, "*batch 1 T"]:
@@ -126,18 +129,19 @@ def spectral_bandwidth(
     return unit_hz * safe_power(column_sum((shares if norm else magnitude) * distance), 1 / p)
 
 
+@plain_arguments
 def spectral_rolloff(
     y: Float[ArrayLike, "*batch N"] | None = None,
     *,
     sr: Number = 22050,
-    S: Float[ArrayLike, "*batch F T"] | None = None,
+    S: Real[ArrayLike, "*batch F T"] | None = None,
     n_fft: int = 2048,
     hop_length: int | None = 512,
     win_length: int | None = None,
     window: Window = "hann",
     center: bool = True,
     pad_mode: PadMode = "constant",
-    freq: Float[ArrayLike, "..."] | None = None,
+    freq: Real[ArrayLike, "..."] | None = None,
     roll_percent: float = 0.85,
 ) -> Float[Array, "*batch 1 T"]:
     """Frequency up to which a share of the magnitude lies: the least `freq[f]` with `sum_{g<=f} S[g] >= share sum S`.
@@ -172,13 +176,16 @@ def spectral_rolloff(
     magnitude, n_fft = spectrum_of("spectral_rolloff", y, S, n_fft, hop_length, 1, win_length, window, center, pad_mode)
     hz = bin_frequencies(freq, sr, n_fft, magnitude)
     below = jnp.cumsum(jax.lax.stop_gradient(magnitude), axis=-2)
-    return jnp.where(below < roll_percent * below[..., -1:, :], jnp.inf, hz).min(axis=-2, keepdims=True)
+    total = below[..., -1:, :]
+    first = jnp.where(below < roll_percent * total, jnp.inf, hz).min(axis=-2, keepdims=True)
+    return jnp.where(jnp.isnan(total), jnp.nan, first)
 
 
+@plain_arguments
 def spectral_flatness(
     y: Float[ArrayLike, "*batch N"] | None = None,
     *,
-    S: Float[ArrayLike, "*batch F T"] | None = None,
+    S: Real[ArrayLike, "*batch F T"] | None = None,
     n_fft: int = 2048,
     hop_length: int | None = 512,
     win_length: int | None = None,

@@ -6,22 +6,34 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Complex, Float, Int
+from jaxtyping import Array, Complex, Float, Int, Real
 
 from serjax.dsp.framing import fit_length
 from serjax.dsp.inverse import as_complex, istft
-from serjax.dsp.parameters import Number, ParameterError, Window, as_real, check_number, check_size
+from serjax.dsp.parameters import (
+    Number,
+    ParameterError,
+    Window,
+    as_audio,
+    as_real,
+    check_number,
+    check_size,
+    plain_arguments,
+)
 from serjax.dsp.resampling import resample
 from serjax.dsp.spectral import stft
 
 # The largest number in the fraction that a pitch is shifted by.
 _MAX_TERM = 2_000
+# The longest axis that is counted by 32 bits.
+_MOST_PLACES = 2**31 - 1
 # A bin this far below the loudest of its clip counts as silent; its phase would have no finite slope in float32.
 _SILENT = 1e-18
 
 
+@plain_arguments
 def preemphasis(
-    y: Float[ArrayLike, "*batch N"], *, coef: Number = 0.97, zi: Float[ArrayLike, "*batch 1"] | None = None
+    y: Float[ArrayLike, "*batch N"], *, coef: Number = 0.97, zi: Real[ArrayLike, "*batch 1"] | None = None
 ) -> Float[Array, "*batch N"]:
     """Raise the high frequencies, `out[n] = y[n] - coef * y[n - 1]`, with `out[0] = y[0] + zi`.
 
@@ -38,7 +50,7 @@ def preemphasis(
     [2.0, 0.5, 1.5]
     """
     check_number("coef", coef)
-    signal = as_real("y", y)
+    signal = as_audio("y", y)
     first = signal[..., :1]
     start = 2.0 * first - signal[..., 1:2] if signal.shape[-1] > 1 else first
     if zi is not None:
@@ -48,6 +60,7 @@ def preemphasis(
     return jnp.concatenate([first + start, signal[..., 1:] - coef * signal[..., :-1]], axis=-1)[..., : signal.shape[-1]]
 
 
+@plain_arguments
 def phase_vocoder(
     D: Complex[ArrayLike, "*batch F T"], *, rate: Number, hop_length: int | None = None, n_fft: int | None = None
 ) -> Complex[Array, "*batch F S"]:
@@ -80,6 +93,7 @@ def phase_vocoder(
         if size is not None:
             check_size(name, size)
     spectrum = as_complex("D", D)
+    _check_rate(spectrum.shape[-1], rate)
     places = np.arange(0, spectrum.shape[-1], rate, dtype=np.float64)
     return frames_at(spectrum, jnp.asarray(places.astype(np.int32)), jnp.asarray(places % 1.0, spectrum.real.dtype))
 
@@ -109,6 +123,7 @@ def _polar(D: Complex[Array, "*batch F T"]) -> tuple[Float[Array, "*batch F T"],
     return length * peak, jnp.where(heard, scaled / jnp.where(heard, length, 1.0), 1.0)
 
 
+@plain_arguments
 def time_stretch(
     y: Float[ArrayLike, "*batch N"],
     *,
@@ -143,7 +158,9 @@ def time_stretch(
     (3, 1250)
     """
     check_number("rate", rate, strict=True)
-    D = stft(y, n_fft=n_fft, hop_length=hop_length, win_length=win_length, window=window, center=center)
+    signal = as_audio("y", y)
+    _check_rate(signal.shape[-1], rate)
+    D = stft(signal, n_fft=n_fft, hop_length=hop_length, win_length=win_length, window=window, center=center)
     return istft(
         phase_vocoder(D, rate=rate),
         n_fft=n_fft,
@@ -151,10 +168,17 @@ def time_stretch(
         win_length=win_length,
         window=window,
         center=center,
-        length=round(jnp.shape(y)[-1] / rate),
+        length=round(signal.shape[-1] / rate),
     )
 
 
+def _check_rate(length: int, rate: Number) -> None:
+    """Refuse a rate so slow that places in what comes out could not be counted."""
+    if length / rate > _MOST_PLACES:
+        raise ParameterError(f"rate={rate!r} makes {length / rate:.3g} of {length}, too many: give a larger rate.")
+
+
+@plain_arguments
 def pitch_shift(
     y: Float[ArrayLike, "*batch N"],
     *,

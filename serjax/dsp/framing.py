@@ -12,12 +12,17 @@ from jaxtyping import Array, Float, Shaped
 from serjax.dsp.parameters import (
     PadMode,
     ParameterError,
+    ParametricWindow,
     Window,
     WindowName,
+    WindowSpec,
+    as_audio,
     as_real,
     check_axis,
     check_choice,
+    check_number,
     check_size,
+    plain_arguments,
 )
 
 # w[n] = sum_k (-1)^k a_k cos(2 pi k n / N); F. J. Harris, "On the use of windows for harmonic analysis with the DFT",
@@ -35,6 +40,7 @@ _COSINE_TERMS = {
 _MOST_HOPS = 16
 
 
+@plain_arguments
 def frame(
     x: Shaped[Array | np.ndarray, "..."], *, frame_length: int, hop_length: int, axis: int = -1
 ) -> Shaped[Array, "..."]:
@@ -76,7 +82,8 @@ def frame_rows(x: Shaped[Array, "*batch N"], frame_length: int, hop_length: int)
         )
     n_frames, n_hops = 1 + (n_samples - frame_length) // hop_length, frame_length // hop_length
     if frame_length % hop_length == 0 and n_hops <= _MOST_HOPS:
-        hops = x[..., : (n_frames - 1) * hop_length + frame_length].reshape(*x.shape[:-1], -1, hop_length)
+        n_in_all = n_frames - 1 + n_hops
+        hops = x[..., : n_in_all * hop_length].reshape(*x.shape[:-1], n_in_all, hop_length)
         parts = [hops[..., first : first + n_frames, :] for first in range(n_hops)]
         return jnp.stack(parts, axis=-2).reshape(*x.shape[:-1], n_frames, frame_length)
     starts = hop_length * jnp.arange(n_frames)
@@ -101,7 +108,7 @@ def framed_signal(
     check_size("frame_length", frame_length)
     check_size("hop_length", hop_length)
     check_choice("pad_mode", pad_mode, get_args(PadMode))
-    signal = as_real("y", y)
+    signal = as_audio("y", y)
     if center:
         if signal.shape[-1] == 0 and pad_mode != "constant":
             raise ParameterError(f"pad_mode={pad_mode!r} has nothing to repeat in an empty signal: use 'constant'.")
@@ -115,17 +122,20 @@ def fit_length(y: Float[Array, "*batch N"], length: int) -> Float[Array, "*batch
     return jnp.pad(y[..., :length], [(0, 0)] * (y.ndim - 1) + [(0, missing)])
 
 
+@plain_arguments
 def get_window(window: Window, Nx: int, *, fftbins: bool = True) -> Float[Array, " Nx"]:
     r"""Make a window of `Nx` samples, `w[n] = sum_k (-1)^k a_k cos(2 pi k n / N)`.
 
     Args:
-        window: `hann`, `hamming`, `blackman`, `blackmanharris`, `bartlett` (a triangle), `boxcar` or `ones`; or an
-            array of `Nx` weights, which is returned as it is.
+        window: `hann`, `hamming`, `blackman`, `blackmanharris`, `bartlett` (a triangle), `boxcar` or `ones`; or a name
+            with its parameter as scipy has it, `("kaiser", beta)`, `("gaussian", std)` with the deviation in samples,
+            `("tukey", alpha)` with the share that tapers; or an array of `Nx` weights, which is returned as it is; or a
+            function of `Nx` that makes one, such as `np.hanning`.
         Nx: length in samples.
-        fftbins: periodic, `N = Nx` (for Fourier transforms), else symmetric, `N = Nx - 1`.
+        fftbins: periodic, `N = Nx` (for Fourier transforms), else symmetric, `N = Nx - 1`; of names only.
 
     Raises:
-        ParameterError: the name is unknown, the length not positive, or the array not of that length.
+        ParameterError: the name or its parameter is unknown, the length not positive, or the array not of that length.
 
     Source: F. J. Harris, "On the use of windows for harmonic analysis with the discrete Fourier transform", 1978.
 
@@ -133,22 +143,44 @@ def get_window(window: Window, Nx: int, *, fftbins: bool = True) -> Float[Array,
     [0.0, 0.5, 1.0, 0.5]
     """
     check_size("Nx", Nx)
-    if isinstance(window, str):
-        check_choice("window", window, get_args(WindowName))
-        return jnp.asarray(window_table(window, Nx, fftbins), dtype=float)
-    weights = as_real("window", window)
+    if isinstance(window, str | tuple):
+        return jnp.asarray(window_table(*_named(window), Nx, bool(fftbins)), dtype=float)
+    weights = as_real("window", window(Nx) if callable(window) else window)
     if weights.shape != (Nx,):
         raise ParameterError(f"The window has shape {weights.shape}, expected ({Nx},): one weight a sample.")
     return weights
 
 
+def _named(window: str | WindowSpec) -> tuple[str, float]:
+    """Split what describes a window into its name and its parameter, 0 where it has none."""
+    name, *parameters = (window,) if isinstance(window, str) else window or ("",)
+    plain_names, with_one = get_args(WindowName), get_args(ParametricWindow)
+    if len(parameters) != (name in with_one) or name not in (*plain_names, *with_one):
+        raise ParameterError(
+            f"window={window!r} is unknown: give one of {', '.join(map(repr, plain_names))}; or one of "
+            f"{', '.join(f'({one!r}, number)' for one in with_one)}; or an array, or a function that makes it."
+        )
+    if not parameters:
+        return str(name), 0.0
+    (parameter,) = parameters
+    check_number(f"window={name!r} with parameter", parameter, strict=name == "gaussian")
+    return str(name), float(parameter)
+
+
 @lru_cache(maxsize=64)
-def window_table(name: str, length: int, periodic: bool) -> np.ndarray:
+def window_table(name: str, parameter: float, length: int, periodic: bool) -> np.ndarray:
     """Tabulate a named window in float64."""
     if length == 1:
         return np.ones(1)
     period = length if periodic else length - 1
     phase = np.arange(length) / period
+    if name == "kaiser":
+        return np.i0(parameter * np.sqrt(np.maximum(0.0, 1.0 - np.square(2.0 * phase - 1.0)))) / np.i0(parameter)
+    if name == "gaussian":
+        return np.exp(-0.5 * np.square((phase - 0.5) * period / parameter))
+    if name == "tukey":  # rises over half of the share, stays at 1, falls
+        rise = min(parameter, 1.0) / 2.0
+        return 0.5 - 0.5 * np.cos(np.pi * np.minimum(np.minimum(phase, 1.0 - phase) / rise, 1.0)) if rise else phase**0
     if name == "bartlett":
         return 1.0 - np.abs(2.0 * phase - 1.0)
     terms = _COSINE_TERMS[name]

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from typing import get_args
 
@@ -12,8 +12,8 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int
 
 from serjax.dsp.framing import fit_length
-from serjax.dsp.parameters import ParameterError, Transform, as_real, check_choice, check_size
-from serjax.dsp.spectral import spectrogram
+from serjax.dsp.parameters import ParameterError, Transform, as_audio, check_choice, check_size, plain, plain_arguments
+from serjax.dsp.spectral import energy_of, magnitude_of, stft
 
 # Clips that are computed together; XLA's CPU threads take such groups of a block side by side.
 GROUP = 2
@@ -41,6 +41,8 @@ class Frontend:
     """How spectra are computed: fft, or matmul for accelerators with a slow FFT, see `stft`."""
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            object.__setattr__(self, field.name, plain(getattr(self, field.name)))
         for name in ("sample_rate_hz", "n_fft", "hop_length"):
             check_size(name, getattr(self, name))
         check_size("frames", self.frames, least=2)
@@ -69,7 +71,12 @@ class Frontend:
 
     def power(self, clips_BN: Float[Array, "B N"]) -> Float[Array, "B F T"]:
         """Compute the power spectrogram."""
-        return spectrogram(clips_BN, n_fft=self.n_fft, hop_length=self.hop_length, power=2, transform=self.transform)
+        return self.power_and_magnitude(clips_BN)[0]
+
+    def power_and_magnitude(self, clips_BN: Float[Array, "B N"]) -> tuple[Float[Array, "B F T"], Float[Array, "B F T"]]:
+        """Compute the power spectrogram, and its root by a way of its own, whose gradient stays finite."""
+        D_BFT = stft(clips_BN, n_fft=self.n_fft, hop_length=self.hop_length, transform=self.transform)
+        return energy_of(D_BFT.real, D_BFT.imag), magnitude_of(D_BFT.real, D_BFT.imag)
 
     def frame_mask(self, n_valid: Int[Array, "*batch"]) -> Bool[Array, "*batch T"]:
         """Tell which frames are centred inside the valid samples."""
@@ -78,6 +85,7 @@ class Frontend:
         return (centres.reshape((1,) * (valid.ndim - 1) + (-1,)) <= valid) & (valid > 0)
 
 
+@plain_arguments
 @partial(jax.jit, static_argnames=("frontend", "block"))
 def extract(
     frontend: Frontend,
@@ -113,13 +121,13 @@ def extract(
     """
     if block is not None:
         check_size("block", block)
-    clips = as_real("wav", wav)
+    clips = as_audio("wav", wav)
     *lead, n_samples = clips.shape
     valid = jnp.full(lead, n_samples) if n_valid is None else jnp.asarray(n_valid)
     if valid.shape != tuple(lead):
         raise ParameterError(f"n_valid has shape {valid.shape}, expected {tuple(lead)}: one number a clip.")
     clips_BN = fit_length(clips.reshape(math.prod(lead), n_samples), frontend.n_samples)
-    valid_B = jnp.minimum(valid.reshape(-1), frontend.n_samples)
+    valid_B = jnp.minimum(valid.reshape(clips_BN.shape[0]), frontend.n_samples)
     features_BTD = _map_blocks(frontend.features, clips_BN, valid_B, block)
     return features_BTD.reshape(*lead, frontend.n_frames, frontend.n_features)
 
@@ -134,7 +142,8 @@ def _map_blocks(
     n_clips = clips_BN.shape[0]
     if block is None:
         return function(clips_BN, n_valid_B)
-    block = min(block, max(n_clips, 1))
+    if isinstance(n_clips, int):  # else a symbol of a program that is exported for any batch
+        block = min(block, max(n_clips, 1))
     n_blocks = -(-n_clips // block)
     short = n_blocks * block - n_clips
     cut_BN = jnp.pad(clips_BN, ((0, short), (0, 0))).reshape(n_blocks, block, clips_BN.shape[1])
@@ -149,6 +158,7 @@ def _map_blocks(
     return blocks.reshape(n_blocks * block, *blocks.shape[2:])[:n_clips]
 
 
+@plain_arguments
 def frame_mask(frontend: Frontend, n_valid: Int[ArrayLike, "*batch"]) -> Bool[Array, "*batch T"]:
     """Tell which frames are centred inside the valid samples, `mask[..., t] = t * hop <= n_valid` (none if that is 0).
 

@@ -9,14 +9,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Real
 
 from serjax.dsp.columns import safe_power
 from serjax.dsp.extrema import largest
-from serjax.dsp.parameters import Number, ParameterError, as_real, check_number
+from serjax.dsp.parameters import Number, ParameterError, as_real, check_number, plain_arguments
 
 
-def masked_mean(x: Float[ArrayLike, "*batch D T"], mask: Bool[ArrayLike, "*batch T"]) -> Float[Array, "*batch D"]:
+@plain_arguments
+def masked_mean(x: Real[ArrayLike, "*batch D T"], mask: Bool[ArrayLike, "*batch T"]) -> Float[Array, "*batch D"]:
     """Mean over the valid frames, `sum_t m[t] x[t] / sum_t m[t]`.
 
     Args:
@@ -33,7 +34,8 @@ def masked_mean(x: Float[ArrayLike, "*batch D T"], mask: Bool[ArrayLike, "*batch
     return _mean(values, valid)[..., 0]
 
 
-def masked_std(x: Float[ArrayLike, "*batch D T"], mask: Bool[ArrayLike, "*batch T"]) -> Float[Array, "*batch D"]:
+@plain_arguments
+def masked_std(x: Real[ArrayLike, "*batch D T"], mask: Bool[ArrayLike, "*batch T"]) -> Float[Array, "*batch D"]:
     """Root of the mean square distance from the mean, `sqrt(mean_t (x[t] - mean) ** 2)`, over the valid frames.
 
     Its gradient is 0 where it is 0.
@@ -56,7 +58,8 @@ def masked_std(x: Float[ArrayLike, "*batch D T"], mask: Bool[ArrayLike, "*batch 
     return (unit * safe_power(_mean(jnp.square(distance / unit), valid), 0.5))[..., 0]
 
 
-def masked_min(x: Float[ArrayLike, "*batch D T"], mask: Bool[ArrayLike, "*batch T"]) -> Float[Array, "*batch D"]:
+@plain_arguments
+def masked_min(x: Real[ArrayLike, "*batch D T"], mask: Bool[ArrayLike, "*batch T"]) -> Float[Array, "*batch D"]:
     """Smallest value among the valid frames.
 
     Args:
@@ -73,7 +76,8 @@ def masked_min(x: Float[ArrayLike, "*batch D T"], mask: Bool[ArrayLike, "*batch 
     return _where_any(valid, -largest(jnp.where(valid, -values, -jnp.inf), -1)[..., 0])
 
 
-def masked_max(x: Float[ArrayLike, "*batch D T"], mask: Bool[ArrayLike, "*batch T"]) -> Float[Array, "*batch D"]:
+@plain_arguments
+def masked_max(x: Real[ArrayLike, "*batch D T"], mask: Bool[ArrayLike, "*batch T"]) -> Float[Array, "*batch D"]:
     """Largest value among the valid frames.
 
     Args:
@@ -90,8 +94,9 @@ def masked_max(x: Float[ArrayLike, "*batch D T"], mask: Bool[ArrayLike, "*batch 
     return _where_any(valid, largest(jnp.where(valid, values, -jnp.inf), -1)[..., 0])
 
 
+@plain_arguments
 def masked_percentile(
-    x: Float[ArrayLike, "*batch D T"], mask: Bool[ArrayLike, "*batch T"], q: Number
+    x: Real[ArrayLike, "*batch D T"], mask: Bool[ArrayLike, "*batch T"], q: Number
 ) -> Float[Array, "*batch D"]:
     """Percentile of the valid frames, linear between neighbours: `sorted[(n - 1) q / 100]`, as `numpy.percentile`.
 
@@ -118,10 +123,11 @@ def masked_percentile(
     low = _where_any(valid, _entry(ordered, jnp.asarray(below)[n_valid]))
     high = _where_any(valid, _entry(ordered, jnp.asarray(above)[n_valid]))
     share = jnp.asarray(shares, values.dtype)[n_valid][..., 0]
-    return low + share * (high - low)
+    return jnp.where(jnp.isnan(values).any(axis=-1), jnp.nan, low + share * (high - low))
 
 
-def masked_slope(x: Float[ArrayLike, "*batch D T"], mask: Bool[ArrayLike, "*batch T"]) -> Float[Array, "*batch D"]:
+@plain_arguments
+def masked_slope(x: Real[ArrayLike, "*batch D T"], mask: Bool[ArrayLike, "*batch T"]) -> Float[Array, "*batch D"]:
     """Slope of the straight line fitted to the valid frames, in units of `x` a frame; 0 for a single frame.
 
     `sum_t (t - mean t) (x[t] - mean x) / sum_t (t - mean t) ** 2`.

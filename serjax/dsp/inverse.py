@@ -5,7 +5,7 @@ from functools import lru_cache
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Bool, Complex, Float
+from jaxtyping import Array, Bool, Complex, Float, Real
 
 from serjax.dsp.cepstral import cepstral_window, cosine_basis
 from serjax.dsp.framing import fit_length, padded_window
@@ -18,12 +18,15 @@ from serjax.dsp.parameters import (
     ParameterError,
     Window,
     as_real,
+    as_spectrum,
     check_number,
     check_size,
+    plain_arguments,
 )
 from serjax.dsp.spectral import db_to_power
 
 
+@plain_arguments
 def istft(
     stft_matrix: Complex[ArrayLike, "*batch F T"],
     *,
@@ -88,15 +91,17 @@ def synthesis(
 
 
 def as_complex(name: str, values: object) -> Complex[Array, "..."]:
-    """Convert to a complex array; real ones, whose phase is lost, are refused."""
+    """Convert to a complex spectrum; real ones, whose phase is lost, are refused."""
     array = jnp.asarray(values)
     if not jnp.issubdtype(array.dtype, jnp.complexfloating):
         raise ParameterError(f"{name} has dtype {array.dtype}, expected a complex one: give what stft gives.")
+    if array.ndim < 2:
+        raise ParameterError(f"{name} has shape {array.shape}, expected (..., bins, frames).")
     return array
 
 
 def _transform_length(shape: tuple[int, ...], n_fft: int | None) -> int:
-    if len(shape) < 2 or shape[-1] == 0:
+    if shape[-1] == 0:
         raise ParameterError(f"stft_matrix has shape {shape}, expected (..., bins, frames) and at least one frame.")
     n_bins = shape[-2]
     n_fft = 2 * (n_bins - 1) if n_fft is None else n_fft
@@ -117,10 +122,11 @@ def overlap_add(frames: Float[Array, "*batch T L"], hop_length: int) -> Float[Ar
     pieces = fit_length(frames, n_hops * hop_length).reshape(*lead, n_frames, n_hops, hop_length)
     none = [(0, 0)] * len(lead)
     hops = sum(jnp.pad(pieces[..., r, :], [*none, (r, n_hops - 1 - r), (0, 0)]) for r in range(n_hops))
-    return hops.reshape(*lead, -1)[..., : frame_length + hop_length * (n_frames - 1)]  # type: ignore[union-attr]
+    return hops.reshape(*lead, (n_frames + n_hops - 1) * hop_length)[..., : frame_length + hop_length * (n_frames - 1)]  # type: ignore[union-attr]
 
 
-def db_to_amplitude(S_db: Float[ArrayLike, "*shape"], *, ref: Number = 1.0) -> Float[Array, "*shape"]:
+@plain_arguments
+def db_to_amplitude(S_db: Real[ArrayLike, "*shape"], *, ref: Number = 1.0) -> Float[Array, "*shape"]:
     """Decibels to amplitude, `ref * 10 ** (S_db / 20)`, the inverse of `amplitude_to_db` where that did not clip.
 
     Args:
@@ -137,8 +143,9 @@ def db_to_amplitude(S_db: Float[ArrayLike, "*shape"], *, ref: Number = 1.0) -> F
     return ref * 10.0 ** (as_real("S_db", S_db) / 20.0)
 
 
+@plain_arguments
 def mfcc_to_mel(
-    mfcc: Float[ArrayLike, "*batch C T"],
+    mfcc: Real[ArrayLike, "*batch C T"],
     *,
     n_mels: int = 128,
     dct_type: DctType = 2,
@@ -165,7 +172,7 @@ def mfcc_to_mel(
     >>> mfcc_to_mel(jnp.zeros((13, 2)), n_mels=40).shape
     (40, 2)
     """
-    coefficients = as_real("mfcc", mfcc)
+    coefficients = as_spectrum("mfcc", mfcc, "(..., n_mfcc, frames)")
     n_mfcc = coefficients.shape[-2]
     check_size("n_mels", n_mels)
     if n_mfcc > n_mels:
@@ -188,8 +195,9 @@ def _lift(n_mfcc: int, lifter: Number) -> np.ndarray:
     return lift
 
 
+@plain_arguments
 def mel_to_power(
-    M: Float[ArrayLike, "*batch M T"],
+    M: Real[ArrayLike, "*batch M T"],
     *,
     sr: Number = 22050,
     n_fft: int = 2048,
@@ -219,7 +227,7 @@ def mel_to_power(
     >>> mel_to_power(jnp.ones((20, 3)), sr=8_000, n_fft=256).shape
     (129, 3)
     """
-    bands = as_real("M", M)
+    bands = as_spectrum("M", M, "(..., n_mels, frames)")
     weights = checked_weights(sr, n_fft, bands.shape[-2], fmin, fmax, htk, norm)
     table = jnp.asarray(_pseudo_inverse(weights.tobytes(), weights.shape), bands.dtype)
     # "highest": accelerators would otherwise multiply in bfloat16 or TF32, good for three digits.

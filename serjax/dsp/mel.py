@@ -8,7 +8,7 @@ from typing import Any, get_args
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Real
 
 from serjax.dsp.columns import spectrum_of
 from serjax.dsp.parameters import (
@@ -20,6 +20,7 @@ from serjax.dsp.parameters import (
     check_choice,
     check_number,
     check_size,
+    plain_arguments,
     upper_edge_hz,
 )
 
@@ -30,7 +31,8 @@ _BREAK_MEL = _BREAK_HZ / _HZ_PER_MEL
 _LOG_STEP = np.log(6.4) / 27.0
 
 
-def hz_to_mel(frequencies: Float[ArrayLike, "*shape"], *, htk: bool = False) -> Float[Array, "*shape"]:
+@plain_arguments
+def hz_to_mel(frequencies: Real[ArrayLike, "*shape"], *, htk: bool = False) -> Float[Array, "*shape"]:
     """Frequency to mel: `3 f / 200` below 1 kHz, above it `15 + 27 log(f / 1000) / log(6.4)`.
 
     HTK has one formula for all, `2595 log10(1 + f / 700)`.
@@ -50,7 +52,8 @@ def hz_to_mel(frequencies: Float[ArrayLike, "*shape"], *, htk: bool = False) -> 
     return _hz_to_mel(as_real("frequencies", frequencies), htk, jnp)
 
 
-def mel_to_hz(mels: Float[ArrayLike, "*shape"], *, htk: bool = False) -> Float[Array, "*shape"]:
+@plain_arguments
+def mel_to_hz(mels: Real[ArrayLike, "*shape"], *, htk: bool = False) -> Float[Array, "*shape"]:
     """Mel to frequency in Hz, the inverse of `hz_to_mel`.
 
     Args:
@@ -83,6 +86,7 @@ def _mel_to_hz(mels: Any, htk: bool, xp: ModuleType) -> Any:
     return xp.where(mels >= _BREAK_MEL, exponential, mels * _HZ_PER_MEL)
 
 
+@plain_arguments
 def mel_frequencies(
     n_mels: int = 128, *, fmin: Number = 0.0, fmax: Number = 11025.0, htk: bool = False
 ) -> Float[Array, " n_mels"]:
@@ -111,6 +115,7 @@ def _mel_points(n_points: int, fmin: Number, fmax: Number, htk: bool) -> np.ndar
     return _mel_to_hz(np.linspace(low, high, n_points), htk, np)
 
 
+@plain_arguments
 def mel_filterbank(
     *,
     sr: Number,
@@ -172,21 +177,25 @@ def _mel_table(
     rising, falling = distance[:-2] / width[:-1], -distance[2:] / width[1:]
     weights = np.maximum(0.0, np.minimum(rising, falling))
     # A band that starts at 0 Hz may be empty without harm: the lowest bin carries the mean of the signal only.
-    if np.any((weights.max(axis=1) == 0.0) & (edges[:-2] > 0.0)):
+    n_empty = np.count_nonzero((weights.max(axis=1) == 0.0) & (edges[:-2] > 0.0))
+    if n_empty:
+        # All that makes a bank: Python shows the same words of the same line once only.
         warnings.warn(
             f"Some of the {n_mels} mel bands up to {fmax:g} Hz lie between two bins of n_fft={n_fft} and are always "
-            f"zero: use fewer bands or a longer transform.",
+            f"zero, {n_empty} of them (sr={sr:g}, fmin={fmin:g}, htk={htk}, norm={norm!r}): use fewer bands or a "
+            f"longer transform.",
             UserWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
     return weights if norm is None else weights * (2.0 / (edges[2:] - edges[:-2]))[:, None]
 
 
+@plain_arguments
 def melspectrogram(
     y: Float[ArrayLike, "*batch N"] | None = None,
     *,
     sr: Number = 22050,
-    S: Float[ArrayLike, "*batch F T"] | None = None,
+    S: Real[ArrayLike, "*batch F T"] | None = None,
     n_fft: int = 2048,
     hop_length: int | None = 512,
     win_length: int | None = None,

@@ -7,7 +7,6 @@ from jaxtyping import Array, Float, Int
 
 from serjax.dsp.cepstral import cepstra
 from serjax.dsp.chroma import chroma_stft
-from serjax.dsp.columns import safe_power
 from serjax.dsp.descriptors import spectral_bandwidth, spectral_centroid, spectral_flatness, spectral_rolloff
 from serjax.dsp.frontend import Frontend
 from serjax.dsp.mel import melspectrogram
@@ -135,8 +134,7 @@ class Descriptors(Frontend):
 
     def features(self, clips_BN: Float[Array, "B N"], n_valid_B: Int[Array, " B"]) -> Float[Array, "B T D"]:
         """Compute the features."""
-        power_BFT = self.power(clips_BN)
-        magnitude_BFT = safe_power(power_BFT, 0.5)
+        _, magnitude_BFT = self.power_and_magnitude(clips_BN)
         rows = (
             rms(clips_BN, frame_length=self.n_fft, hop_length=self.hop_length),
             zero_crossing_rate(clips_BN, frame_length=self.n_fft, hop_length=self.hop_length),

@@ -9,9 +9,18 @@ from jaxtyping import Array, Float, Int
 
 from serjax.dsp.columns import FAINT, neighbours, parabola_shift
 from serjax.dsp.framing import framed_signal
-from serjax.dsp.parameters import Number, PadMode, ParameterError, check_number, upper_edge_hz
+from serjax.dsp.parameters import (
+    Number,
+    PadMode,
+    ParameterError,
+    check_number,
+    check_size,
+    plain_arguments,
+    upper_edge_hz,
+)
 
 
+@plain_arguments
 def yin(
     y: Float[ArrayLike, "*batch N"],
     *,
@@ -54,19 +63,22 @@ def yin(
     [220.0, 220.0, 220.0]
     """
     check_number("fmin", fmin, strict=True)
+    check_number("fmax", fmax, strict=True)
     check_number("trough_threshold", trough_threshold)
+    check_size("frame_length", frame_length)
     shortest = math.floor(sr / upper_edge_hz(sr, fmin, fmax))
     hop_length = max(1, frame_length // 4) if hop_length is None else hop_length
-    frames = framed_signal(y, frame_length, hop_length, center, pad_mode)
     if sr / fmin >= frame_length - 1:
         raise ParameterError(
             f"fmin={fmin:g} Hz has a period of {sr / fmin:.1f} samples, too long for frame_length={frame_length}: give "
-            f"at least fmin={sr / (frame_length - 1):.2f} or frame_length={math.ceil(sr / fmin) + 2}."
+            f"a frame_length two samples longer than that, or at least fmin={sr / (frame_length - 1):.2f}."
         )
+    frames = framed_signal(y, frame_length, hop_length, center, pad_mode)
     dissimilarity = _relative_difference(frames, math.ceil(sr / fmin))[..., shortest - 1 :, :]
     lag = _first_trough(dissimilarity, trough_threshold)
     shift = jnp.take_along_axis(parabola_shift(dissimilarity), lag, axis=-2)
-    return sr / (shortest + lag + shift)[..., 0, :]
+    f0_hz = sr / (shortest + lag + shift)
+    return jnp.where(jnp.isnan(dissimilarity).any(axis=-2, keepdims=True), jnp.nan, f0_hz)[..., 0, :]
 
 
 def _relative_difference(frames: Float[Array, "*batch T L"], longest: int) -> Float[Array, "*batch K T"]:
@@ -83,7 +95,7 @@ def _relative_difference(frames: Float[Array, "*batch T L"], longest: int) -> Fl
     difference = jnp.swapaxes(2.0 * (alike[..., :1] - alike[..., 1 : longest + 1]) - head, -1, -2)
     lags = jnp.arange(1, longest + 1, dtype=frames.dtype).reshape((1,) * (difference.ndim - 2) + (-1, 1))
     mean = jnp.cumsum(difference, axis=-2) / lags
-    return jnp.where(mean > 0, difference / jnp.where(mean > 0, mean, 1.0), 0.0)
+    return jnp.where(mean <= 0, 0.0, difference / jnp.where(mean <= 0, 1.0, mean))
 
 
 def _first_trough(dissimilarity: Float[Array, "*batch K T"], threshold: Number) -> Int[Array, "*batch 1 T"]:

@@ -1,5 +1,6 @@
 """Short-time Fourier transform, spectrograms and decibels."""
 
+import math
 from collections.abc import Callable
 from functools import lru_cache
 from typing import get_args
@@ -8,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Complex, Float
+from jaxtyping import Array, Complex, Float, Real
 
 from serjax.dsp.extrema import largest
 from serjax.dsp.framing import framed_signal, padded_window
@@ -18,13 +19,16 @@ from serjax.dsp.parameters import (
     ParameterError,
     Transform,
     Window,
+    as_audio,
     as_real,
     check_choice,
     check_number,
     check_size,
+    plain_arguments,
 )
 
 
+@plain_arguments
 def stft(
     y: Float[ArrayLike, "*batch N"],
     *,
@@ -65,7 +69,7 @@ def stft(
     check_size("n_fft", n_fft)
     check_choice("pad_mode", pad_mode, get_args(PadMode))
     check_choice("transform", transform, get_args(Transform))
-    signal = as_real("y", y)
+    signal = as_audio("y", y)
     win_length = n_fft if win_length is None else win_length
     weights = padded_window(window, win_length, n_fft)
     hop_length = max(1, win_length // 4) if hop_length is None else hop_length
@@ -91,6 +95,7 @@ def _fourier_matrix(n_fft: int) -> np.ndarray:
     return np.concatenate([np.cos(2 * np.pi * turns), -np.sin(2 * np.pi * turns)], axis=1)
 
 
+@plain_arguments
 def spectrogram(
     y: Float[ArrayLike, "*batch N"],
     *,
@@ -135,15 +140,50 @@ def spectrogram(
         pad_mode=pad_mode,
         transform=transform,
     )
-    energy = jnp.square(D.real) + jnp.square(D.imag)
-    if power == 2:
-        return energy
+    if power == 1:
+        return magnitude_of(D.real, D.imag)
+    energy = energy_of(D.real, D.imag)
+    return energy if power == 2 else safe_power(energy, power / 2)
+
+
+def energy_of(real: Float[Array, "*shape"], imag: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Square the magnitude of a complex number."""
+    return jnp.square(real) + jnp.square(imag)
+
+
+@jax.custom_jvp
+def magnitude_of(real: Float[Array, "*shape"], imag: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Give the magnitude of a complex number, with the slope 0 at 0.
+
+    The slope `(real d real + imag d imag) / |.|` is made of shares up to 1: that of the root of the square would leave
+    the range of float32 where the magnitude is tiny.
+    """
+    return safe_power(energy_of(real, imag), 0.5)
+
+
+@magnitude_of.defjvp
+def _magnitude_jvp(
+    primals: tuple[Array, Array], tangents: tuple[Array, Array]
+) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"]]:
+    length = magnitude_of(*primals)
+    shares = [part / jnp.where(length == 0, 1.0, length) for part in primals]
+    slope = sum(share * tangent for share, tangent in zip(shares, tangents, strict=True))
+    return length, jnp.where(length == 0, 0.0, slope)
+
+
+def safe_power(values: Float[Array, "*shape"], exponent: Number) -> Float[Array, "*shape"]:
+    """Raise what is not negative to a power above 0, with the slope 0 at 0; NaN stays NaN."""
+    if exponent == 1:
+        return values
     # Two selections: one for the value at zero, one that keeps the infinite slope there out of the gradient.
-    return jnp.where(energy > 0, jnp.where(energy > 0, energy, 1.0) ** (power / 2), 0.0)
+    zero = values <= 0
+    base = jnp.where(zero, 1.0, values)
+    return jnp.where(zero, 0.0, jnp.sqrt(base) if exponent == 0.5 else base**exponent)
 
 
+@plain_arguments
 def power_to_db(
-    S: Float[ArrayLike, "*shape"],
+    S: Real[ArrayLike, "*shape"],
     *,
     ref: Number | Callable[[Array], ArrayLike] = 1.0,
     amin: Number = 1e-10,
@@ -158,7 +198,8 @@ def power_to_db(
         top_db: range below the maximum *of each clip* in dB, at least 0; `None`: no floor.
 
     Raises:
-        ParameterError: `S` is not real, `amin` not above 0, `top_db` negative, or `ref` gives no scalar.
+        ParameterError: `S` is not real, `amin` not above 0, `top_db` negative, or `ref` gives no scalar or is one of
+            NumPy's functions that cannot be traced: give that of `jax.numpy`.
 
     >>> power_to_db(jnp.array([1.0, 100.0, 1e-12]), top_db=None).tolist()
     [0.0, 20.0, -100.0]
@@ -185,13 +226,19 @@ def _reference(S: Float[Array, "*shape"], ref: Number | Callable[[Array], ArrayL
         check_number("abs(ref)", abs(ref))
         return jnp.full((1,) * S.ndim, abs(ref), S.dtype)
     lead, clip = S.shape[:-2], S.shape[-2:]
-    found = jax.vmap(lambda one: jnp.asarray(ref(one)))(S.reshape(-1, *clip))
+    try:
+        found = jax.vmap(lambda one: jnp.asarray(ref(one)))(S.reshape(math.prod(lead), *clip))
+    except jax.errors.JAXTypeError as error:
+        name = getattr(ref, "__name__", repr(ref))
+        like = f"jnp.{name}" if hasattr(jnp, name) else "one made of jax.numpy, such as jnp.median"
+        raise ParameterError(f"ref={name} asks for values while S is traced: give {like}.") from error
     if found.ndim != 1:
         raise ParameterError(f"ref gave an array of shape {found.shape[1:]} for one clip, expected a scalar.")
     return found.reshape(lead + (1,) * len(clip))
 
 
-def db_to_power(S_db: Float[ArrayLike, "*shape"], *, ref: Number = 1.0) -> Float[Array, "*shape"]:
+@plain_arguments
+def db_to_power(S_db: Real[ArrayLike, "*shape"], *, ref: Number = 1.0) -> Float[Array, "*shape"]:
     """Decibels to power, `ref * 10 ** (S_db / 10)`, the inverse of `power_to_db` where that did not clip.
 
     Args:
@@ -208,8 +255,9 @@ def db_to_power(S_db: Float[ArrayLike, "*shape"], *, ref: Number = 1.0) -> Float
     return ref * 10.0 ** (as_real("S_db", S_db) / 10.0)
 
 
+@plain_arguments
 def amplitude_to_db(
-    S: Float[ArrayLike, "*shape"],
+    S: Real[ArrayLike, "*shape"],
     *,
     ref: Number | Callable[[Array], ArrayLike] = 1.0,
     amin: Number = 1e-5,

@@ -7,7 +7,7 @@ import math
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from serjax.dsp.effects import frames_at
 from serjax.dsp.framing import fit_length, padded_window
@@ -25,7 +25,7 @@ _CUTOFF = 1.0 - (60.0 - 8.0) / (2.285 * math.pi * 2 * _HALF_PERIODS) / 2.0
 def stretch_by(
     y: Float[Array, " N"], steps: Int[Array, ""], length: int, n_fft: int, hop_length: int | None
 ) -> Float[Array, " length"]:
-    """Play `steps / 4096` as fast, as `effects.time_stretch` does, in `length` samples, the last of them silent."""
+    """Play `steps / 4096` as fast, as `effects.time_stretch` does, in `length` samples, silent behind its end."""
     check_size("n_fft", n_fft)
     hop_length = max(1, n_fft // 4) if hop_length is None else hop_length
     check_size("hop_length", hop_length)
@@ -39,8 +39,17 @@ def stretch_by(
     stretched = fit_length(
         synthesis(slow, padded_window("hann", n_fft, n_fft), hop_length, is_frame)[n_fft // 2 :], length
     )
-    whole, rest = jnp.divmod(jnp.arange(length), FINENESS)
-    return jnp.where(whole * steps + rest * steps // FINENESS < y.shape[0], stretched, 0.0)
+    return jnp.where(_is_inside(jnp.arange(length), steps, y.shape[0]), stretched, 0.0)
+
+
+def _is_inside(sample: Int[Array, " S"], steps: Int[Array, ""], n_samples: int) -> Bool[Array, " S"]:
+    """Tell which samples lie before `round(n_samples * 4096 / steps)`, halves rounded to even as Python does.
+
+    Sample m does if `m + 1/2` is less than what is rounded, or equal to it and m odd.
+    """
+    whole, rest = jnp.divmod(2 * sample + 1, FINENESS)
+    place, beyond = whole * steps + rest * steps // FINENESS, rest * steps % FINENESS
+    return (place < 2 * n_samples) | ((place == 2 * n_samples) & (beyond == 0) & (sample % 2 == 1))
 
 
 def resample_by(y: Float[Array, " N"], steps: Int[Array, ""], length: int, lowest: float) -> Float[Array, " length"]:

@@ -6,20 +6,30 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Real
 
 from serjax.dsp.columns import neighbours, parabola_shift, spectrum_of
-from serjax.dsp.parameters import Number, PadMode, ParameterError, Window, check_fraction, check_number, check_size
+from serjax.dsp.parameters import (
+    Number,
+    PadMode,
+    ParameterError,
+    Window,
+    check_fraction,
+    check_number,
+    check_size,
+    plain_arguments,
+)
 
 # The A four octaves below concert pitch, the zero of the octaves that tuning counts in.
 LOWEST_A_HZ = 27.5
 
 
+@plain_arguments
 def piptrack(
     y: Float[ArrayLike, "*batch N"] | None = None,
     *,
     sr: Number = 22050,
-    S: Float[ArrayLike, "*batch F T"] | None = None,
+    S: Real[ArrayLike, "*batch F T"] | None = None,
     n_fft: int = 2048,
     hop_length: int | None = None,
     fmin: Number = 150.0,
@@ -65,7 +75,8 @@ def piptrack(
     peak, shift, height = _peaks(spectrum, floor)
     peak = peak & jnp.asarray(allowed.reshape((1,) * (spectrum.ndim - 2) + (-1, 1)))
     bins = jnp.arange(spectrum.shape[-2], dtype=spectrum.dtype).reshape((1,) * (spectrum.ndim - 2) + (-1, 1))
-    return jnp.where(peak, (bins + shift) * (sr / n_fft), 0.0), jnp.where(peak, height, 0.0)
+    nothing = jnp.where(jnp.isnan(floor), jnp.nan, 0.0)
+    return jnp.where(peak, (bins + shift) * (sr / n_fft), nothing), jnp.where(peak, height, nothing)
 
 
 def _allowed_bins(
@@ -93,11 +104,12 @@ def _peaks(
     return peak, shift, spectrum + 0.25 * (above - below) * shift
 
 
+@plain_arguments
 def estimate_tuning(
     y: Float[ArrayLike, "*batch N"] | None = None,
     *,
     sr: Number = 22050,
-    S: Float[ArrayLike, "*batch F T"] | None = None,
+    S: Real[ArrayLike, "*batch F T"] | None = None,
     n_fft: int = 2048,
     resolution: float = 0.01,
     bins_per_octave: int = 12,
@@ -185,7 +197,8 @@ def _one_of_two(peak: Bool[Array, "*batch F T"], *values: Float[Array, "*batch F
     *lead, n_bins, n_frames = peak.shape
 
     def pairs(array: Array) -> tuple[Array, Array]:
-        even = jnp.pad(array, [(0, 0)] * len(lead) + [(0, n_bins % 2), (0, 0)]).reshape(*lead, -1, 2, n_frames)
+        padded = jnp.pad(array, [(0, 0)] * len(lead) + [(0, n_bins % 2), (0, 0)])
+        even = padded.reshape(*lead, (n_bins + 1) // 2, 2, n_frames)
         return even[..., 0, :], even[..., 1, :]
 
     lower, upper = pairs(peak)
@@ -200,11 +213,12 @@ def _upper_median(values: Float[Array, "*batch F T"], chosen: Bool[Array, "*batc
     n_bits = jnp.finfo(values.dtype).bits
     whole = jnp.int64 if n_bits == 64 else jnp.int32
     bits = jax.lax.bitcast_convert_type(jnp.where(chosen, values, jnp.inf), whole)
-    bits = bits.reshape(*bits.shape[:-2], -1)  # one long row and floats, exact up to 2 ** 24, are added up fastest
+    # One long row and floats, exact up to 2 ** 24, are added up fastest.
+    bits = bits.reshape(*bits.shape[:-2], bits.shape[-2] * bits.shape[-1])
     rank = chosen.sum(axis=(-2, -1))[..., None] // 2
 
     def raise_bit(step: Array, found: Array) -> Array:
-        candidate = found | (jnp.ones((), whole) << (n_bits - 2 - step).astype(whole))
+        candidate = found | (jnp.ones((), whole) << jnp.asarray(n_bits - 2 - step, whole))
         n_below = (bits < candidate).astype(jnp.float32).sum(axis=-1, keepdims=True)
         return jnp.where(n_below <= rank, candidate, found)
 
@@ -224,7 +238,7 @@ def _fullest_bin(
         return jax.vmap(lambda one, at: one.at[at].add(1, mode="drop"))(counts, row), None
 
     # Row by row: laid out in one long row, the values take the CPU 10 times as long.
-    counts, _ = jax.lax.scan(tally, jnp.zeros((len(which), n_bins), jnp.int32), jnp.moveaxis(which, 1, 0))
+    counts, _ = jax.lax.scan(tally, jnp.zeros((which.shape[0], n_bins), jnp.int32), jnp.moveaxis(which, 1, 0))
     counts = counts.reshape(*lead, n_bins)
     edges = jnp.asarray(np.linspace(-0.5, 0.5, n_bins + 1), values.dtype)
     return jnp.where(counts.any(axis=-1), edges[counts.argmax(axis=-1)], 0.0)

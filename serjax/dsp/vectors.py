@@ -10,7 +10,6 @@ from jaxtyping import Array, Float, Int
 
 from serjax.dsp.cepstral import cepstra
 from serjax.dsp.chroma import chroma_stft
-from serjax.dsp.columns import safe_power
 from serjax.dsp.frontend import Frontend
 from serjax.dsp.functionals import masked_mean
 from serjax.dsp.mel import melspectrogram
@@ -40,9 +39,13 @@ class ClipMeans(Frontend):
         rows_BDT = jnp.concatenate(self.rows(clips_BN, n_valid_B), axis=1)
         return masked_mean(rows_BDT, mask_BT)[:, None, :]
 
-    def valid_power(self, clips_BN: Float[Array, "B N"], n_valid_B: Int[Array, " B"]) -> Float[Array, "B F T"]:
-        """Compute the power spectrogram, 0 in frames behind the clip."""
-        return jnp.where(self.frame_mask(n_valid_B)[:, None, :], self.power(clips_BN), 0.0)
+    def valid_spectra(
+        self, clips_BN: Float[Array, "B N"], n_valid_B: Int[Array, " B"]
+    ) -> tuple[Float[Array, "B F T"], Float[Array, "B F T"]]:
+        """Compute the power spectrogram and the magnitudes, 0 in frames behind the clip."""
+        mask_B1T = self.frame_mask(n_valid_B)[:, None, :]
+        power_BFT, magnitude_BFT = self.power_and_magnitude(clips_BN)
+        return jnp.where(mask_B1T, power_BFT, 0.0), jnp.where(mask_B1T, magnitude_BFT, 0.0)
 
     def mel(self, power_BFT: Float[Array, "B F T"]) -> Float[Array, "B M T"]:
         """Compute mel bands from the power spectrogram."""
@@ -64,9 +67,9 @@ class Stats180(ClipMeans):
 
     def rows(self, clips_BN: Float[Array, "B N"], n_valid_B: Int[Array, " B"]) -> tuple[Float[Array, "B _ T"], ...]:
         """Compute what is averaged: MFCC, chroma, mel."""
-        power_BFT = self.valid_power(clips_BN, n_valid_B)
+        power_BFT, magnitude_BFT = self.valid_spectra(clips_BN, n_valid_B)
         mel_BMT = self.mel(power_BFT)
-        chroma_BCT = chroma_stft(S=safe_power(power_BFT, 0.5), sr=self.sample_rate_hz)
+        chroma_BCT = chroma_stft(S=magnitude_BFT, sr=self.sample_rate_hz)
         return cepstra(power_to_db(mel_BMT), 40), chroma_BCT, mel_BMT
 
 
@@ -103,12 +106,12 @@ class Stats26(ClipMeans):
 
     def rows(self, clips_BN: Float[Array, "B N"], n_valid_B: Int[Array, " B"]) -> tuple[Float[Array, "B _ T"], ...]:
         """Compute what is averaged, in the order above."""
-        power_BFT = self.valid_power(clips_BN, n_valid_B)
+        power_BFT, magnitude_BFT = self.valid_spectra(clips_BN, n_valid_B)
         chroma_BCT = chroma_stft(S=power_BFT, sr=self.sample_rate_hz)
         return (
             chroma_BCT.mean(axis=1, keepdims=True),
             rms(clips_BN, frame_length=self.n_fft, hop_length=self.hop_length),
-            *spectral_shape(safe_power(power_BFT, 0.5), self.sample_rate_hz),
+            *spectral_shape(magnitude_BFT, self.sample_rate_hz),
             zero_crossing_rate(_hold_last(clips_BN, n_valid_B), frame_length=self.n_fft, hop_length=self.hop_length),
             cepstra(power_to_db(self.mel(power_BFT)), 20),
         )

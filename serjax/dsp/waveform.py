@@ -3,17 +3,26 @@
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Real
 
 from serjax.dsp.columns import check_one, column_sum, safe_power
 from serjax.dsp.framing import framed_signal
-from serjax.dsp.parameters import Number, PadMode, ParameterError, as_real, check_number, check_size
+from serjax.dsp.parameters import (
+    Number,
+    PadMode,
+    ParameterError,
+    as_spectrum,
+    check_number,
+    check_size,
+    plain_arguments,
+)
 
 
+@plain_arguments
 def rms(
     y: Float[ArrayLike, "*batch N"] | None = None,
     *,
-    S: Float[ArrayLike, "*batch F T"] | None = None,
+    S: Real[ArrayLike, "*batch F T"] | None = None,
     frame_length: int = 2048,
     hop_length: int = 512,
     center: bool = True,
@@ -43,7 +52,7 @@ def rms(
     if S is None:
         power = jnp.square(framed_signal(y, frame_length, hop_length, center, pad_mode)).mean(axis=-1)[..., None, :]
         return safe_power(power, 0.5)
-    magnitude = as_real("S", S)
+    magnitude = as_spectrum("S", S)
     if magnitude.shape[-2] != 1 + frame_length // 2:
         raise ParameterError(
             f"S has {magnitude.shape[-2]} bins, frame_length={frame_length} makes {1 + frame_length // 2}: give the "
@@ -57,6 +66,7 @@ def rms(
     return safe_power(column_sum(jnp.asarray(weights, magnitude.dtype) * jnp.square(magnitude)), 0.5)
 
 
+@plain_arguments
 def zero_crossing_rate(
     y: Float[ArrayLike, "*batch N"],
     *,
@@ -95,7 +105,8 @@ def zero_crossing_rate(
     crossings = jnp.sum(sign[..., 1:] != sign[..., :-1], axis=-1) + int(pad)
     # A table: compilers turn the division by a constant into a multiplication, which rounds otherwise.
     rates = jnp.asarray(np.arange(frame_length + 1) / frame_length, frames.dtype)
-    return rates[crossings][..., None, :]
+    unknown = jnp.isnan(frames).any(axis=-1)
+    return jnp.where(unknown, jnp.nan, rates[crossings])[..., None, :]
 
 
 def _round_down(number: Number, dtype: np.dtype) -> float:

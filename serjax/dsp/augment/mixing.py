@@ -5,16 +5,17 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray, Real
 
-from serjax.dsp.augment.draws import check_range
-from serjax.dsp.parameters import Number, ParameterError, as_real, check_number
+from serjax.dsp.augment.draws import as_came, check_range
+from serjax.dsp.parameters import Number, ParameterError, as_real, check_number, plain_arguments
 
 Change = Callable[[PRNGKeyArray, Array], Array]
 
 
+@plain_arguments
 def mixup(
-    key: PRNGKeyArray, x: Float[ArrayLike, "B *shape"], labels: Float[ArrayLike, "B K"], *, alpha: Number = 0.2
+    key: PRNGKeyArray, x: Real[ArrayLike, "B *shape"], labels: Real[ArrayLike, "B K"], *, alpha: Number = 0.2
 ) -> tuple[Float[Array, "B *shape"], Float[Array, "B K"]]:
     """Mix the examples of a batch, and their labels alike: `l x[i] + (1 - l) x[j]` with `l ~ Beta(alpha, alpha)`.
 
@@ -37,19 +38,19 @@ def mixup(
     """
     check_number("alpha", alpha)
     examples, targets = as_real("x", x), as_real("labels", labels)
-    if examples.shape[:1] != targets.shape[:1]:
+    if examples.ndim == 0 or examples.shape[:1] != targets.shape[:1]:
         raise ParameterError(f"x has shape {examples.shape}, labels have {targets.shape}: give one label an example.")
     if alpha == 0:
-        return examples, targets
+        return as_came(examples, x), as_came(targets, labels)
     share_key, order_key = jax.random.split(key)
-    share = jax.random.beta(share_key, alpha, alpha, examples.shape[:1])
+    share = jax.random.beta(share_key, alpha, alpha, examples.shape[:1], examples.dtype)
     order = jax.random.permutation(order_key, examples.shape[0])
 
     def mix(values: Array) -> Array:
-        own = share.reshape(-1, *(1,) * (values.ndim - 1))
+        own = share.reshape(share.shape[0], *(1,) * (values.ndim - 1)).astype(values.dtype)
         return own * values + (1.0 - own) * values[order]
 
-    return mix(examples), mix(targets)
+    return as_came(mix(examples), x), as_came(mix(targets), labels)
 
 
 def compose(*changes: Change) -> Change:
@@ -69,6 +70,7 @@ def compose(*changes: Change) -> Change:
     return composed
 
 
+@plain_arguments
 def maybe(chance: Number, change: Change) -> Change:
     """Make a change that happens with some chance; it is computed always, and chosen afterwards.
 

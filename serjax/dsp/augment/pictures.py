@@ -5,15 +5,16 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
-from jaxtyping import Array, Bool, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, Real
 
-from serjax.dsp.augment.draws import Fill, check_range, one_example
+from serjax.dsp.augment.draws import Fill, as_came, check_range, one_example
 from serjax.dsp.augment.waveforms import roll
-from serjax.dsp.parameters import Number, check_number, check_size
+from serjax.dsp.parameters import Number, ParameterError, check_number, check_size, plain_arguments
 
 
+@plain_arguments
 def frequency_shift(
-    key: PRNGKeyArray, S: Float[ArrayLike, "bins T"], *, most: Number, fill: Fill = "wrap"
+    key: PRNGKeyArray, S: Real[ArrayLike, "bins T"], *, most: Number, fill: Fill = "wrap"
 ) -> Float[Array, "bins T"]:
     """Move a picture up or down by some bins, `roll` along its first axis: on a mel or log axis a change of the voice.
 
@@ -29,12 +30,13 @@ def frequency_shift(
     >>> frequency_shift(jax.random.key(0), jnp.ones((8, 5)), most=2).shape
     (8, 5)
     """
-    return roll(key, one_example("S", S, 2), most=most, fill=fill, axis=0)
+    return as_came(roll(key, one_example("S", S, 2), most=most, fill=fill, axis=0), S)
 
 
+@plain_arguments
 def spec_augment(
     key: PRNGKeyArray,
-    S: Float[ArrayLike, "bins T"],
+    S: Real[ArrayLike, "bins T"],
     *,
     freq_masks: int = 2,
     freq_width: int = 27,
@@ -42,6 +44,7 @@ def spec_augment(
     time_width: int = 100,
     time_share: Number = 1.0,
     value: Number | Literal["mean"] = "mean",
+    n_valid: Int[ArrayLike, ""] | None = None,
 ) -> Float[Array, "bins T"]:
     """Mask bands of bins and of frames: `w ~ U{0, ..., width}`, first bin or frame `~ U{0, ..., size - w}`.
 
@@ -57,9 +60,11 @@ def spec_augment(
         time_width: frames in a band at most, at least 0.
         time_share: frames in a band at most, as a share of T, from 0 to 1.
         value: what the bands are filled with: a number, or the `mean` of the picture.
+        n_valid: valid frames, which stand at the beginning and may be known only when the program runs: no band reaches
+            behind them, the share and the mean are of them alone, and the frames behind stay as they are. `None`: all.
 
     Raises:
-        ParameterError: a count or width is negative, or a share above 1.
+        ParameterError: a count or width is negative, a share above 1, or `n_valid` not one number from 0 to T.
 
     Source: D. S. Park et al., "SpecAugment: a simple data augmentation method for automatic speech recognition", 2019.
 
@@ -74,17 +79,35 @@ def spec_augment(
     if value != "mean":
         check_number("abs(value)", abs(value))  # type: ignore[arg-type]
     bins, frames = picture.shape
+    length = frames if n_valid is None else _checked_length(n_valid, frames)
+    # By a table: a share of a number that is not known when traced is to be rounded as Python's floats are.
+    widest = jnp.asarray([min(time_width, int(time_share * count)) for count in range(frames + 1)])[length]
     freq_key, time_key = jax.random.split(key)
-    masked_bins = _bands(freq_key, bins, freq_masks, freq_width)
-    masked_frames = _bands(time_key, frames, time_masks, min(time_width, int(time_share * frames)))
-    filling = picture.mean() if value == "mean" else value
-    return jnp.where(masked_bins[:, None] | masked_frames[None, :], filling, picture)
+    masked_bins = _bands(freq_key, bins, bins, freq_masks, freq_width)
+    masked_frames = _bands(time_key, frames, length, time_masks, widest)
+    inside = (jnp.arange(frames) < length)[None, :]
+    filling = value if value != "mean" else picture.mean() if n_valid is None else _mean(picture, inside)
+    return as_came(jnp.where((masked_bins[:, None] | masked_frames[None, :]) & inside, filling, picture), S)
 
 
-def _bands(key: PRNGKeyArray, size: int, count: int, width: int) -> Bool[Array, " size"]:
-    """Tell which of `size` places lie in one of `count` bands."""
+def _checked_length(n_valid: Int[ArrayLike, ""], frames: int) -> Int[Array, ""]:
+    length = jnp.asarray(n_valid)
+    whole = jnp.issubdtype(length.dtype, jnp.integer) and length.shape == ()
+    if not whole or (not isinstance(length, jax.core.Tracer) and not 0 <= length <= frames):
+        raise ParameterError(f"n_valid={n_valid!r} cannot be: give one whole number from 0 to the {frames} frames.")
+    return length
+
+
+def _mean(picture: Float[Array, "bins T"], inside: Bool[Array, "1 T"]) -> Float[Array, ""]:
+    return jnp.where(inside, picture, 0.0).sum() / jnp.maximum(1, inside.sum() * len(picture)).astype(picture.dtype)
+
+
+def _bands(
+    key: PRNGKeyArray, size: int, length: int | Int[Array, ""], count: int, width: int | Int[Array, ""]
+) -> Bool[Array, " size"]:
+    """Tell which of `size` places lie in one of `count` bands among the first `length`."""
     width_key, first_key = jax.random.split(key)
-    widths = jax.random.randint(width_key, (count, 1), 0, min(width, size) + 1)
-    firsts = jax.random.randint(first_key, (count, 1), 0, size - widths + 1)
+    widths = jax.random.randint(width_key, (count, 1), 0, jnp.minimum(width, length) + 1)
+    firsts = jax.random.randint(first_key, (count, 1), 0, length - widths + 1)
     place = jnp.arange(size)[None, :]
     return ((place >= firsts) & (place < firsts + widths)).any(axis=0)

@@ -6,13 +6,26 @@ from typing import get_args
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray, Real
 
-from serjax.dsp.augment.draws import Bounds, Fill, Range, check_range, draw, one_example
-from serjax.dsp.parameters import Number, ParameterError, as_real, check_axis, check_choice, check_number, check_size
+from serjax.dsp import effects
+from serjax.dsp.augment.draws import Bounds, Fill, Range, as_came, check_range, draw, one_example
+from serjax.dsp.framing import fit_length
+from serjax.dsp.parameters import (
+    Number,
+    ParameterError,
+    as_floats,
+    as_real,
+    check_axis,
+    check_choice,
+    check_number,
+    check_size,
+    plain_arguments,
+)
 from serjax.dsp.speed import FINENESS, resample_by, stretch_by
 
 
+@plain_arguments
 def add_noise(
     key: PRNGKeyArray,
     y: Float[ArrayLike, " N"],
@@ -41,26 +54,27 @@ def add_noise(
         raise ParameterError("add_noise takes either snr_db or peak_share: give exactly one of them.")
     signal = one_example("y", y, 1)
     if peak_share is not None:
-        return noise_by_peak(key, signal, check_range("peak_share", peak_share, 0.0))
+        return as_came(noise_by_peak(key, signal, check_range("peak_share", peak_share, 0.0)), y)
     assert snr_db is not None
     level_key, noise_key = jax.random.split(key)
     noise = jax.random.normal(noise_key, signal.shape, signal.dtype)
     peak = jnp.abs(signal).max(initial=0.0)
-    ratio = 10.0 ** (-draw(level_key, check_range("snr_db", snr_db, -200.0)) / 20.0)
+    ratio = 10.0 ** (-draw(level_key, check_range("snr_db", snr_db, -200.0), signal.dtype) / 20.0)
     # Relative to the peak, so that no square overflows (a constant, as it cancels); silence goes round the root.
     peak = jax.lax.stop_gradient(peak)
     energy = jnp.sum(jnp.square(signal / jnp.where(peak > 0, peak, 1.0)))
     loudness = peak * jnp.sqrt(jnp.where(peak > 0, energy, 1.0))
-    return signal + ratio * loudness / jnp.maximum(jnp.linalg.norm(noise), 1e-30) * noise
+    return as_came(signal + ratio * loudness / jnp.maximum(jnp.linalg.norm(noise), 1e-30) * noise, y)
 
 
 def noise_by_peak(key: PRNGKeyArray, y: Float[Array, " N"], peak_share: Bounds) -> Float[Array, " N"]:
     """Return what `add_noise` gives for a share of the peak, of bounds that need not be known when it is traced."""
     level_key, noise_key = jax.random.split(key)
     noise = jax.random.normal(noise_key, y.shape, y.dtype)
-    return y + draw(level_key, peak_share) * jnp.abs(y).max(initial=0.0) * noise
+    return y + draw(level_key, peak_share, y.dtype) * jnp.abs(y).max(initial=0.0) * noise
 
 
+@plain_arguments
 def gain(key: PRNGKeyArray, y: Float[ArrayLike, "*shape"], *, gain_db: Range) -> Float[Array, "*shape"]:
     """Make louder or softer, `y 10 ** (gain_db / 20)`.
 
@@ -75,12 +89,14 @@ def gain(key: PRNGKeyArray, y: Float[ArrayLike, "*shape"], *, gain_db: Range) ->
     >>> gain(jax.random.key(0), jnp.ones(2), gain_db=20).round(3).tolist()
     [10.0, 10.0]
     """
-    return as_real("y", y) * 10.0 ** (draw(key, check_range("gain_db", gain_db, -200.0)) / 20.0)
+    signal = as_floats("y", y)
+    return as_came(signal * 10.0 ** (draw(key, check_range("gain_db", gain_db, -200.0), signal.dtype) / 20.0), y)
 
 
+@plain_arguments
 def roll(
     key: PRNGKeyArray,
-    x: Float[ArrayLike, "*shape"],
+    x: Real[ArrayLike, "*shape"],
     *,
     most: Number,
     fill: Fill = "wrap",
@@ -111,7 +127,7 @@ def roll(
     length = values.shape[axis]
     places = int(most) if most >= 1 else round(most * length)
     shift = jax.random.randint(key, (), -places, places + 1)
-    return _shift(values, shift, fill, axis)
+    return as_came(_shift(values, shift, fill, axis), x)
 
 
 def _shift(x: Float[Array, "*shape"], shift: Int[Array, ""], fill: Fill, axis: int) -> Float[Array, "*shape"]:
@@ -122,13 +138,14 @@ def _shift(x: Float[Array, "*shape"], shift: Int[Array, ""], fill: Fill, axis: i
     return jnp.where((source >= 0) & (source < x.shape[axis]), rolled, 0.0)
 
 
+@plain_arguments
 def time_stretch(
     key: PRNGKeyArray, y: Float[ArrayLike, " N"], *, rate: Range, n_fft: int = 2048, hop_length: int | None = None
 ) -> Float[Array, " N"]:
     """Play faster or slower at the same pitch: what `dsp.time_stretch` gives, cut or with zeros to N samples.
 
-    The rate is a whole number of 4096ths and need not be known when the program is traced, so that a batch has as many
-    rates as clips. Costs one transform forth and one back, whatever the range.
+    A rate that is drawn is a whole number of 4096ths and need not be known when the program is traced, so that a batch
+    has as many rates as clips. Costs one transform forth and one back, whatever the range.
 
     Args:
         key: random key.
@@ -146,11 +163,15 @@ def time_stretch(
     (1000,)
     """
     signal = one_example("y", y, 1)
-    bounds = check_range("rate", rate, 0.25, most=4.0)
-    steps = jnp.round(draw(key, bounds) * FINENESS).astype(jnp.int32)
-    return stretch_by(signal, steps, signal.shape[0], n_fft, hop_length)
+    low, high = check_range("rate", rate, 0.25, most=4.0)
+    if low == high:
+        stretched = effects.time_stretch(signal, rate=low, n_fft=n_fft, hop_length=hop_length)
+        return as_came(fit_length(stretched, signal.shape[0]), y)
+    steps = jnp.round(draw(key, (low, high), signal.dtype) * FINENESS).astype(jnp.int32)
+    return as_came(stretch_by(signal, steps, signal.shape[0], n_fft, hop_length), y)
 
 
+@plain_arguments
 def pitch_shift(
     key: PRNGKeyArray, y: Float[ArrayLike, " N"], *, n_steps: Range, n_fft: int = 2048, hop_length: int | None = None
 ) -> Float[Array, " N"]:
@@ -177,7 +198,8 @@ def pitch_shift(
     signal = one_example("y", y, 1)
     n_samples = signal.shape[0]
     low, high = check_range("n_steps", n_steps, -24.0, most=24.0)
-    steps = jnp.round(2.0 ** (-draw(key, (low, high)) / 12.0) * FINENESS).astype(jnp.int32)
+    drawn = draw(key, (low, high), signal.dtype)
+    steps = jnp.round(2.0 ** (-drawn / 12.0) * FINENESS).astype(jnp.int32)
     slowest = round(2.0 ** (-high / 12.0) * FINENESS) / FINENESS
     stretched = stretch_by(signal, steps, math.ceil(n_samples / slowest) + 1, n_fft, hop_length)
-    return resample_by(stretched, steps, n_samples, min(1.0, slowest))
+    return as_came(resample_by(stretched, steps, n_samples, min(1.0, slowest)), y)
