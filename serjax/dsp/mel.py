@@ -1,5 +1,6 @@
 """The mel scale, its filterbank, and mel spectrograms."""
 
+import math
 import warnings
 from functools import lru_cache
 from types import ModuleType
@@ -28,7 +29,7 @@ from serjax.dsp.parameters import (
 _HZ_PER_MEL = 200.0 / 3.0
 _BREAK_HZ = 1000.0
 _BREAK_MEL = _BREAK_HZ / _HZ_PER_MEL
-_LOG_STEP = np.log(6.4) / 27.0
+_LOG_STEP = math.log(6.4) / 27.0
 
 
 @plain_arguments

@@ -124,7 +124,8 @@ def as_floats(name: str, values: object) -> Array:
             f"{name} has dtype {array.dtype}, expected real floating point: scale integer PCM to [-1, 1] first, take "
             f"the absolute value of complex spectra."
         )
-    return jnp.asarray(array).astype(jnp.promote_types(array.dtype, jnp.float32))
+    floats = jnp.asarray(array)
+    return floats.astype(jnp.promote_types(floats.dtype, jnp.float32))
 
 
 def as_audio(name: str, values: object) -> Float[Array, "*batch N"]:

@@ -189,7 +189,8 @@ def tuning_of(
     )
     votes = peak & (height >= _upper_median(height, peak)[..., None, None])
     distance = offset + (bins_per_octave / math.log(2.0)) * jnp.log(1.0 + shift * inverse)
-    return _fullest_bin(distance - jnp.floor(distance + 0.5), votes, math.ceil(1.0 / resolution))
+    found = _fullest_bin(distance - jnp.floor(distance + 0.5), votes, math.ceil(1.0 / resolution))
+    return jnp.where(jnp.isnan(floor).any(axis=(-2, -1)), jnp.nan, found)
 
 
 def _one_of_two(peak: Bool[Array, "*batch F T"], *values: Float[Array, "*batch F T"]) -> tuple[Array, ...]:

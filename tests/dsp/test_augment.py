@@ -9,6 +9,7 @@ import pytest
 
 from serjax import dsp
 from serjax.dsp import augment
+from serjax.dsp.speed import _is_inside
 from tests.dsp.cases import CLIPS_BN, POWER_BFT, Case
 from tests.reference.dsp import relative_error, vowel
 
@@ -162,6 +163,17 @@ def test_time_stretch_is_that_of_the_library(rate):
     assert not stretched[ours:].any()
 
 
+def test_time_stretch_has_the_length_of_the_library():
+    assert not np.asarray(augment.time_stretch(jax.random.key(0), np.ones(23, np.float32), rate=1.25, **SMALL))[
+        18:
+    ].any()
+    for n in (1, 2, 3, 5, 23, 1_023, 70_001):
+        for steps in (1_024, 3_277, 4_095, 4_096, 4_097, 5_120, 6_144, 8_192, 16_384):
+            inside = np.asarray(_is_inside(jnp.arange(4 * n + 2), jnp.int32(steps), n))
+            expected = round(n / (steps / 4_096))
+            np.testing.assert_array_equal(inside, np.arange(4 * n + 2) < expected)
+
+
 @pytest.mark.parametrize("n_steps", [-12, 0, 5])
 def test_pitch_shift_moves_a_tone(n_steps):
     y = np.sin(2 * np.pi * 1_000 * np.arange(16_000) / 16_000).astype(np.float32)
@@ -188,6 +200,32 @@ def test_masks_are_bands_of_the_widths_asked_for():
     assert frames.any(axis=0).all()
     mean = augment.spec_augment(jax.random.key(0), x, freq_width=7, time_width=20)
     assert np.isclose(mean, x.mean()).any()
+
+
+def test_masks_stay_inside_the_valid_frames():
+    x = np.random.default_rng(0).standard_normal((40, 100)).astype(np.float32)
+    x[:, 60:] = np.nan  # what is padding does not enter the mean
+    change = partial(augment.spec_augment, freq_width=7, time_masks=1, time_width=50, time_share=0.5)
+    keys, n_valid = jax.random.split(jax.random.key(0), 200), jnp.arange(200) % 61
+    masked = np.asarray(jax.jit(jax.vmap(lambda key, n: change(key, x, n_valid=n)))(keys, n_valid))
+    for picture, n in zip(masked, n_valid, strict=True):
+        np.testing.assert_array_equal(picture[:, n:], x[:, n:])
+        changed = picture[:, :n] != x[:, :n]
+        assert changed.all(axis=0).sum() <= n // 2
+        assert not changed.any() or np.allclose(picture[:, :n][changed], x[:, :n].mean(), atol=1e-6)
+    assert max((picture[:, :60] != x[:, :60]).all(axis=0).sum() for picture in masked) > 20
+    whole = x[:, :60]
+    same = partial(change, jax.random.key(1), whole)
+    np.testing.assert_allclose(same(n_valid=60), same(), atol=1e-7)
+    np.testing.assert_array_equal(same(n_valid=0), whole)
+
+
+@pytest.mark.parametrize("given", [np.float16, jnp.bfloat16, np.float32])
+def test_changes_of_any_precision_can_be_chosen_among(given):
+    keep = lambda key, x: x  # noqa: E731
+    for change in (*WAVES.values(), *PICTURES.values()):
+        x = jnp.asarray(S if change in PICTURES.values() else Y[:400], given)
+        assert jax.eval_shape(augment.one_of(change, keep), jax.random.key(0), x).dtype == given
 
 
 def test_mixup_mixes_labels_as_it_mixes_examples():
@@ -247,6 +285,9 @@ WRONG = {
     "masks": (lambda: augment.spec_augment(K(0), S, freq_masks=-1), "freq_masks=-1"),
     "mask width": (lambda: augment.spec_augment(K(0), S, time_width=1.5), "time_width=1.5"),
     "mask share": (lambda: augment.spec_augment(K(0), S, time_share=2), "time_share=2 .* at most 1"),
+    "mask valid": (lambda: augment.spec_augment(K(0), S, n_valid=13), "n_valid=13 .* from 0 to the 12 frames"),
+    "mask valid part": (lambda: augment.spec_augment(K(0), S, n_valid=1.5), "n_valid=1.5"),
+    "mask valid each": (lambda: augment.spec_augment(K(0), S, n_valid=np.array([1, 2])), "one whole number"),
     "mixup alpha": (lambda: augment.mixup(K(0), CLIPS_BN, np.eye(3, dtype=np.float32), alpha=-1), "alpha=-1"),
     "mixup labels": (lambda: augment.mixup(K(0), CLIPS_BN, np.eye(4, dtype=np.float32)), "one label an example"),
     "chance": (lambda: augment.maybe(1.1, WAVES["gain"]), "chance=1.1 .* at most 1"),

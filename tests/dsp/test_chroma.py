@@ -193,7 +193,7 @@ WRONG = {
     "filters octwidth": (lambda: FILTERS(octwidth=0), "octwidth=0"),
     "filters ctroct": (lambda: FILTERS(ctroct=float("nan")), "ctroct"),
     "filters norm": (lambda: FILTERS(norm=-1), "norm=-1"),
-    "filters tuning": (lambda: FILTERS(tuning=np.array([1])), "tuning has dtype int"),
+    "filters tuning": (lambda: FILTERS(tuning=np.array([1j])), "tuning has dtype complex128"),
     "tuning none": (lambda: dsp.estimate_tuning(), "estimate_tuning takes either"),
     "tuning resolution": (lambda: dsp.estimate_tuning(Y, resolution=1.0), "resolution=1.0"),
     "tuning bins": (lambda: dsp.estimate_tuning(Y, bins_per_octave=0), "bins_per_octave=0"),

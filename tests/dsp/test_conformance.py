@@ -96,7 +96,9 @@ def test_values_and_gradients_are_finite(case, length):
     for kind, values in {
         "silence": np.zeros_like(batch),
         "constant": np.ones_like(batch),
-        "faint": batch * np.float32(1e-20),
+        **{
+            f"faint {level:g}": batch * np.float32(level) for level in (1e-12, 1e-16, 1e-18, 1e-19, 1e-20, 1e-24, 1e-36)
+        },
         "loud": batch * np.float32(loudest),
     }.items():
         total, slope = value_and_slope(jnp.asarray(values))

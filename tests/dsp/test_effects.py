@@ -17,9 +17,8 @@ from tests.reference.dsp import relative_error, vowel
 
 
 def _complex(S):
-    return jnp.asarray(S) * jnp.exp(1j * jnp.arange(float(np.shape(S)[-1])) ** 2).reshape(
-        (1,) * (np.ndim(S) - 1) + (-1,)
-    )
+    turns = jnp.exp(1j * jnp.arange(float(np.shape(S)[-1])) ** 2).reshape((1,) * (np.ndim(S) - 1) + (-1,))
+    return jnp.asarray(S) * turns.astype(jnp.result_type(S, jnp.complex64))
 
 
 CASES = [
@@ -187,6 +186,18 @@ def test_resample_by_its_definition():
     assert relative_error(dsp.resample(y, orig_sr=orig_sr, target_sr=target_sr), expected) <= 1e-6
 
 
+ODD_RATES = [(100, 100.1), (16_000, 16_000 / 1.1), (22_050, 22_050 * math.sqrt(2)), (22_050, 22_050 / math.pi)]
+
+
+@pytest.mark.parametrize(("orig_sr", "target_sr"), ODD_RATES)
+def test_rates_that_are_not_whole(orig_sr, target_sr):
+    y = np.sin(0.3 * np.arange(1_100)).astype(np.float32)
+    out = dsp.resample(y, orig_sr=orig_sr, target_sr=target_sr)
+    assert len(out) == math.ceil(1_100 * target_sr / orig_sr)
+    expected = np.sin(0.3 * np.arange(len(out)) * orig_sr / target_sr)
+    assert np.abs(out - expected)[300:-300].max() <= 5e-5  # of a ratio that is off by 1e-7
+
+
 def test_lengths_and_scale_of_resampled_clips():
     for n, orig_sr, target_sr in [
         (0, 2, 3),
@@ -220,6 +231,12 @@ WRONG = {
     "resample from": (lambda: dsp.resample(Y, orig_sr=0, target_sr=1), "orig_sr=0"),
     "resample to": (lambda: dsp.resample(Y, orig_sr=1, target_sr=-1), "target_sr=-1"),
     "resample odd": (lambda: dsp.resample(Y, orig_sr=44_100, target_sr=44_101), "44101 to 44100, .* common divisor"),
+    "resample irrational": (lambda: dsp.resample(Y, orig_sr=16_000, target_sr=15_999.99), "too large a table"),
+    "resample far": (lambda: dsp.resample(Y, orig_sr=1, target_sr=1e9), "some 1e9 to 1, .* 1000 times apart"),
+    "resample farther": (lambda: dsp.resample(Y, orig_sr=1e300, target_sr=1e-300), "too large a table"),
+    "stretch for ever": (lambda: dsp.time_stretch(Y, rate=1e-9), "rate=1e-09 makes 4e.12 of 4000"),
+    "stretch denormal": (lambda: dsp.time_stretch(Y, rate=5e-324), "makes inf of 4000"),
+    "vocoder for ever": (lambda: dsp.phase_vocoder(D, rate=1e-9), "rate=1e-09"),
     "resample PCM": (lambda: dsp.resample(Y.astype(np.int16), orig_sr=2, target_sr=1), "y has dtype int16"),
 }
 

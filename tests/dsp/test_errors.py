@@ -1,6 +1,7 @@
 """Wrong arguments: a `ParameterError` that says what came and what was expected."""
 
 import re
+import warnings
 
 import jax
 import jax.numpy as jnp
@@ -75,6 +76,35 @@ WRONG = {
     "Mfcc band": (lambda: dsp.Mfcc(fmax_hz=12_000.0), "fmax=12000 Hz"),
     "Mfcc top_db": (lambda: dsp.Mfcc(top_db=-80.0), "top_db=-80.0"),
     "extract block": (lambda: dsp.extract(dsp.Mfcc(), Y, block=0), "block=0"),
+    "y of no axis": (lambda: dsp.stft(np.float32(1.0)), r"y is a single number, expected a signal"),
+    "rms of no axis": (lambda: dsp.rms(np.float32(1.0)), "y is a single number"),
+    "zero crossings of no axis": (lambda: dsp.zero_crossing_rate(1.0), "y is a single number"),
+    "yin of no axis": (lambda: dsp.yin(np.float32(1.0), fmin=60, fmax=500), "y is a single number"),
+    "resample of no axis": (lambda: dsp.resample(1.0, orig_sr=2, target_sr=1), "y is a single number"),
+    "preemphasis of no axis": (lambda: dsp.preemphasis(np.float32(1.0)), "y is a single number"),
+    "stretch of no axis": (lambda: dsp.time_stretch(np.float32(1.0), rate=2), "y is a single number"),
+    "shift of no axis": (lambda: dsp.pitch_shift(np.float32(1.0), sr=1, n_steps=2), "y is a single number"),
+    "extract of no axis": (lambda: dsp.extract(dsp.Mfcc(), 1.0), "wav is a single number"),
+    "delta of no axis": (lambda: dsp.delta(1.0), r"axis=-1 .* shape \(\)"),
+    "dct of no axis": (lambda: dsp.dct(1.0), r"axis=-1 .* shape \(\)"),
+    "frame of no axis": (lambda: dsp.frame(1.0, frame_length=1, hop_length=1), r"axis=-1 .* shape \(\)"),
+    "rms of one axis": (lambda: dsp.rms(S=Y), r"S has shape \(4000,\), expected \(..., bins, frames\)"),
+    "mfcc of one axis": (lambda: dsp.mfcc(S=Y), r"S has shape \(4000,\), expected \(..., n_mels, frames\)"),
+    "bands of one axis": (lambda: dsp.mel_to_power(Y), r"M has shape \(4000,\)"),
+    "cepstra of one axis": (lambda: dsp.mfcc_to_mel(Y), r"mfcc has shape \(4000,\)"),
+    "phases of one axis": (lambda: dsp.phase_vocoder(Y + 0j, rate=2), r"D has shape \(4000,\)"),
+    "spectrum of one axis": (lambda: dsp.istft(Y + 0j), r"stft_matrix has shape \(4000,\)"),
+    "flatness of a number": (lambda: dsp.spectral_flatness(S=1), r"S has shape \(\)"),
+    "features of no axis": (lambda: dsp.masked_mean(1.0, True), "x of shape"),
+    "nothing": (lambda: dsp.stft(None), "y is a NoneType"),
+    "words": (lambda: dsp.hz_to_mel("440"), "frequencies is a str"),
+    "truth": (lambda: dsp.hz_to_mel(True), "frequencies has dtype bool"),
+    "ref of numpy": (lambda: dsp.power_to_db(S, ref=np.median), "ref=median .* give jnp.median"),
+    "amplitude ref of numpy": (lambda: dsp.amplitude_to_db(S, ref=np.ptp), "ref=ptp .* give jnp.ptp"),
+    "ref of Python": (
+        lambda: dsp.power_to_db(S, ref=lambda one: float(one.max())),
+        "ref=<lambda> .* such as jnp.median",
+    ),
     "extract PCM": (lambda: dsp.extract(dsp.Mfcc(), Y.astype(np.int16)), "wav has dtype int16"),
 }
 
@@ -95,7 +125,27 @@ def test_is_one_of_the_errors_that_a_user_can_mend():
     assert issubclass(dsp.ParameterError, SerjaxError)
 
 
-def test_empty_bands_are_told():
-    with pytest.warns(UserWarning, match="Some of the 100 mel bands up to 4000 Hz lie between two bins of n_fft=100"):
-        weights = dsp.mel_filterbank(sr=8_000, n_fft=100, n_mels=100)
-    assert (np.asarray(weights).max(axis=1) == 0.0).any()
+def test_empty_bands_are_told_of_each_bank():
+    banks = [{}, {"fmin": 50.0}, {"htk": True}, {"norm": None}, {"n_fft": 101}]
+    with pytest.warns(UserWarning) as told:
+        warnings.simplefilter("default")  # as users have it: the same words of the same line once
+        for bank in banks:
+            weights = dsp.mel_filterbank(**{"sr": 8_000, "n_fft": 100, "n_mels": 100, "fmax": 4_000.0, **bank})
+            assert (np.asarray(weights).max(axis=1) == 0.0).any()
+    words = "Some of the 100 mel bands up to 4000 Hz lie between two bins of n_fft=10"
+    assert [words in str(one.message) for one in told] == [True] * len(banks)
+
+
+@pytest.mark.parametrize("ref", [np.max, np.min, np.mean, np.amax, np.std, jnp.median, lambda one: one.max()])
+def test_functions_of_numpy_that_can_be_traced_are_references(ref):
+    expected = 10 * np.log10(np.maximum(S, 1e-10)) - 10 * np.log10(np.maximum(np.asarray(ref(S)), 1e-10))
+    np.testing.assert_allclose(dsp.power_to_db(S, ref=ref, top_db=None), expected, atol=1e-4)
+
+
+def test_whole_numbers_are_frequencies():
+    assert dsp.hz_to_mel(60) == dsp.hz_to_mel(60.0)
+    assert dsp.mel_to_hz(np.int64(3)) == dsp.mel_to_hz(3.0)
+    assert dsp.power_to_db(10**12, top_db=None) == dsp.power_to_db(np.int64(10**12), top_db=None) == 120.0
+    np.testing.assert_allclose(dsp.delta(np.arange(10)), 1.0, rtol=1e-5)
+    centroid = dsp.spectral_centroid(S=np.array([[1], [0], [3]]), sr=8_000, freq=np.array([0, 2_000, 4_000]))
+    assert centroid == 3_000.0

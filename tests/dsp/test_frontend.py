@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import jaxtyping
 import numpy as np
 import pytest
+from jax import export
 
 from serjax import dsp
 from tests.reference import dsp as reference
@@ -102,6 +103,15 @@ def test_frames_beyond_the_mask_do_not_reach_into_it():
     np.testing.assert_allclose(
         dsp.extract(FRONTEND, other)[inside], dsp.extract(FRONTEND, WAV_BN[0])[inside], rtol=1e-5, atol=1e-4
     )
+
+
+@pytest.mark.parametrize("block", [3, None])
+def test_one_exported_program_takes_batches_of_any_size(block):
+    (batch,) = export.symbolic_shape("batch")
+    shape = jax.ShapeDtypeStruct((batch, FRONTEND.n_samples), np.float32)
+    program = export.export(jax.jit(partial(dsp.extract, FRONTEND, block=block)))(shape)
+    for count in (1, 4, 7):
+        assert relative_error(program.call(WAV_BN[:count]), EXPECTED_BTD[:count]) <= 1e-6
 
 
 RATE_HZ, FRAMES = 22_050, 45

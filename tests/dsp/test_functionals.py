@@ -105,7 +105,7 @@ WRONG = {
     "mask batch": (lambda: dsp.masked_min(X[None], MASK), r"mask has shape \(5,\) beside x of shape \(1, 2, 5\)"),
     "mask dtype": (lambda: dsp.masked_std(X, MASK.astype(np.float32)), "mask has dtype float32, expected bool"),
     "x shape": (lambda: dsp.masked_max(X[0], MASK), "x as .* mask"),
-    "x dtype": (lambda: dsp.masked_slope(X.astype(int), MASK), "x has dtype int"),
+    "x dtype": (lambda: dsp.masked_slope(X + 1j, MASK), "x has dtype complex64"),
     "q above": (lambda: dsp.masked_percentile(X, MASK, 101), "q=101 .* from 0 to 100"),
     "q below": (lambda: dsp.masked_percentile(X, MASK, -1.0), "q=-1.0"),
 }

@@ -74,6 +74,8 @@ WRONG = {
     "fmin low": (lambda: dsp.yin(Y, fmin=10, fmax=500), "fmin=10 Hz .* too long for frame_length=2048: .* fmin=10.77"),
     "band": (lambda: dsp.yin(Y, fmin=500, fmax=65), "fmin=500 to fmax=65"),
     "fmax": (lambda: dsp.yin(Y, fmin=65, fmax=12_000), "fmax=12000"),
+    "no fmax": (lambda: dsp.yin(Y, fmin=65, fmax=None), "fmax=None cannot be"),
+    "denormal fmin": (lambda: dsp.yin(Y, fmin=5e-324, fmax=500), "period of inf samples"),
     "sr": (lambda: dsp.yin(Y, fmin=65, fmax=500, sr=0), "sr=0"),
     "frame_length": (lambda: dsp.yin(Y, fmin=65, fmax=500, frame_length=0), "frame_length=0"),
     "hop_length": (lambda: dsp.yin(Y, fmin=65, fmax=500, hop_length=0), "hop_length=0"),
