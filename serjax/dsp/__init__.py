@@ -5,12 +5,17 @@ Random changes for the train step are in `serjax.dsp.augment`. What differs from
 
 - Leading axes are a batch of *independent* clips: `top_db`, and a callable `ref`, see one clip (the last two axes),
   never its neighbours (so does librosa from 1.0 on).
-- Shapes are static: sizes, hops and choices are Python values (`functools.partial` or `static_argnames` under `jit`).
+- Shapes are static: sizes, hops and choices are numbers and names, of Python or NumPy, known when a function is traced
+  (`functools.partial` or `static_argnames` under `jit`). `extract` can be exported for a batch of any size.
 - The signal may be given by position (`mfcc(y, sr=...)`), and exactly one of `y` and `S` is accepted.
 - No argument tunnels: `melspectrogram` and `mfcc` spell out all theirs. `dtype` and `out` are absent; a computation
   has the precision of its input, float32 at least.
-- A clip shorter than `n_fft` is padded without a warning. Windows are names or arrays. `mel_filterbank` takes
-  `norm="slaney"` or `None`.
+- A clip shorter than `n_fft` is padded without a warning. Windows are arrays, functions of the length, names, and of
+  names with a parameter `kaiser`, `gaussian` and `tukey`. `mel_filterbank` takes `norm="slaney"` or `None`.
+- NaN in a signal gives NaN in all that it enters, where librosa raises; of decibels, whose floor follows the peak, and
+  of what asks for the tuning, that is the whole clip.
+- A callable `ref` is traced: `np.max` and `np.mean` are, `np.median` is not and gives way to `jnp.median`.
+- Whole numbers are refused as audio, where they are PCM that wants a scale, and taken everywhere else.
 - `mel_to_power` is a product with the pseudo-inverse, cut off at zero, where librosa's `mel_to_stft` searches.
 - `resample` has one filter and no `res_type`, so that its samples, and those of `pitch_shift`, are alike, not equal;
   `preemphasis` gives no final state: it is `-coef * y[..., -1:]`.

@@ -62,6 +62,7 @@ CASES = [
     *test_effects.CASES,
     *test_augment.CASES,
 ]
+FAINT = (1e-12, 1e-16, 1e-18, 1e-19, 1e-20, 1e-24, 1e-36)
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 
 
@@ -96,9 +97,7 @@ def test_values_and_gradients_are_finite(case, length):
     for kind, values in {
         "silence": np.zeros_like(batch),
         "constant": np.ones_like(batch),
-        **{
-            f"faint {level:g}": batch * np.float32(level) for level in (1e-12, 1e-16, 1e-18, 1e-19, 1e-20, 1e-24, 1e-36)
-        },
+        **{f"faint {level:g}": batch * np.float32(level) for level in FAINT},
         "loud": batch * np.float32(loudest),
     }.items():
         total, slope = value_and_slope(jnp.asarray(values))

@@ -164,10 +164,16 @@ def test_frontends_take_numbers_of_numpy_and_stay_equal():
     assert type(given.n_mfcc) is int
 
 
+def has_loop(case):
+    """Tell whether a function loops: what `jax.disable_jit` turns into loops of Python, whose counters are Python's."""
+    program = str(jax.make_jaxpr(case.function)(case.batch[:1, ..., :100]))
+    return any(word in program for word in ("scan[", "while[", "cond["))
+
+
 @every_case
 def test_nan_comes_out_or_nothing_changes(case):
     batch = np.array(case.batch)
-    batch[0, ..., batch.shape[-1] // 2] = np.nan
+    batch[0, ..., batch.shape[-1] // 4] = np.nan
     function = jax.jit(case.function)
     clean, touched = np.asarray(function(case.batch)), np.asarray(function(batch))
     assert np.isnan(touched[0]).any()
@@ -189,15 +195,17 @@ def test_precision_is_that_of_the_input(case):
 @every_case
 def test_an_empty_batch_gives_an_empty_array(case):
     one = jax.eval_shape(case.function, case.batch[:1])
-    assert case.function(case.batch[:0]).shape == (0, *one.shape[1:])
+    assert jax.eval_shape(case.function, case.batch[:0]).shape == (0, *one.shape[1:])
 
 
 @every_case
-def test_values_without_jit(case):
-    clips = jnp.asarray(case.batch[:2, ..., :100])
+def test_loops_give_the_same_values_without_jit(case):
+    if not has_loop(case):
+        return  # the same operations one by one: of them jit = eager is asked
+    clip = jnp.asarray(case.batch[:1, ..., :100])
     with jax.disable_jit():
-        eager = case.function(clips)
-    assert relative_error(eager, jax.jit(case.function)(clips)) <= 1e-6
+        eager = case.function(clip)
+    assert relative_error(eager, jax.jit(case.function)(clip)) <= 1e-6
 
 
 @every_case
