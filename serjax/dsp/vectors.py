@@ -88,7 +88,7 @@ class MelMeans(ClipMeans):
 
     def rows(self, clips_BN: Float[Array, "B N"], n_valid_B: Int[Array, " B"]) -> tuple[Float[Array, "B _ T"], ...]:
         """Compute what is averaged: mel."""
-        return (self.mel(self.valid_power(clips_BN, n_valid_B)),)
+        return (self.mel(self.valid_spectra(clips_BN, n_valid_B)[0]),)
 
 
 @dataclass(frozen=True, kw_only=True)

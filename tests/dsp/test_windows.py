@@ -45,7 +45,7 @@ WRONG = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("window", WRONG, ids=str)
+@pytest.mark.parametrize("window", WRONG)
 def test_other_windows_are_refused(window):
     with pytest.raises(dsp.ParameterError, match="window"):
         dsp.stft(np.ones(400, np.float32), n_fft=8, window=window)
