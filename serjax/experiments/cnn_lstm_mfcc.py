@@ -2,7 +2,8 @@
 
 Question: do convolutions before the recurrent layers help?
 
-    python -m serjax.experiments.cnn_lstm_mfcc --corpus crema-d --root CREMA_D --epochs 40 --protocol speaker-5fold
+    python -m serjax.experiments.cnn_lstm_mfcc --corpus crema-d --root CREMA_D --offset 0.5 --epochs 40 \
+        --protocol speaker-5fold
 
 Six emotions of 24 actors: accuracy .44 on new speakers, .50 on known ones (reported .65, of 91 actors); the command
 took 8 minutes on 2 CPU cores (experiments/results/five_reports.md).

@@ -20,7 +20,8 @@ from jaxtyping import Array, Float, Int
 
 from serjax.evaluate.likelihood import PosteriorSamples, bounds, reconstruct, residual, sample_posterior, utterance_ids
 from serjax.experiments.config import Model, Training
-from serjax.experiments.problem import Problem, emotion_runs, pooled_runs
+from serjax.experiments.problem import Problem
+from serjax.experiments.problem_runs import emotion_runs, pooled_runs
 from serjax.experiments.stages import Stages
 from serjax.experiments.trainer import Request, Trainer, check_finite, fresh, pad_rows, take
 from serjax.models.autoencoder import Autoencoder

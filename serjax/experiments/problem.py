@@ -1,6 +1,5 @@
 """What an experiment works on: a corpus, its features, and the folds of every seed."""
 
-import functools
 import hashlib
 import itertools
 from collections.abc import Callable, Mapping, Sequence
@@ -25,8 +24,7 @@ from serjax.data.leaks import FoundLeak, copies_in_training, feature_digests, fi
 from serjax.data.notes import Note, gather
 from serjax.data.splits import Fold, Protocol, Split, default_protocol, split_corpus
 from serjax.dsp import Frontend
-from serjax.experiments.config import ConfigError, Data, Optimisation, check_max_bad, check_positive
-from serjax.train.runs import Run, fit_normaliser
+from serjax.experiments.config import ConfigError, Data, check_max_bad, check_positive
 from serjax.train.state import Dataset, Sound
 
 Report = Callable[[int, int], None]  # of (clips done, clips in all)
@@ -288,76 +286,3 @@ def make_problem(
         leaks=leaks,
         texts_shared=any(split.texts_shared for split in splits),
     )
-
-
-def emotion_runs(
-    problem: Problem,
-    refit: bool,
-    training: Optimisation,
-    beta: float,
-    epochs: Int[np.ndarray, " R"] | int,
-    decay_epochs: int,
-) -> list[Run]:
-    """Return one run for each cell and emotion, in this order; with `refit` they train on validation rows too.
-
-    Each is trained for its `epochs` along a learning-rate curve that ends after `decay_epochs`.
-    """
-    make_run, n_classes = _with_numbers(problem, training, beta, decay_epochs), len(problem.labels)
-    limits_cK = np.broadcast_to(epochs, len(problem.cells) * n_classes).reshape(-1, n_classes)
-    runs = []
-    for cell, limits_K in zip(problem.cells, limits_cK, strict=True):
-        normaliser = _normaliser(problem, cell.fold, refit)
-        for k, emotion in enumerate(problem.labels):
-            train, validation = (_of_class(problem, rows, k) for rows in _rows(cell.fold, refit))
-            place, limit = (cell.seed, cell.fold.name, emotion), int(limits_K[k])
-            runs.append(make_run(*place, train, validation, *normaliser, epochs=limit))
-    return runs
-
-
-def pooled_runs(
-    problem: Problem,
-    refit: bool,
-    training: Optimisation,
-    beta: float,
-    epochs: Int[np.ndarray, " R"] | int,
-    decay_epochs: int,
-) -> list[Run]:
-    """Return one run for each cell, trained on the clips of all emotions; else as `emotion_runs`."""
-    make_run = _with_numbers(problem, training, beta, decay_epochs)
-    runs = []
-    for cell, limit in zip(problem.cells, np.broadcast_to(epochs, len(problem.cells)), strict=True):
-        train, validation = _rows(cell.fold, refit)
-        normaliser = _normaliser(problem, cell.fold, refit)
-        place = (cell.seed, cell.fold.name, "all")
-        runs.append(make_run(*place, train, validation, *normaliser, epochs=int(limit)))
-    return runs
-
-
-def _with_numbers(problem: Problem, training: Optimisation, beta: float, decay_epochs: int) -> Callable[..., Run]:
-    """Return what makes a run of the rest: with the numbers that all runs of a stage have; all classes count alike."""
-    return functools.partial(
-        Run,
-        learning_rate=training.learning_rate,
-        beta=beta,
-        decay_epochs=decay_epochs,
-        class_weight_K=np.ones(len(problem.labels), np.float32),
-        weight_decay=training.weight_decay or 0.0,
-        patience=training.patience,
-        roll_frames=training.roll_frames,
-        noise=training.noise,
-    )
-
-
-def _rows(fold: Fold, refit: bool) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " v"]]:
-    """Return training and validation rows of a fold; refitting has no validation rows left."""
-    if refit:
-        return np.sort(np.concatenate([fold.train, fold.validation])), fold.validation[:0]
-    return fold.train, fold.validation
-
-
-def _of_class(problem: Problem, rows: Int[np.ndarray, " n"], k: int) -> Int[np.ndarray, " m"]:
-    return rows[problem.truth_N[rows] == k]
-
-
-def _normaliser(problem: Problem, fold: Fold, refit: bool) -> tuple[Float[np.ndarray, " C"], Float[np.ndarray, " C"]]:
-    return fit_normaliser(problem.x_NTC, problem.mask_NT, _rows(fold, refit)[0])

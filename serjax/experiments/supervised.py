@@ -42,7 +42,8 @@ from serjax.experiments.copies import load_copies
 from serjax.experiments.display import Progresses
 from serjax.experiments.figures import draw_training
 from serjax.experiments.manifest import FIGURES, METRICS
-from serjax.experiments.problem import FeatureFlags, Problem, load_problem, pooled_runs, with_waveforms
+from serjax.experiments.problem import FeatureFlags, Problem, load_problem, with_waveforms
+from serjax.experiments.problem_runs import pooled_runs
 from serjax.experiments.results_page import read_result
 from serjax.experiments.run_folder import RunFolder
 from serjax.experiments.stages import Stages, complete

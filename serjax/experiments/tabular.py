@@ -3,7 +3,7 @@
 Question: how far do hand-made statistics of a clip and a model that is fitted in seconds get?
 
     python -m serjax.experiments.tabular --corpus ravdess --root RAVDESS --protocol speaker-6fold \
-        --features stats26 --models logistic kmeans kmeans-raw
+        --offset 0 --features stats26 --models logistic kmeans kmeans-raw
 
 Eight emotions, new speakers: accuracy .42, .17 and .11 (chance .13), in seconds; 16 classes of 180 means, tuned: up to
 .52 (experiments/results/five_reports.md).

@@ -3,7 +3,7 @@ r"""Gender first, then emotion by a model of that gender, beside one model for a
 Question: is it worth telling genders apart first? At test the predicted gender chooses the emotion model, so that its
 errors count. Both are fitted to the same rows, by the code of `tabular`, with all its flags:
 
-    python -m serjax.experiments.two_stage --corpus ravdess-all --root RAVDESS --features stats180 \
+    python -m serjax.experiments.two_stage --corpus ravdess-all --root RAVDESS --offset 0 --features stats180 \
         --protocol speaker-6fold --models logistic mlp --results experiments/results/two_stage.md
 
 The last table has the difference of each pair and its paired test over speakers, as `compare` makes them.

@@ -11,7 +11,8 @@ from serjax.data.splits import Fold
 from serjax.evaluate.metrics import roc_auc_ovr
 from serjax.experiments.config import Training
 from serjax.experiments.generative import Explained, Models
-from serjax.experiments.problem import Cell, Problem, emotion_runs
+from serjax.experiments.problem import Cell, Problem
+from serjax.experiments.problem_runs import emotion_runs
 from serjax.experiments.verdict import judge, spread
 from serjax.models import VAE
 from serjax.train.shares import Trained
