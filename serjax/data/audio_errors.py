@@ -45,11 +45,14 @@ class AudioError(SerjaxError):
 
 
 class UnreadableClips(SerjaxError):  # noqa: N818
-    """Clips cannot be read: `errors` has one `AudioError` for each, in the order in which they were asked for."""
+    """Clips cannot be read: `errors` has one `AudioError` for each, in the order in which they were asked for.
 
-    def __init__(self, errors: tuple[AudioError, ...]) -> None:
-        super().__init__(errors)
-        self.errors = errors
+    `way_out` says what else can be done than to mend them.
+    """
+
+    def __init__(self, errors: tuple[AudioError, ...], way_out: str = "") -> None:
+        super().__init__(errors, way_out)
+        self.errors, self.way_out = errors, way_out
 
     def __str__(self) -> str:
         count = "1 clip cannot be read" if len(self.errors) == 1 else f"{len(self.errors)} clips cannot be read"
@@ -59,7 +62,7 @@ class UnreadableClips(SerjaxError):  # noqa: N818
             codes = ", ".join(f"{n} {code}" for code, n in rest.most_common())
             lines.append(f"  and {rest.total()} more ({codes})")
         advice = dict.fromkeys(f"[{error.code}] {error.advice}" for error in self.errors)
-        return "\n".join([f"{count}:", *lines, *advice])
+        return "\n".join([f"{count}:", *lines, *advice, *filter(None, [self.way_out])])
 
 
 class Oddity(NamedTuple):

@@ -58,7 +58,7 @@ def load_features(
 def check_bad(errors: Mapping[str, AudioError], max_bad: int | float, n_clips: int) -> None:
     """Raise UnreadableClips if more than `max_bad` clips (a number from 1 on, or a share below 1) have an error."""
     if len(errors) > (max_bad * n_clips if max_bad < 1 else max_bad):
-        raise UnreadableClips(tuple(errors.values()))
+        raise UnreadableClips(tuple(errors.values()), f"To go on without them: --max-bad {len(errors)}.")
 
 
 def _features(

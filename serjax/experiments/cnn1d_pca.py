@@ -3,8 +3,8 @@
 Question: is there anything for convolutions in the order of principal components? Eight convolutions and three dense
 layers, as the fourth report describes; the components are fitted on each fold's training rows.
 
-    python -m serjax.experiments.cnn1d_pca --corpus ravdess-all --root RAVDESS --labels emotion-gender --offset 0 --epochs 60 \
-        --optimizer sgd --learning-rate 0.01 --batch-size 16 --clip-norm None --protocol speaker-6fold
+    python -m serjax.experiments.cnn1d_pca --corpus ravdess-all --root RAVDESS --labels emotion-gender --offset 0 \
+        --epochs 60 --optimizer sgd --learning-rate 0.01 --batch-size 16 --clip-norm None --protocol speaker-6fold
 
 This is the report's optimiser (momentum .9, learning rate .01), but for the rate, which is warmed up here and then
 falls along a cosine. Adam and gradients clipped to a norm of 1 are the default; the latter clips those of SGD at

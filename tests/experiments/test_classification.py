@@ -7,10 +7,12 @@ import pytest
 from matplotlib.figure import Figure
 
 from serjax.data.labels import label_by
+from serjax.data.leaks import FoundLeak, Leak
+from serjax.data.notes import Note
 from serjax.experiments import figures
-from serjax.experiments.classification import Setting, class_column, print_reports, write_classification
+from serjax.experiments.classification import Setting, class_column, print_notes, print_reports, write_classification
 from serjax.experiments.figures import draw_training
-from serjax.experiments.manifest import METRICS
+from serjax.experiments.manifest import LEAKS, METRICS
 from serjax.experiments.results_page import read_result
 from serjax.experiments.run_folder import open_run_folder
 from serjax.experiments.tabular_cells import Row, Searching, fit_cell
@@ -22,7 +24,9 @@ from tests.experiments.tiny_table import tiny_table
 def test_labels_that_are_no_emotions_are_called_classes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = tiny_table()
     labelled, cells = label_by(table.problem.corpus, "emotion-gender"), table.problem.cells[:1]
-    problem = replace(table.problem, corpus=labelled, cells=cells)
+    note = Note("silent", "Every sample is zero", tuple((f"{n}.wav", "") for n in range(9)))
+    leak = FoundLeak(Leak("content", ("train", "test"), "a.wav = b.wav"), ("0/fold-1",))
+    problem = replace(table.problem, corpus=replace(labelled, notes=(note,)), cells=cells, leaks=(leak,), offset_s=0.25)
     table = replace(table, problem=problem)
     predictions, _ = fit_cell(Row("knn", "knn", Knn()), table, cells[0], Searching(0, 3, Path("journal")))
     places = [tmp_path / name for name in "ab"]
@@ -35,6 +39,13 @@ def test_labels_that_are_no_emotions_are_called_classes(tmp_path: Path, capsys: 
         metrics = read_result(place / METRICS)
         assert metrics["told_apart"] == "emotion × gender"
         assert metrics["title"] == "test, emotion × gender, speaker-5fold, 1 seed"
+        assert len(metrics["corpus_notes"][0]["clips"]) == 9  # whole, and in one line:
+        print_notes(metrics)
+        assert capsys.readouterr().out.splitlines() == [
+            "Clips are read from 0.25 s on (--offset).",
+            "Noted in the corpus: Every sample is zero: 9 clips (0.wav, 1.wav, 2.wav, …).",
+        ]
+        assert read_result(place / LEAKS)["found"][0]["what"] == "a.wav = b.wav"
         print_reports({"knn": metrics})
         printed = capsys.readouterr().out
         assert "┃ class " in printed
