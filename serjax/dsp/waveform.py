@@ -101,13 +101,12 @@ def zero_crossing_rate(
     frames = framed_signal(y, frame_length, hop_length, center, "edge")
     sign = jnp.sign(jnp.where(jnp.abs(frames) <= _round_down(threshold, frames.dtype), 0.0, frames))
     if zero_pos:
-        sign = jnp.where(sign < 0, -1.0, 1.0)
-    crossings = jnp.sum(sign[..., 1:] != sign[..., :-1], axis=-1) + int(pad)
+        sign = jnp.where(sign >= 0, 1.0, sign)  # NaN stays
+    crossings = jnp.minimum(jnp.abs(sign[..., 1:] - sign[..., :-1]), 1.0).sum(axis=-1) + int(pad)
     # A table: compilers turn the division by a constant into a multiplication, which rounds otherwise.
     rates = jnp.asarray(np.arange(frame_length + 1) / frame_length, frames.dtype)
-    # 0 of any number, infinite ones too, and NaN of NaN: one more sum is cheaper than to ask each sample.
-    unknown = jnp.where(jnp.abs(frames) >= 0, 0.0, frames).sum(axis=-1)
-    return (rates[crossings] + unknown)[..., None, :]
+    unknown = jnp.isnan(crossings) | jnp.isnan(frames[..., 0])
+    return jnp.where(unknown, jnp.nan, rates[jnp.where(unknown, 0.0, crossings).astype(int)])[..., None, :]
 
 
 def _round_down(number: Number, dtype: np.dtype) -> float:
