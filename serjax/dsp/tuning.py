@@ -218,7 +218,7 @@ def _upper_median(values: Float[Array, "*batch F T"], chosen: Bool[Array, "*batc
     bits = bits.reshape(*bits.shape[:-2], bits.shape[-2] * bits.shape[-1])
     rank = chosen.sum(axis=(-2, -1))[..., None] // 2
 
-    def raise_bit(step: Array, found: Array) -> Array:
+    def raise_bit(step: Array | int, found: Array) -> Array:
         candidate = found | (jnp.ones((), whole) << jnp.asarray(n_bits - 2 - step, whole))
         n_below = (bits < candidate).astype(jnp.float32).sum(axis=-1, keepdims=True)
         return jnp.where(n_below <= rank, candidate, found)
