@@ -41,6 +41,7 @@ from serjax.experiments.config import (
     Training,
     fingerprint,
 )
+from serjax.experiments.display import say
 from serjax.experiments.finished import FinishedRun, read_run
 from serjax.experiments.grid_page import GridPage, make_entries, print_page, write_page
 from serjax.experiments.logreg import Model as Linear
@@ -168,7 +169,7 @@ def run(config: Config) -> None:
         for path in filter(None, (config.out / "results.md", config.grid.results)):
             write_page(page, path)
     print_page(page)
-    print(f"Written to {config.out}.")
+    say(f"Written to {config.out}.")
 
 
 def check_flags(config: Config) -> None:
@@ -196,7 +197,7 @@ def train(config: Config) -> Iterator[tuple[Place, FinishedRun]]:
         complete(config, place)
         found = read_run(config.out / "-".join(place))
         if not config.machine.quiet:
-            print(f"{n} of {len(config.places)}: {' × '.join(place)}, {found.seconds / 60:.1f} min")
+            say(f"{n} of {len(config.places)}: {' × '.join(place)}, {found.seconds / 60:.1f} min")
         yield place, found
 
 

@@ -25,7 +25,7 @@ from pathlib import Path
 
 from serjax.experiments.command import run_command
 from serjax.experiments.config import ConfigError, check_positive
-from serjax.experiments.display import Progresses, progresses
+from serjax.experiments.display import Progresses, progresses, say
 from serjax.experiments.five_reports_rows import HEADINGS, ROWS
 from serjax.experiments.manifest import METRICS
 from serjax.experiments.replication import (
@@ -159,7 +159,7 @@ def run(config: Config) -> None:
     if outcomes and not tasks:
         write(page, outcomes, made_up=config.synthetic is not None)  # remarks may be newer than the page
     print_rows([row for row in ROWS if row in rows or any(task.row == row for task in tasks)], outcomes)
-    print(f"Written to {page}." if outcomes else "There is no result yet.")
+    say(f"Written to {page}." if outcomes else "There is no result yet.")
     if failed:
         names = ", ".join(task.name for task in failed)
         raise ConfigError(f"{len(failed)} of {len(tasks)} commands failed: {names}. {config.folder}/*.log says why.")

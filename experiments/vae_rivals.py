@@ -29,7 +29,7 @@ from serjax.evaluate.predictions import Predictions, concatenate, read_predictio
 from serjax.evaluate.summary import summarise
 from serjax.experiments.command import run_command
 from serjax.experiments.config import ConfigError, Data, fingerprint
-from serjax.experiments.display import Progresses, progresses
+from serjax.experiments.display import Progresses, progresses, say
 from serjax.experiments.feature_flags import Features
 from serjax.experiments.manifest import METRICS, PREDICTIONS, finish, is_finished
 from serjax.experiments.problem import Cell, Problem, load_problem
@@ -127,7 +127,7 @@ def run(config: Config) -> None:
         for path in filter(None, (folder.path / "results.md", output.results)):
             write_page(page, path)
         print_page(page)
-        print(f"Written to {folder.path}.")
+        say(f"Written to {folder.path}.")
 
 
 def fit_rivals(config: Config, folder: RunFolder, rivals: list[Rival], shown: Progresses) -> None:

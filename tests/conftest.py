@@ -8,6 +8,7 @@ the process that started first.
 import atexit
 import os
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 
@@ -45,6 +46,8 @@ OLDER_EMITTERS = " --xla_cpu_use_fusion_emitters=false"  # compile in half the t
 
 def pytest_configure(config: pytest.Config) -> None:
     """Compile as this run's profile wants it; start the backend, so that no test changes how many devices there are."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a script's background: tests send it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     thorough = config.getoption("--hypothesis-profile") == "thorough"
     jax.config.update("jax_disable_most_optimizations", not thorough)
     flags = os.environ.get("XLA_FLAGS", "").replace(OLDER_EMITTERS, "")

@@ -56,9 +56,11 @@ def load_features(
 
 
 def check_bad(errors: Mapping[str, AudioError], max_bad: int | float, n_clips: int) -> None:
-    """Raise UnreadableClips if more than `max_bad` clips (a number from 1 on, or a share below 1) have an error."""
-    if len(errors) > (max_bad * n_clips if max_bad < 1 else max_bad):
-        raise UnreadableClips(tuple(errors.values()), f"To go on without them: --max-bad {len(errors)}.")
+    """Raise UnreadableClips if all clips have an error, or more than `max_bad`: a number from 1 on, a share below 1."""
+    allowed = max_bad * n_clips if max_bad < 1 else max_bad
+    if len(errors) > min(allowed, n_clips - 1):
+        way_out = f"To go on without them: --max-bad {len(errors)}." if len(errors) < n_clips else ""
+        raise UnreadableClips(tuple(errors.values()), way_out)
 
 
 def _features(

@@ -11,6 +11,7 @@ from serjax.experiments.candidates import CandidateConfig, declare
 from serjax.experiments.compare import make_table
 from serjax.experiments.comparison_table import Table, draw, markdown, print_comparison, write_table
 from serjax.experiments.config import Data, Machine, fingerprint
+from serjax.experiments.display import say
 from serjax.experiments.finished import FinishedRun, read_run
 from serjax.experiments.results_page import check_page
 from serjax.experiments.stages import complete
@@ -62,5 +63,5 @@ def publish(
         write_table(table, path.with_suffix(".json"))
         plots.save(draw(table), path.with_suffix(".png"))
     print_comparison(table)
-    print(f"Written to {page.out}.")
+    say(f"Written to {page.out}.")
     return table

@@ -14,6 +14,7 @@ from typing import Annotated
 
 import tyro
 
+from serjax.escape import terminal
 from serjax.evaluate import plots
 from serjax.evaluate.comparison import Metric, difference, estimate, unpaired_clips
 from serjax.evaluate.statistics import holm
@@ -85,7 +86,7 @@ def runs_among(paths: Sequence[Path]) -> list[Path]:
         told = "; ".join(f"{path}: {why}" for path, why in others.items())
         raise ConfigError(f"None of these is the folder of a run: {told}. Give the folders of finished runs.")
     for path, why in others.items():
-        print(f"{path} is left out: {why}.", file=sys.stderr)
+        print(terminal(f"{path} is left out: {why}."), file=sys.stderr)
     return [path for path in paths if path not in others]
 
 

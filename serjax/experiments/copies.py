@@ -92,21 +92,14 @@ def copied(corpus: Corpus, recipe: WaveformAugmentation, n_copies: int) -> Corpu
 def full_clips(corpus: Corpus, table: Features) -> tuple[Corpus, Features]:
     """Keep the clips whose frames are all valid, with a note of how many that leaves out."""
     full_N = np.asarray(table.mask_NT.all(axis=1))
-    kept = tuple(utterance for utterance, full in zip(corpus.utterances, full_N, strict=True) if full)
-    if not kept:
+    if not full_N.any():
         raise ConfigError(
             f"No clip of '{corpus.name}' is as long as {table.mask_NT.shape[1]} frames: with --copies-before-split "
             "shorter ones are left out. Give fewer --frames, or a smaller --offset."
         )
-    present = {corpus.labelling(utterance) for utterance in kept}
     short = tuple((u.path, "") for u, full in zip(corpus.utterances, full_N, strict=True) if not full)
     note = Note("short", "Augmented copies that do not fill all frames are left out", short)
-    left = replace(
-        corpus,
-        utterances=kept,
-        labels=tuple(label for label in corpus.labels if label in present),
-        notes=(*corpus.notes, note) if short else corpus.notes,
-    )
+    left = corpus.keeping(full_N.tolist(), *([note] if short else []))
     return left, Features(table.values_NTD[full_N], table.mask_NT[full_N], table.notes)
 
 

@@ -1,6 +1,5 @@
 """What each clip of a corpus is, as its file says and as it was decoded from end to end; bad ones are told."""
 
-import dataclasses
 import hashlib
 import math
 from collections import Counter
@@ -122,13 +121,10 @@ def take_inventory(corpus: Corpus, window: Window, report: Callable[[int, int], 
         looks += _look(corpus, paths[start : start + CLIPS_A_BLOCK], window)
         report(len(looks), len(paths))
     bad = tuple(look for look in looks if isinstance(look, Unreadable))
-    kept = tuple(u for u, look in zip(corpus.utterances, looks, strict=True) if isinstance(look, Clip))
-    if not kept:
+    if len(bad) == len(looks):
         told = Note("unreadable", LEFT_OUT, tuple((b.path, f"{b.problem} [{b.code}]. {b.advice}") for b in bad)).line
         raise ConfigError(f"There is nothing to look at. {told}")
-    there = {corpus.labelling(utterance) for utterance in kept}
-    labels = tuple(label for label in corpus.labels if label in there)
-    readable = dataclasses.replace(corpus, utterances=kept, labels=labels)
+    readable = corpus.keeping([isinstance(look, Clip) for look in looks])
     return Inventory(readable, tuple(look for look in looks if isinstance(look, Clip)), bad)
 
 

@@ -1,7 +1,6 @@
 """What an experiment works on: a corpus, its features, and the folds of every seed."""
 
 import hashlib
-import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -175,19 +174,12 @@ def leave_out(
 ) -> tuple[Corpus, list[Features]]:
     """Leave clips that cannot be read out of a corpus and its features; a note names them all."""
     readable_N = np.array([utterance.path not in errors for utterance in corpus.utterances])
-    utterances = tuple(itertools.compress(corpus.utterances, readable_N))
-    present = {corpus.labelling(utterance) for utterance in utterances}
     note = Note(
         "unreadable",
         "Cannot be read and left out (--max-bad)",
         tuple((path, f"{error.problem} [{error.code}]") for path, error in errors.items()),
     )
-    left = replace(
-        corpus,
-        utterances=utterances,
-        labels=tuple(label for label in corpus.labels if label in present),
-        notes=(*corpus.notes, note),
-    )
+    left = corpus.keeping(readable_N.tolist(), note)
     return left, [Features(table.values_NTD[readable_N], table.mask_NT[readable_N]) for table in tables]
 
 

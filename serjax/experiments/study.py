@@ -31,7 +31,7 @@ from serjax.experiments.config import (
     check_training,
 )
 from serjax.experiments.config import fingerprint as make_fingerprint
-from serjax.experiments.display import Progresses, interval, print_table
+from serjax.experiments.display import Progresses, interval, print_table, say
 from serjax.experiments.generative import Explained, Kind, Models, explain, make_objective, train_models
 from serjax.experiments.manifest import FIGURES, METRICS, PREDICTIONS
 from serjax.experiments.problem import FeatureFlags, Problem, load_problem
@@ -295,7 +295,7 @@ def print_results(study: Study, folder: RunFolder) -> None:
     if len(labels) == 2:
         print_published(study, where, reconstruction)
     print_notes(metrics)
-    print(f"Written to {folder.path} in {metrics['seconds']:.0f} s.")
+    say(f"Written to {folder.path} in {metrics['seconds']:.0f} s.")
 
 
 def print_published(study: Study, where: str, reconstruction: dict) -> None:

@@ -39,7 +39,7 @@ from serjax.experiments.config import (
 )
 from serjax.experiments.config import fingerprint as make_fingerprint
 from serjax.experiments.copies import load_copies
-from serjax.experiments.display import Progresses
+from serjax.experiments.display import Progresses, say
 from serjax.experiments.figures import draw_training
 from serjax.experiments.manifest import FIGURES, METRICS
 from serjax.experiments.problem import FeatureFlags, Problem, load_problem, with_waveforms
@@ -92,7 +92,7 @@ def run_supervised(experiment: str, config: SupervisedConfig) -> None:
     print_comparison({experiment: metrics})
     print_reports({experiment: metrics})
     print_notes(metrics)
-    print(f"Written to {folder.path} in {metrics['seconds']:.0f} s.")
+    say(f"Written to {folder.path} in {metrics['seconds']:.0f} s.")
 
 
 def complete_supervised(experiment: str, config: SupervisedConfig) -> RunFolder:

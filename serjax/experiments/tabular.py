@@ -26,7 +26,7 @@ from serjax.experiments import vote
 from serjax.experiments.classification import print_comparison, print_notes, print_reports
 from serjax.experiments.command import run_command
 from serjax.experiments.config import ConfigError, Data, check_positive, fingerprint
-from serjax.experiments.display import Progresses, progresses
+from serjax.experiments.display import Progresses, progresses, say
 from serjax.experiments.manifest import FIGURES, LEAKS, METRICS, PREDICTIONS, is_finished
 from serjax.experiments.results_page import read_result
 from serjax.experiments.run_folder import RunFolder, open_run_folder
@@ -141,7 +141,7 @@ def run(config: Config) -> None:
     print_comparison(found)
     print_reports(found)
     print_notes(next(iter(found.values())))
-    print(f"Written to {out}.")
+    say(f"Written to {out}.")
 
 
 def fingerprint_of(config: Config) -> str:

@@ -30,6 +30,7 @@ from serjax.experiments.classification import (
 )
 from serjax.experiments.command import run_command
 from serjax.experiments.config import ConfigError, fingerprint
+from serjax.experiments.display import say
 from serjax.experiments.finished import FinishedRun, read_run
 from serjax.experiments.manifest import LEAKS, METRICS, PREDICTIONS
 from serjax.experiments.problem import make_title
@@ -72,7 +73,7 @@ def run(config: Config) -> None:
     print_comparison(found)
     print_reports({"vote": found["vote"]})
     print_notes(found["vote"])
-    print(f"Written to {out}.")
+    say(f"Written to {out}.")
 
 
 def default_runs(quiet: bool) -> tuple[Path, ...]:

@@ -57,6 +57,12 @@ def test_all_unreadable_clips_are_named_at_once() -> None:
         load_features(corpus, FRONTEND, max_bad=3)
     assert {str(error.path) for error in told.value.errors} == {*BAD, "0090"}
     assert {error.code for error in told.value.errors} == {"damaged", "non-finite"}
+    assert "To go on without them: --max-bad 4." in str(told.value)
+
+
+def test_nothing_goes_on_without_any_clip() -> None:
+    with pytest.raises(UnreadableClips, match="2 clips cannot be read"):
+        load_features(make_corpus(2, Noise(bad=("0000", "0001"))), FRONTEND, max_bad=9)
 
 
 @pytest.mark.parametrize("max_bad", [4, 4 / N_CLIPS + 1e-9])

@@ -215,11 +215,7 @@ class Corpus:
             kind = "emotion" if self.labelling.scheme == "emotion" else "label"
             what = f"no {kind} called {', '.join(map(repr, unknown))}" if unknown else f"nothing without {kind}s"
             raise CorpusError(f"Corpus '{self.name}' has {what}. Choose from: {', '.join(self.labels)}.")
-        return dataclasses.replace(
-            self,
-            utterances=tuple(utterance for utterance in self.utterances if self.labelling(utterance) in wanted),
-            labels=tuple(label for label in self.labels if label in wanted),
-        )
+        return self.keeping([self.labelling(utterance) in wanted for utterance in self.utterances])
 
     def drawn(self, n_clips: int) -> "Corpus":
         """Keep so many utterances, drawn by a hash of speaker and file name: always the same ones.
@@ -230,7 +226,12 @@ class Corpus:
         if not 1 <= n_clips <= len(self.utterances):
             raise CorpusError(f"{n_clips} clips of '{self.name}' are asked for; expected 1 to {len(self.utterances)}.")
         lots = sorted(self.utterances, key=lambda utterance: hashlib.sha256(utterance.lot.encode()).digest())
-        utterances = tuple(sorted(lots[:n_clips], key=lambda utterance: utterance.path))
+        drawn = {utterance.path for utterance in lots[:n_clips]}
+        return self.keeping([utterance.path in drawn for utterance in self.utterances])
+
+    def keeping(self, kept: Sequence[bool], *notes: Note) -> "Corpus":
+        """Keep the utterances where `kept` is true, and their labels; `notes` say why the others are left out."""
+        utterances = tuple(itertools.compress(self.utterances, kept))
         there = {self.labelling(utterance) for utterance in utterances}
         labels = tuple(label for label in self.labels if label in there)
-        return dataclasses.replace(self, utterances=utterances, labels=labels)
+        return dataclasses.replace(self, utterances=utterances, labels=labels, notes=(*self.notes, *notes))
