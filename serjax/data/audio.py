@@ -6,7 +6,6 @@ A file is read in blocks and only as far as needed; nothing is ever allocated be
 import hashlib
 import os
 import stat
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import FileIO
@@ -18,8 +17,9 @@ import soundfile
 import soxr
 from jaxtyping import Float32
 
-from serjax.data.audio_errors import CONVERT, AudioCode, AudioError, AudioWarning, Oddity, printable, truncated
+from serjax.data.audio_errors import CONVERT, AudioCode, AudioError, Oddity, truncated
 from serjax.data.audio_errors import UnreadableClips as UnreadableClips
+from serjax.data.audio_errors import printable as printable
 from serjax.data.audio_headers import AGAIN, Extent, extent_of
 from serjax.data.audio_samples import check_cancelling, check_peak, peak_of, powers_of
 
@@ -108,22 +108,6 @@ def decode(
     if rate_hz != sample_rate_hz:
         wav = soxr.resample(wav, rate_hz, sample_rate_hz, quality="HQ")
     return Decoded(wav[:n_samples], (*odd, *heard))
-
-
-def read_audio(
-    path: Path,
-    sample_rate_hz: int,
-    *,
-    offset_s: float = 0.0,
-    duration_s: float | None = None,
-    n_samples: int | None = None,
-) -> Float32[np.ndarray, " N"]:
-    """Give the samples of `decode`, whose arguments and errors these are; AudioWarning for each oddity."""
-    wav, oddities = decode(path, sample_rate_hz, offset_s=offset_s, duration_s=duration_s, n_samples=n_samples)
-    for oddity in oddities:
-        detail = f" ({oddity.detail})" if oddity.detail else ""
-        warnings.warn(AudioWarning(f"{printable(path)}: {oddity.what}{detail}."), stacklevel=2)
-    return wav
 
 
 def file_digest(path: Path) -> str:

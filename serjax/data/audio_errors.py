@@ -29,10 +29,6 @@ AudioCode = Literal[
 ]
 
 
-class AudioWarning(UserWarning):
-    """An audio file is usable but not as it should be."""
-
-
 class AudioError(SerjaxError):
     """An audio file cannot be used: `code` says why for programs, `problem` and `advice` for people."""
 
