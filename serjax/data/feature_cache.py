@@ -17,7 +17,7 @@ from serjax.data.audio import AudioError
 from serjax.data.corpora.corpus import Corpus, Window
 from serjax.data.notes import Note
 from serjax.dsp import Frontend, SideBySide
-from serjax.files import replacing
+from serjax.files import digest, replacing
 
 FEATURE_VERSION = 2  # raise it when decoding or a frontend gives other numbers than before
 
@@ -93,9 +93,8 @@ def kept(cache: Path, key: str, shape: tuple[int, int, int], corpus: Corpus) -> 
     try:
         about = json.loads(about_path.read_bytes())
         checksum = about["sha256"]
-        with data_path.open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != checksum:
-                raise ValueError("its checksum is wrong")
+        if digest(data_path) != checksum:
+            raise ValueError("its checksum is wrong")
         with np.load(data_path, allow_pickle=False) as arrays:
             features = Features(arrays["values_NTD"], arrays["mask_NT"], *_oddities(about, corpus))
         if features.values_NTD.shape != shape or features.mask_NT.shape != shape[:2]:
@@ -133,9 +132,7 @@ def keep(cache: Path, key: str, features: Features, frontend: Frontend, window: 
         cache.mkdir(parents=True, exist_ok=True)
         with replacing(data_path) as file:
             np.savez(file, values_NTD=features.values_NTD, mask_NT=features.mask_NT)
-        with data_path.open("rb") as file:
-            checksum = hashlib.file_digest(file, "sha256").hexdigest()
-        about = _about(frontend, window) | {"sha256": checksum, "n_clips": len(features.mask_NT)}
+        about = _about(frontend, window) | {"sha256": digest(data_path), "n_clips": len(features.mask_NT)}
         about |= _kept_oddities(features, corpus)
         with replacing(about_path) as file:
             file.write(json.dumps(about, indent=1).encode())
