@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 
+import serjax
 from serjax.experiments import manifest
 from serjax.experiments.own_folder import (
     CLOCK,
@@ -33,6 +34,7 @@ from serjax.files import clear_unfinished
 from serjax.train.processes import exchange, is_first
 from serjax.train.record import History, write_json
 
+PACKAGE = Path(serjax.__file__).parent
 MACHINE = "machine"  # the section of flags on which no result depends
 PACKAGES = ("serjax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy", "soundfile", "soxr")
 
@@ -251,7 +253,7 @@ def _git_commit() -> str | None:
 
     Results that a study has written into the checkout are no change of the source.
     """
-    if _git("rev-parse", "--show-prefix") != "serjax/experiments/":  # installed below somebody else's repository
+    if _git("rev-parse", "--show-prefix") != f"{PACKAGE.name}/":  # installed below somebody else's repository
         return None
     commit = _git("rev-parse", "--short=12", "HEAD")
     changed = _git("status", "--porcelain", "--untracked-files=no", "--", ":/", ":(top,exclude)experiments/results")
@@ -260,7 +262,7 @@ def _git_commit() -> str | None:
 
 def _git(*arguments: str) -> str | None:
     """Return what git prints about the source tree, None where it fails."""
-    command = ("git", "-C", str(Path(__file__).parent), *arguments)
+    command = ("git", "-C", str(PACKAGE), *arguments)
     try:
         return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
     except (OSError, subprocess.SubprocessError):

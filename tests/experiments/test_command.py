@@ -251,8 +251,15 @@ def test_a_reader_that_has_read_enough_is_no_error():
     assert (writer.communicate()[1], writer.returncode) == (b"", 141)
 
 
+def test_the_commit_is_that_of_the_checkout_that_runs():
+    git = ("git", "-C", str(Path(__file__).parents[2]), "rev-parse", "--short=12", "HEAD")
+    asked = subprocess.run(git, capture_output=True, text=True, check=False)
+    commit = str(run_folder.provenance()["git"])
+    assert commit.removesuffix("-dirty") == (asked.stdout.strip() if asked.returncode == 0 else "None")
+
+
 def test_the_commit_is_that_of_the_source_and_results_do_not_make_it_dirty(tmp_path, monkeypatch):
-    source = tmp_path / "serjax" / "experiments" / "run_folder.py"
+    source = tmp_path / "serjax" / "__init__.py"
     result = tmp_path / "experiments" / "results" / "page.md"
     for path in (source, result):
         path.parent.mkdir(parents=True)
@@ -267,11 +274,11 @@ def test_the_commit_is_that_of_the_source_and_results_do_not_make_it_dirty(tmp_p
     assert commit(source, monkeypatch) == clean
     source.write_text("2")
     assert commit(source, monkeypatch) == f"{clean}-dirty"
-    installed = tmp_path / ".venv" / "serjax" / "experiments" / "run_folder.py"
+    installed = tmp_path / ".venv" / "serjax" / "__init__.py"
     installed.parent.mkdir(parents=True)
     assert commit(installed, monkeypatch) is None
 
 
 def commit(source: Path, monkeypatch: pytest.MonkeyPatch) -> object:
-    monkeypatch.setattr(run_folder, "__file__", str(source))
+    monkeypatch.setattr(run_folder, "PACKAGE", source.parent)
     return run_folder.provenance()["git"]
