@@ -1,6 +1,6 @@
 """Augmentation, one kind at a time: what is each worth to a classifier?
 
-    python experiments/ablate_augmentation.py --corpus ravdess --root RAVDESS --model cnn_mfcc --seeds 5 \
+    python -m experiments.ablate_augmentation --corpus ravdess --root RAVDESS --model cnn_mfcc --seeds 5 \
         --out runs/ablate_augmentation --results experiments/results/ablate_augmentation.md
 
 The first row has none. Then pictures rolled in time, noise on pictures, and waveforms changed before their features are
@@ -17,12 +17,12 @@ linear model on 2 CPU cores that other work shared.
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from serjax.experiments.ablation_study import Page, ablate, publish
-from serjax.experiments.ablations import Overrides, chain, product, vary
-from serjax.experiments.candidates import SupervisedCandidate, configure
-from serjax.experiments.command import run_command
-from serjax.experiments.config import Data, Machine
-from serjax.experiments.feature_flags import Features
+from experiments.candidates import SupervisedCandidate, configure
+from experiments.sweep import Page, ablate, publish
+from serjax.main import train_command
+from serjax.study.flags import Data, Machine
+from serjax.study.frontends import Features
+from serjax.study.overrides import Overrides, chain, product, vary
 
 NOTES: dict[str, tuple[str, ...]] = {
     "logreg": ("Rolls change nothing here: logistic regression sees the mean and the standard deviation of frames.",)
@@ -70,4 +70,4 @@ def changes(waveforms: bool) -> Overrides:
 
 
 if __name__ == "__main__":
-    run_command(Config, run, __doc__)
+    train_command(Config, run, __doc__)

@@ -1,6 +1,6 @@
 """The MFCC picture, one flag changed at a time: which of its sizes does a classifier's result rest on?
 
-    python experiments/ablate_features.py --corpus ravdess --root RAVDESS --model logreg --seeds 5 \
+    python -m experiments.ablate_features --corpus ravdess --root RAVDESS --model logreg --seeds 5 \
         --out runs/ablate_features --results experiments/results/ablate_features.md
 
 Which kinds of features (MFCC, mel, chroma, descriptors, all side by side) go with which model is the question of
@@ -13,12 +13,12 @@ speakers. Without arguments it runs on synthetic speech; finished rows are kept.
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from serjax.experiments.ablation_study import Page, ablate, publish
-from serjax.experiments.ablations import BASE, Overrides, chain, vary, zipped
-from serjax.experiments.candidates import Candidate, configure
-from serjax.experiments.command import run_command
-from serjax.experiments.config import Data, Machine
-from serjax.experiments.feature_flags import Features
+from experiments.candidates import Candidate, configure
+from experiments.sweep import Page, ablate, publish
+from serjax.main import train_command
+from serjax.study.flags import Data, Machine
+from serjax.study.frontends import Features
+from serjax.study.overrides import BASE, Overrides, chain, vary, zipped
 
 
 @dataclass(frozen=True)
@@ -64,4 +64,4 @@ def changes(features: Features) -> Overrides:
 
 
 if __name__ == "__main__":
-    run_command(Config, run, __doc__)
+    train_command(Config, run, __doc__)

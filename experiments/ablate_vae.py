@@ -3,7 +3,7 @@
 Question: what does the result rest on: the sizes, the weight of the KL term, the score, or that every emotion has a VAE
 of its own and not one that is told the emotion?
 
-    python experiments/ablate_vae.py --corpus ravdess --root RAVDESS --out runs/ablate_vae \
+    python -m experiments.ablate_vae --corpus ravdess --root RAVDESS --out runs/ablate_vae \
         --results experiments/results/ablate_vae.md
 
 One VAE an emotion for each combination, with the recipe of `serjax.experiments.vae_mfcc` for all else. The first row is
@@ -26,14 +26,14 @@ parameters; with 128 it reaches .21 to .38: presumably it then copies a clip wit
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from experiments.sweep import Page, ablate, publish
 from serjax.experiments import vae_mfcc
-from serjax.experiments.ablation_study import Page, ablate, publish
-from serjax.experiments.ablations import BASE, Overrides, chain, product, vary
-from serjax.experiments.command import run_command
-from serjax.experiments.config import Machine
-from serjax.experiments.display import print_table
-from serjax.experiments.finished import FinishedRun
-from serjax.experiments.results_page import markdown_table, read_result
+from serjax.figures.markdown import markdown_table
+from serjax.figures.tables import print_table
+from serjax.folder.finished import FinishedRun, read_result
+from serjax.main import train_command
+from serjax.study.flags import Machine
+from serjax.study.overrides import BASE, Overrides, chain, product, vary
 
 
 @dataclass(frozen=True)
@@ -89,4 +89,4 @@ def by_score(runs: dict[str, FinishedRun]) -> tuple[tuple[str, ...], list[tuple[
 
 
 if __name__ == "__main__":
-    run_command(Config, run, __doc__)
+    train_command(Config, run, __doc__)

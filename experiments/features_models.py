@@ -1,6 +1,6 @@
 """Features × models, speaker-independent: which features with which model?
 
-    python experiments/features_models.py --corpus ravdess --root RAVDESS --protocol speaker-6fold --out runs/grid \
+    python -m experiments.features_models --corpus ravdess --root RAVDESS --protocol speaker-6fold --out runs/grid \
         --results experiments/results/features_models.md
 
 Every kind of picture alone, and all side by side in each frame, under every model: logistic regression, MLP, CNN, LSTM,
@@ -24,35 +24,26 @@ from typing import Any, Literal
 
 import tyro
 
+from experiments.networks import Lstm, Mlp
 from serjax.data.notes import Note
+from serjax.errors import ConfigError
 from serjax.escape import markdown, markdown_code
-from serjax.experiments import stages
-from serjax.experiments.augmentation import Augmentation
 from serjax.experiments.cnn_mfcc import Model as Cnn
-from serjax.experiments.command import run_command
-from serjax.experiments.config import (
-    Classification,
-    ConfigError,
-    Data,
-    Machine,
-    Model,
-    Optimisation,
-    SupervisedTraining,
-    Training,
-    fingerprint,
-)
-from serjax.experiments.display import say
-from serjax.experiments.finished import FinishedRun, read_run
-from serjax.experiments.grid_page import GridPage, make_entries, print_page, write_page
 from serjax.experiments.logreg import Model as Linear
-from serjax.experiments.networks import Lstm, Mlp
-from serjax.experiments.pictures import PictureFeatures, PictureKind
-from serjax.experiments.results_page import check_page, read_result
-from serjax.experiments.run_folder import provenance
-from serjax.experiments.study import Study
-from serjax.experiments.supervised import ModelFlags, SupervisedStudy
+from serjax.figures.tables import say
+from serjax.folder.finished import FinishedRun, read_result, read_run
+from serjax.main import train_command
 from serjax.models.pooling import Pooling
 from serjax.models.vae import VAE
+from serjax.provenance import provenance
+from serjax.results.grid import GridPage, make_entries, print_page, write_page
+from serjax.results.page import check_page
+from serjax.study import stages
+from serjax.study.fingerprint import default_out, fingerprint
+from serjax.study.flags import Classification, Data, Machine, Model, Optimisation, SupervisedTraining, Training
+from serjax.study.frontends import PictureFeatures, PictureKind
+from serjax.study.generative.study import GenerativeStudy
+from serjax.study.supervised import ModelFlags, SupervisedConfig, SupervisedStudy
 from serjax.train.processes import is_first
 
 ModelName = Literal["logreg", "mlp", "cnn", "lstm", "vae"]
@@ -112,16 +103,12 @@ class Grid:
     """Write the page here too: NAME.md, with NAME.json and NAME.png beside it."""
 
 
-@dataclass(frozen=True)
-class Supervised:
-    """The sections of a cell that `serjax.experiments.supervised` trains."""
+@dataclass(frozen=True, kw_only=True)
+class Cell(SupervisedConfig):
+    """The sections of a cell that is no VAE."""
 
-    data: Data
     features: PictureFeatures
     model: ModelFlags
-    training: SupervisedTraining
-    machine: Machine
-    augmentation: Augmentation = field(default_factory=Augmentation)
 
 
 @dataclass(frozen=True)
@@ -156,8 +143,8 @@ class Config:
     def out(self) -> Path:
         """The folder of all cells' run folders."""
         cells = replace(self, grid=Grid(), machine=Machine())
-        mark = fingerprint("features_models", (cells,))[:8]
-        return self.machine.out or Path("runs") / f"features_models-{self.data.corpus_name}-{mark}"
+        mark = fingerprint("features_models", {"cells": cells})
+        return self.machine.out or default_out("features_models", self.data.corpus_name, mark)
 
 
 def run(config: Config) -> None:
@@ -206,7 +193,7 @@ def complete(config: Config, place: Place) -> None:
     stages.complete([declare(config, place)])
 
 
-def declare(config: Config, place: Place) -> Study | SupervisedStudy:
+def declare(config: Config, place: Place) -> GenerativeStudy | SupervisedStudy:
     """Return one cell as a study with a run folder of its own."""
     feature, model = place
     name, training = "-".join(place), config.training
@@ -215,9 +202,11 @@ def declare(config: Config, place: Place) -> Study | SupervisedStudy:
     experiment = f"features_models/{name}"
     if model == "vae":
         sections = (config.vae, training.of_vae(), Classification(), machine)
-        return Study(experiment, VAE, config.vae.beta, config.data, features, *sections)
+        return GenerativeStudy(experiment, VAE, config.vae.beta, config.data, features, *sections)
     flags = getattr(config, model)
-    cell = Supervised(config.data, features, flags, training.of_classifier(model), machine)
+    cell = Cell(
+        data=config.data, features=features, model=flags, training=training.of_classifier(model), machine=machine
+    )
     return SupervisedStudy(experiment, cell)
 
 
@@ -299,4 +288,4 @@ def made(metrics: dict, runs: dict[Place, FinishedRun]) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    run_command(Config, run, __doc__, prefixes=True)
+    train_command(Config, run, __doc__, prefixes=True)

@@ -6,7 +6,7 @@ and the happy clips it scored are probably those it trained on. Here: mean squar
 scaling each coefficient to [0, 1] by its range over training rows; the same loss apart for training clips, held-out
 clips and all 192; models see only their own emotion (no pretraining, no rolls), which is what the report did.
 
-    python experiments/happy_sad.py --corpus ravdess --root RAVDESS --seeds 10 --out runs/happy-sad
+    python -m experiments.happy_sad --corpus ravdess --root RAVDESS --seeds 10 --out runs/happy-sad
 
 Ten minutes on 2 CPU cores. Without arguments it runs on the synthetic corpus.
 """
@@ -14,16 +14,20 @@ Ten minutes on 2 CPU cores. Without arguments it runs on the synthetic corpus.
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from experiments.sweep import Page
 from serjax.data.splits import Protocol
-from serjax.experiments.ablation_study import Page
-from serjax.experiments.command import run_command
-from serjax.experiments.config import Classification, ConfigError, Data, Machine, Model, Training
-from serjax.experiments.display import interval, print_table
-from serjax.experiments.feature_flags import Features
-from serjax.experiments.results_page import read_result, write_table_page
-from serjax.experiments.study import Study, run_study
+from serjax.errors import ConfigError
+from serjax.figures.tables import interval, print_table
+from serjax.folder.finished import read_result
+from serjax.main import train_command
 from serjax.models.autoencoder import Autoencoder
 from serjax.models.vae import VAE
+from serjax.results.page import write_table_page
+from serjax.results.show import show
+from serjax.study.flags import Classification, Data, Machine, Model, Training
+from serjax.study.frontends import Features
+from serjax.study.generative.study import GenerativeStudy
+from serjax.study.stages import complete
 from serjax.train.processes import is_first
 
 EMOTIONS = ("happy", "sad")
@@ -60,7 +64,8 @@ def run(config: Config) -> None:
     out = Page.of("happy_sad", config.data, config.machine, config.results, rows).out
     studies = [study(config, experiment, protocol, out) for experiment in REPORTED for protocol in PROTOCOLS]
     for one in studies:
-        run_study(one)
+        complete([one])
+        show(one.flags.out)
     table = [row(experiment, *REPORTED[experiment]) for experiment in REPORTED]
     table += [measured(one) for one in studies]
     title = f"Reconstruction loss of models trained on happy clips: {config.data.corpus}, {config.data.seeds} seed(s)"
@@ -80,9 +85,9 @@ def check_flags(config: Config) -> None:
         )
 
 
-def study(config: Config, experiment: str, protocol: Protocol, out: Path) -> Study:
+def study(config: Config, experiment: str, protocol: Protocol, out: Path) -> GenerativeStudy:
     """Return one study: a kind of model under a protocol, in a folder of its own."""
-    return Study(
+    return GenerativeStudy(
         experiment=experiment,
         kind=VAE if experiment == "vae_mfcc" else Autoencoder,
         beta=config.beta if experiment == "vae_mfcc" else 0.0,
@@ -100,9 +105,9 @@ def row(experiment: str, happy: float, sad: float) -> Row:
     return (experiment, "as reported", "–", "–", f"{happy:.4f}", f"{sad:.4f}", f"{sad / happy:.2f}", "–", "–")
 
 
-def measured(one: Study) -> Row:
+def measured(one: GenerativeStudy) -> Row:
     """Return the row of a finished study."""
-    reconstruction = read_result(one.out / "reconstruction.json")
+    reconstruction = read_result(one.flags.out / "reconstruction.json")
     happy, sad = (reconstruction["labels"].index(emotion) for emotion in EMOTIONS)
     parts = {part: reconstruction["minmax"][part][happy] for part in ("train", "test", "all")}
     losses = (parts["train"][happy], parts["test"][happy], parts["all"][happy], parts["all"][sad])
@@ -113,10 +118,10 @@ def measured(one: Study) -> Row:
     return (one.experiment, protocol, *(f"{loss:.4f}" for loss in losses), ratio, *score)
 
 
-def metrics(one: Study) -> dict:
+def metrics(one: GenerativeStudy) -> dict:
     """Return what a finished study wrote."""
-    return read_result(one.out / "metrics.json")
+    return read_result(one.flags.out / "metrics.json")
 
 
 if __name__ == "__main__":
-    run_command(Config, run, __doc__)
+    train_command(Config, run, __doc__)

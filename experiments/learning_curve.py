@@ -1,6 +1,6 @@
 """Accuracy against the number of training speakers: would more speakers help?
 
-    python experiments/learning_curve.py --corpus ravdess --root RAVDESS --model logreg --seeds 5 \
+    python -m experiments.learning_curve --corpus ravdess --root RAVDESS --model logreg --seeds 5 \
         --speakers 1 2 4 8 12 --out runs/learning_curve --results experiments/results/learning_curve.md
 
 Test and validation speakers of each fold stay; of its training speakers so many are kept, women and men in turn, drawn
@@ -14,12 +14,13 @@ on each fold's validation speakers. Without arguments it runs on synthetic speec
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from serjax.experiments.ablation_study import Page, ablate, publish
-from serjax.experiments.ablations import BASE, Overrides, chain, vary, zipped
-from serjax.experiments.candidates import Candidate, configure
-from serjax.experiments.command import run_command
-from serjax.experiments.config import ConfigError, Data, Machine
-from serjax.experiments.feature_flags import Features
+from experiments.candidates import Candidate, configure
+from experiments.sweep import Page, ablate, publish
+from serjax.errors import ConfigError
+from serjax.main import train_command
+from serjax.study.flags import Data, Machine
+from serjax.study.frontends import Features
+from serjax.study.overrides import BASE, Overrides, chain, vary, zipped
 
 NOTE = (
     "train_speakers: training speakers kept in each fold, drawn by seed, all with about as many steps; base: all "
@@ -63,4 +64,4 @@ def curve(speakers: tuple[int, ...], epochs: int) -> Overrides:
 
 
 if __name__ == "__main__":
-    run_command(Config, run, __doc__)
+    train_command(Config, run, __doc__)

@@ -1,6 +1,6 @@
 """The price of each leak: how much of a figure comes from speakers or sentences that training has met?
 
-    python experiments/protocols.py --corpus ravdess --root RAVDESS --model logreg --seeds 5 --out runs/protocols \
+    python -m experiments.protocols --corpus ravdess --root RAVDESS --model logreg --seeds 5 --out runs/protocols \
         --results experiments/results/protocols.md
 
 One classifier, the same clips, four ways to cut them: at random (test clips have speaker and sentence in common with
@@ -13,14 +13,15 @@ validation rows. Without arguments it runs on synthetic speech; finished protoco
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from experiments.candidates import Candidate, configure
+from experiments.sweep import Page, ablate, publish
 from serjax.data.splits import Protocol, default_protocol
-from serjax.experiments.ablation_study import Page, ablate, publish
-from serjax.experiments.ablations import vary
-from serjax.experiments.candidates import Candidate, configure
-from serjax.experiments.command import run_command
-from serjax.experiments.config import ConfigError, Data, Machine
-from serjax.experiments.feature_flags import Features
-from serjax.experiments.problem import labelled_corpus
+from serjax.errors import ConfigError
+from serjax.main import train_command
+from serjax.study.flags import Data, Machine
+from serjax.study.frontends import Features
+from serjax.study.overrides import vary
+from serjax.study.problem import labelled_corpus
 
 LEAKS: tuple[Protocol, ...] = ("random-5fold", "text", "speaker-text")
 NOTE = (
@@ -59,4 +60,4 @@ def run(config: Config) -> None:
 
 
 if __name__ == "__main__":
-    run_command(Config, run, __doc__)
+    train_command(Config, run, __doc__)

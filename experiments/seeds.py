@@ -1,6 +1,6 @@
 """The spread over seeds: by how much does a figure change when nothing changes but chance?
 
-    python experiments/seeds.py --corpus ravdess --root RAVDESS --models logreg cnn_mfcc --out runs/seeds \
+    python -m experiments.seeds --corpus ravdess --root RAVDESS --models logreg cnn_mfcc --out runs/seeds \
         --results experiments/results/seeds.md
 
 Each classifier is trained with 20 seeds (initialisation, order of batches, augmentation; under a `random-*` protocol
@@ -15,13 +15,13 @@ from pathlib import Path
 
 import numpy as np
 
+from experiments.candidates import Candidate, CandidateConfig, configure
+from experiments.sweep import Page, publish, train
 from serjax.evaluate.comparison import measure, seed_counts
-from serjax.experiments.ablation_study import Page, publish, train
-from serjax.experiments.candidates import Candidate, CandidateConfig, configure
-from serjax.experiments.command import run_command
-from serjax.experiments.config import Data, Machine
-from serjax.experiments.feature_flags import Features
-from serjax.experiments.finished import FinishedRun
+from serjax.folder.finished import FinishedRun
+from serjax.main import train_command
+from serjax.study.flags import Data, Machine
+from serjax.study.frontends import Features
 
 
 @dataclass(frozen=True)
@@ -64,4 +64,4 @@ def spread(name: str, run: FinishedRun) -> str:
 
 
 if __name__ == "__main__":
-    run_command(Config, run, __doc__)
+    train_command(Config, run, __doc__)

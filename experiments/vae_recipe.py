@@ -2,7 +2,7 @@
 
 Question: which parts of the default recipe of `serjax.experiments.vae_mfcc` does its result rest on?
 
-    python experiments/vae_recipe.py --corpus ravdess --root RAVDESS \
+    python -m experiments.vae_recipe --corpus ravdess --root RAVDESS \
         --protocol speaker-6fold --out runs/recipe --results experiments/results/vae_recipe.md
 
 How the recipe came about. The start was an untuned VAE: 300 steps an emotion from fresh parameters, rolls of ±8 frames,
@@ -28,14 +28,17 @@ One to seven minutes a row on 2 CPU cores; finished rows are kept. Without argum
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from experiments import sweep as ablation_study
 from serjax.escape import markdown_code
 from serjax.evaluate.comparison import difference
 from serjax.evaluate.predictions import read_predictions
-from serjax.experiments import ablation_study, vae_mfcc
-from serjax.experiments.command import run_command
-from serjax.experiments.config import Classification, Machine
-from serjax.experiments.results_page import Page, Row, adjust, print_page, read_result, write_page
-from serjax.experiments.run_folder import provenance
+from serjax.experiments import vae_mfcc
+from serjax.folder.finished import read_result
+from serjax.main import run as run_study
+from serjax.main import train_command
+from serjax.provenance import provenance
+from serjax.results.page import Page, Row, adjust, print_page, write_page
+from serjax.study.flags import Classification, Machine
 from serjax.train.processes import is_first
 
 DEFAULT = "default"
@@ -92,7 +95,7 @@ def run(config: Config) -> None:
     rows = replace(config, results=None, recipe=replace(recipe, machine=Machine()))
     out = ablation_study.Page.of("vae_recipe", recipe.data, machine, config.results, rows).out
     for name, change in CHANGES.items():
-        vae_mfcc.run(replace(change.of(config.recipe), machine=replace(machine, out=out / name)))
+        run_study(replace(change.of(config.recipe), machine=replace(machine, out=out / name)))
     page = results_page(out)
     print_page(page)
     if config.results is not None and is_first():
@@ -134,9 +137,9 @@ def results_page(out: Path) -> Page:
 
 
 def _validation(metrics: dict) -> str:
-    reached = metrics["validation_uar"].get(metrics["score"])
+    reached = metrics["validation_uar"]
     return "val –" if reached is None else f"val {reached:.3f}"
 
 
 if __name__ == "__main__":
-    run_command(Config, run, __doc__)
+    train_command(Config, run, __doc__)

@@ -3,7 +3,7 @@
 Question: does a VAE an emotion tell emotions apart better than what costs minutes: a PCA an emotion (a linear
 autoencoder), a Gaussian mixture an emotion, or logistic regression?
 
-    python experiments/vae_rivals.py --corpus ravdess --root RAVDESS \
+    python -m experiments.vae_rivals --corpus ravdess --root RAVDESS \
         --protocol speaker-6fold --run runs/vae --out runs/rivals --results experiments/results/vae_rivals.md
 
 Each fold chooses a rival's setting by UAR on its own validation speakers, then (`--refit`) fits it again on train +
@@ -11,43 +11,37 @@ validation, as `serjax.experiments.vae_mfcc` does; `pca-5` is fixed and chooses 
 the synthetic corpus. Figures: experiments/results/vae_rivals.md.
 """
 
-import time
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from serjax.command import run_command
 from serjax.data.feature_cache import default_cache_dir
 from serjax.data.notes import Note
+from serjax.errors import ConfigError
 from serjax.escape import markdown, markdown_code
 from serjax.evaluate.comparison import Difference, difference
 from serjax.evaluate.generative import classify
 from serjax.evaluate.metrics import confusion, uar
-from serjax.evaluate.predictions import Predictions, concatenate, read_predictions, write_predictions
-from serjax.evaluate.summary import summarise
-from serjax.experiments.command import run_command
-from serjax.experiments.config import ConfigError, Data, fingerprint
-from serjax.experiments.display import Progresses, progresses, say
-from serjax.experiments.feature_flags import Features
-from serjax.experiments.manifest import METRICS, PREDICTIONS, finish, is_finished
-from serjax.experiments.problem import Cell, Problem, load_problem
-from serjax.experiments.results_page import (
-    Page,
-    Row,
-    adjust,
-    check_page,
-    print_page,
-    read_result,
-    rows_of_run,
-    write_page,
-)
-from serjax.experiments.run_folder import RunFolder, open_run_folder, provenance
-from serjax.experiments.verdict import predict
+from serjax.evaluate.predictions import concatenate, read_predictions
+from serjax.figures.tables import say
+from serjax.folder.finished import read_result
+from serjax.folder.manifest import METRICS, PREDICTIONS, is_finished
+from serjax.folder.run_folder import RunFolder, open_run_folder
 from serjax.models.classical.packages import one_thread
 from serjax.models.classical.pictures import Logistic, MixturePerClass, PcaPerClass, Recipe, fit
-from serjax.train.record import write_json
+from serjax.provenance import provenance
+from serjax.results.page import Page, Row, adjust, check_page, print_page, rows_of_run, write_page
+from serjax.study.fingerprint import default_out, fingerprint
+from serjax.study.flags import Data
+from serjax.study.frontends import Features
+from serjax.study.outcome import Facts, Outcome, predict
+from serjax.study.problem import Cell, Problem, load_problem
+from serjax.study.progress import Progresses, progresses
+from serjax.study.setting import Setting
+from serjax.study.writer import write_outcome
 from serjax.train.runs import fit_normaliser
 
 
@@ -112,12 +106,12 @@ class Config:
 
 def run(config: Config) -> None:
     """Fit the rivals that the run folder lacks, then write and print the results page."""
-    output, sections = config.output, (config.data, config.features, config.selection)
+    output, sections = config.output, sections_of(config)
     check_page(output.results)
     if output.run is not None:
         rows_of_run(output.run)  # tell before minutes of fitting that there is nothing to compare with
-    mark = fingerprint(f"vae_rivals {RIVALS!r}", sections)
-    out = output.out or Path("runs") / f"vae_rivals-{config.data.corpus_name}-{mark[:8]}"
+    mark = fingerprint("vae_rivals", sections)
+    out = output.out or default_out("vae_rivals", config.data.corpus_name, mark)
     with open_run_folder(out, "vae_rivals", mark) as folder:
         missing = [rival for rival in RIVALS if not is_finished(folder.path / rival.name)]
         if missing:
@@ -130,48 +124,54 @@ def run(config: Config) -> None:
         say(f"Written to {folder.path}.")
 
 
+def sections_of(config: Config) -> dict[str, object]:
+    """Return the flags that the results depend on, and what each rival may choose from."""
+    rivals = {rival.name: [vars(recipe) for recipe in rival.recipes] for rival in RIVALS}
+    return {"data": config.data, "features": config.features, "selection": config.selection, "rivals": rivals}
+
+
 def fit_rivals(config: Config, folder: RunFolder, rivals: list[Rival], shown: Progresses) -> None:
     """Fit, test and write each of `rivals` into a folder of its own."""
     cache = config.output.cache or default_cache_dir()
-    problem = load_problem(config.data, config.features, cache, shown.counter("features"))
-    folder.claim((config.data, config.features, config.selection))
+    problem, sections = (
+        load_problem(config.data, config.features, cache, shown.counter("features")),
+        sections_of(config),
+    )
+    folder.claim(sections)
     folder.meet(problem.digest())
     for rival in rivals:
-        started_s = time.monotonic()
-        predictions, chosen = judge(problem, rival, config.selection.refit, shown)
-        place = folder.path / rival.name
-        place.mkdir(exist_ok=True)
-        write_predictions(predictions, place / PREDICTIONS)
-        seconds = round(time.monotonic() - started_s, 1)
-        write_json(place / METRICS, metrics(config, problem, rival, predictions, chosen, seconds))
-        finish(place, {})
+        experiment = f"vae_rivals/{rival.name}"
+        with open_run_folder(folder.path / rival.name, experiment, fingerprint(experiment, sections)) as own:
+            own.claim(sections)
+            write_outcome(own, Setting.of(problem), classify_by(problem, rival, config.selection.refit, shown))
 
 
-def judge(problem: Problem, rival: Rival, refit: bool, shown: Progresses) -> tuple[Predictions, dict[str, str]]:
-    """Return a rival's test predictions in all cells, and what each cell chose (`seed/fold`)."""
-    parts, chosen = [], {}
+def classify_by(problem: Problem, rival: Rival, refit: bool, shown: Progresses) -> Outcome:
+    """Return what a rival says of the test and validation clips of all cells, and what each cell chose."""
+    test, validation, chosen = [], [], {}
     for n, cell in enumerate(problem.cells):
-        recipe = choose(problem, cell, rival.recipes)
         fold = cell.fold
+        recipe, validation_NK = choose(problem, cell, rival.recipes)
         train = np.sort(np.concatenate([fold.train, fold.validation])) if refit else fold.train
-        parts.append(predict(problem, cell, scores(problem, recipe, train, fold.test, cell.seed)))
+        test.append(predict(problem, cell, scores(problem, recipe, train, fold.test, cell.seed)))
+        validation.append(predict(problem, cell, validation_NK, fold.validation))
         if len(rival.recipes) > 1:
             chosen[f"{cell.seed}/{fold.name}"] = str(recipe)
         shown.update(rival.name, n + 1, len(problem.cells))
-    return concatenate(parts), chosen
+    facts = Facts(model=rival.name, refit=refit, n_parameters=None, n_models=None, chosen=chosen)
+    return Outcome(concatenate(test), facts, concatenate(validation))
 
 
-def choose(problem: Problem, cell: Cell, recipes: tuple[Recipe, ...]) -> Recipe:
+def choose(problem: Problem, cell: Cell, recipes: tuple[Recipe, ...]) -> tuple[Recipe, Float[np.ndarray, "m K"]]:
     """Return the recipe that, fitted to the cell's training rows, has the highest UAR on its validation rows.
 
-    The first of equals; test rows are not looked at.
+    The first of equals, with its scores of the validation rows; test rows are not looked at.
     """
-    if len(recipes) == 1:
-        return recipes[0]
     rows, n_classes = cell.fold.validation, len(problem.labels)
-    predicted = [classify(scores(problem, recipe, cell.fold.train, rows, cell.seed)) for recipe in recipes]
-    reached = [uar(confusion(problem.truth_N[rows], prediction_V, n_classes)) for prediction_V in predicted]
-    return recipes[int(np.argmax(reached))]
+    found = [scores(problem, recipe, cell.fold.train, rows, cell.seed) for recipe in recipes]
+    reached = [uar(confusion(problem.truth_N[rows], classify(scores_NK), n_classes)) for scores_NK in found]
+    best = int(np.argmax(reached))
+    return recipes[best], found[best]
 
 
 def scores(
@@ -186,37 +186,6 @@ def scores(
     mask_NT = problem.mask_NT > 0
     scorer = fit(recipe, pictures(train), mask_NT[train], problem.truth_N[train], len(problem.labels), seed)
     return scorer(pictures(rows), mask_NT[rows])
-
-
-def metrics(
-    config: Config,
-    problem: Problem,
-    rival: Rival,
-    predictions: Predictions,
-    chosen: dict[str, str],
-    seconds: float,
-) -> dict[str, object]:
-    """Return the `metrics.json` of one rival."""
-    made = provenance()
-    versions = {**dict(made["versions"]), "scikit-learn": metadata.version("scikit-learn")}  # type: ignore[call-overload]
-    return {
-        "experiment": f"vae_rivals/{rival.name}",
-        "corpus": problem.corpus.name,
-        "corpus_notes": [note.as_json() for note in problem.corpus.notes],
-        "offset_s": problem.offset_s,
-        "texts_shared": problem.texts_shared,
-        "protocol": problem.protocol,
-        "speakers_shared": problem.speakers_shared,
-        "refit": config.selection.refit,
-        "labels": list(problem.labels),
-        "title": problem.title,
-        **summarise(predictions, problem.speakers_shared),
-        "chosen": chosen,
-        "settings": [str(recipe) for recipe in rival.recipes],
-        "seconds": seconds,
-        **made,
-        "versions": versions,
-    }
 
 
 def results_page(folder: RunFolder, run: Path | None) -> Page:
@@ -279,7 +248,7 @@ def _made(found: dict[str, dict], run: Path | None) -> dict[str, str]:
     made = {
         "command": markdown_code(str(provenance()["command"])),
         "rivals": "; ".join(f"{n} {f['seconds'] / 60:.1f} min" for n, f in found.items()) + f" ({first['machine']})",
-        "settings": "; ".join(f"{n}: {' / '.join(f['settings'])}" for n, f in found.items()),
+        "settings": "; ".join(f"{rival.name}: {' / '.join(map(str, rival.recipes))}" for rival in RIVALS),
         "versions": ", ".join(f"{n} {first['versions'][n]}" for n in ("python", "scikit-learn", "numpy", "serjax")),
         "git": str(first["git"]),
     }

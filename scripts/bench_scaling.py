@@ -42,10 +42,11 @@ import tyro
 from scripts import bench_train
 from scripts.bench_train import FRAMES, N_CLASSES, N_CLIPS, N_MFCC, NETWORKS, Call, Name
 from scripts.scaling_times import HEADER, Measured, Measurement, Spent, Way
-from serjax.experiments.config import SupervisedTraining, check_positive
-from serjax.experiments.display import print_table
-from serjax.experiments.results_page import markdown_table
-from serjax.experiments.trainer import EPOCHS_PER_CALL, stacks
+from serjax.figures.markdown import markdown_table
+from serjax.figures.tables import print_table
+from serjax.study.checks import check_positive
+from serjax.study.flags import SupervisedTraining
+from serjax.study.trainer import EPOCHS_PER_CALL, stacks
 from serjax.train.loop import Schedule, train_stack
 from serjax.train.parallel import Layout, Stacking, request_devices
 from serjax.train.record import History

@@ -11,9 +11,11 @@ values. What a run cannot repeat (times, versions, command lines, hashes of flag
 import argparse
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,7 +33,7 @@ COMMANDS = {  # by the name of what they leave; later ones read earlier ones
     "cnn": f"cnn_mfcc {BRIEF} --channels 4 8 --dense 8 --picks 1 --noise-share 0.1 --out cnn",
     "cnn-last": f"cnn_mfcc {BRIEF} --channels 4 8 --dense 8 --keep last --protocol random-80-20 --out cnn-last",
     "tabular": f"tabular {TABLE} --models logistic knn tree --votes logistic+knn --cv-folds 2 --out tabular",
-    "tabular-tuned": f"tabular {TABLE} --models tree --tune 3 --inner-folds 2 --features stats26 mfcc --out tabular-tuned",
+    "tuned": f"tabular {TABLE} --models tree --tune 3 --inner-folds 2 --features stats26 mfcc --out tuned",
     "two-stage": "two_stage --synthetic-clips 288 --frames 60 --quiet --models logistic --out two-stage",
     "vote": "vote logreg vae --weights 2 1 --out vote",
     "compare-md": "compare vae ae logreg --anyway --out compare.md --plot compare.png",
@@ -41,6 +43,7 @@ COMMANDS = {  # by the name of what they leave; later ones read earlier ones
     "explore": "explore --synthetic-clips 48 --examples 2 --quiet --out explore",
 }
 UNREPEATABLE = {"seconds", "command", "versions", "machine", "git", "device", "fingerprint", "plan", "clips", "made"}
+LAST_CELL = re.compile(r"[│|] *\d+(\.\d)? [│|]$|,[\d.]+,$")  # minutes or seconds
 TABLES = {".csv", ".gz", ".tex", ".md", ".txt"}
 
 
@@ -74,20 +77,21 @@ def record(folder: Path) -> None:
 
 
 def differences(earlier: Path, later: Path) -> Iterator[str]:
-    """Give a line for each value that is not the same in both folders."""
+    """Give a line for each value that is not the same in both folders, and for each field that only one has."""
     ours, theirs = (dict(values(folder)) for folder in (later, earlier))
-    for name in sorted({*ours, *theirs}):
-        if name not in ours or name not in theirs:
-            yield f"{name}: only {'earlier' if name in theirs else 'later'}"
-        elif ours[name] != theirs[name]:
+    for name in sorted(ours.keys() & theirs.keys()):
+        if ours[name] != theirs[name]:
             yield f"{name}: {theirs[name]} → {ours[name]}"
+    for which, names in (("earlier", theirs.keys() - ours.keys()), ("later", ours.keys() - theirs.keys())):
+        fields = Counter(name.partition("/")[2] for name in names)
+        yield from (f"only {which}: {field} ({n} ×)" for field, n in sorted(fields.items()))
 
 
 def values(folder: Path) -> Iterator[tuple[str, str]]:
     """Give each line of a table and each value of a JSON file under a name of its own."""
     for path in sorted(folder.rglob("*")):
         place = path.relative_to(folder).as_posix()
-        if place.startswith("cache/") or "/cells/" in place or path.name == "manifest.json":
+        if any(part in place for part in ("cache/", "/cells/", "/checkpoints/", "manifest.json")):
             continue
         if path.suffix == ".json":
             yield from leaves(json.loads(path.read_text()), place)
@@ -96,7 +100,11 @@ def values(folder: Path) -> Iterator[tuple[str, str]]:
                 yield from leaves(json.loads(line), f"{place}:{n}")
         elif path.suffix in TABLES - {".gz"}:
             lines = path.read_text().splitlines()
-            yield from ((f"{place}:{n}", line) for n, line in enumerate(lines) if repeatable(line))
+            yield from (
+                (f"{place}:{n}", LAST_CELL.sub("", " ".join(line.split())))
+                for n, line in enumerate(lines)
+                if repeatable(line)
+            )
 
 
 def repeatable(line: str) -> bool:

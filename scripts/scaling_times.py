@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from scripts.bench_train import ratio
-from serjax.experiments.display import Cell
+from serjax.figures.tables import Cell
 
 STUDY_RUNS = 240
 Way = Literal["alone", "split", "map", "vmap", "PyTorch", "fused"]

@@ -11,17 +11,17 @@ with the flags of `serjax.experiments.tabular` for corpus, features and model (t
 import numpy as np
 from sklearn.model_selection import StratifiedKFold
 
+from serjax.command import run_command
 from serjax.data.feature_cache import default_cache_dir
-from serjax.experiments.command import run_command
-from serjax.experiments.display import progresses
-from serjax.experiments.tables import load_table
-from serjax.experiments.tabular import Config
 from serjax.models.classical import fit
+from serjax.study.progress import progresses
+from serjax.study.tabular.flags import TabularConfig
+from serjax.study.tabular.table import load_table
 
 N_FOLDS = 5
 
 
-def run(config: Config) -> None:
+def run(config: TabularConfig) -> None:
     """Print the accuracy of each fold, and their mean."""
     cache = config.output.cache or default_cache_dir()
     with progresses(config.output.quiet) as shown:
@@ -35,4 +35,4 @@ def run(config: Config) -> None:
 
 
 if __name__ == "__main__":
-    run_command(Config, run, __doc__, prefixes=True)
+    run_command(TabularConfig, run, __doc__, prefixes=True)

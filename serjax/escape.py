@@ -1,7 +1,7 @@
 """Text that comes from data, made safe for where it is shown: it is never markup there, and nothing in it is hidden.
 
 Labels, names of clips, corpora and runs, notes, paths and commands come from other people's files. Each way out of the
-program has its function here; figures have theirs in `serjax.evaluate.lettering`.
+program has its function here; figures have theirs in `serjax.figures.lettering`.
 """
 
 import hashlib

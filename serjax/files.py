@@ -1,6 +1,7 @@
 """Files that appear whole or not at all, in folders that may come from somebody else."""
 
 import hashlib
+import json
 import os
 import secrets
 import shutil
@@ -80,3 +81,8 @@ def everything(folder: Path) -> Iterator[Path]:
     """Give all that is below a folder; links are given, not followed."""
     for place, folders, names in os.walk(folder):
         yield from (Path(place) / name for name in sorted([*folders, *names]))
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write JSON so that a reader sees the old file or the new one, never a part."""
+    write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")

@@ -12,13 +12,18 @@ import pytest
 from markdown_it import MarkdownIt
 from rich.console import Console
 
-from serjax import escape
-from serjax.experiments import command, comparison_table, display, explore_page, results_page
-from serjax.experiments.comparison_table import Row, Table
-from serjax.experiments.display import Progresses, print_table, say
-from serjax.experiments.grid_page import Entry, GridPage
-from serjax.experiments.grid_page import markdown as grid_markdown
-from serjax.experiments.results_page import Code, Page, markdown_table
+from serjax import command, escape
+from serjax.explore import page as explore_page
+from serjax.figures import tables as display
+from serjax.figures.markdown import Code, markdown_table
+from serjax.figures.tables import print_table, say
+from serjax.results import comparison_table
+from serjax.results import page as results_page
+from serjax.results.comparison_table import Row, Table
+from serjax.results.grid import Entry, GridPage
+from serjax.results.grid import markdown as grid_markdown
+from serjax.results.page import Page
+from serjax.study.progress import Progresses
 
 EVIL = [
     "[happy]",

@@ -1,7 +1,9 @@
 """Predictions of a study as one table, `predictions.csv`: one row for each clip, fold and seed."""
 
 import csv
+import gzip
 import io
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -13,7 +15,7 @@ from jaxtyping import Bool, Float, Int
 
 from serjax.errors import SerjaxError
 from serjax.evaluate.metrics import check_labels, confusion
-from serjax.files import write_text
+from serjax.files import replacing
 
 COLUMNS = ("utterance", "speaker", "fold", "seed", "truth", "prediction")
 SCORE_PREFIX = "score_"
@@ -99,13 +101,16 @@ def concatenate(parts: Sequence[Predictions]) -> Predictions:
 def write_predictions(predictions: Predictions, path: Path) -> None:
     """Write `predictions.csv`: labels by name, numbers so that they are read back bit for bit.
 
-    The file appears whole or not at all: it is written beside its place and moved there.
+    A name that ends in `.gz` gives a compressed file, the same bytes for the same predictions. The file appears whole
+    or not at all: it is written beside its place and moved there.
     """
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*COLUMNS, *(SCORE_PREFIX + label for label in predictions.labels)])
     writer.writerows(_row(predictions, n) for n in range(len(predictions.utterance)))
-    write_text(path, text.getvalue())
+    content = text.getvalue().encode()
+    with replacing(path) as file:
+        file.write(gzip.compress(content, mtime=0) if path.suffix == ".gz" else content)
 
 
 def read_predictions(path: Path) -> Predictions:
@@ -117,9 +122,9 @@ def read_predictions(path: Path) -> Predictions:
       OSError: the file cannot be opened.
     """
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8", newline="") as file:
             rows = list(csv.reader(file))
-    except (UnicodeDecodeError, csv.Error) as error:
+    except (UnicodeDecodeError, csv.Error, gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise PredictionsError(f"{path} is no table of predictions ({error}). Write it anew.") from error
     labels = _labels_of_header(rows[0] if rows else [], path)
     parsed = [_parsed(row, labels, f"{path}:{line}") for line, row in enumerate(rows[1:], 2)]

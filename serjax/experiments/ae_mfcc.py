@@ -10,31 +10,25 @@ Happy against sad, the first report's row S1.5: accuracy .69 on new speakers, in
 """
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
-from serjax.experiments.command import run_command
-from serjax.experiments.config import Classification, Data, Machine, Model, Training
-from serjax.experiments.feature_flags import Features
-from serjax.experiments.study import Study, run_study
+from serjax.main import main
 from serjax.models.autoencoder import Autoencoder
+from serjax.study.flags import Classification
+from serjax.study.generative.study import GenerativeConfig, GenerativeStudy
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(GenerativeConfig):
     """Every field of every section is a flag."""
 
-    data: Data = field(default_factory=Data)
-    features: Features = field(default_factory=Features)
-    model: Model = field(default_factory=Model)
-    training: Training = field(default_factory=Training)
+    experiment: ClassVar[str] = "ae_mfcc"
     classification: Classification = field(default_factory=lambda: Classification(score="reconstruction"))
-    machine: Machine = field(default_factory=Machine)
 
-
-def run(config: Config) -> None:
-    """Run the experiment."""
-    sections = (config.data, config.features, config.model, config.training, config.classification, config.machine)
-    run_study(Study("ae_mfcc", Autoencoder, 0.0, *sections))
+    def study(self) -> GenerativeStudy:
+        """Return the study that the flags say."""
+        return self.study_of(Autoencoder, beta=0.0)
 
 
 if __name__ == "__main__":
-    run_command(Config, run, __doc__)
+    main(Config, __doc__)

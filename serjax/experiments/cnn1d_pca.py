@@ -13,14 +13,14 @@ the command took 9 minutes on 2 CPU cores (experiments/results/five_reports.md).
 """
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
-from serjax.experiments.augmentation import Augmentation
-from serjax.experiments.command import run_command
-from serjax.experiments.config import Data, Machine, SupervisedTraining
-from serjax.experiments.feature_flags import ClipFeatures
-from serjax.experiments.supervised import run_supervised
+from serjax.main import main
 from serjax.models.cnn1d import CNN1D
 from serjax.models.convolution import Formulation
+from serjax.study.flags import SupervisedTraining
+from serjax.study.frontends import ClipFeatures
+from serjax.study.supervised import SupervisedConfig
 
 
 @dataclass(frozen=True)
@@ -44,23 +44,16 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(SupervisedConfig):
     """Every field of every section is a flag."""
 
-    data: Data = field(default_factory=Data)
+    experiment: ClassVar[str] = "cnn1d_pca"
     features: ClipFeatures = field(default_factory=ClipFeatures)
     model: Model = field(default_factory=Model)
     training: SupervisedTraining = field(
         default_factory=lambda: SupervisedTraining(batch_size=16, roll_frames=0, pca_variance=0.95)
     )
-    machine: Machine = field(default_factory=Machine)
-    augmentation: Augmentation = field(default_factory=Augmentation)
-
-
-def run(config: Config) -> None:
-    """Run the experiment."""
-    run_supervised("cnn1d_pca", config)
 
 
 if __name__ == "__main__":
-    run_command(Config, run, __doc__)
+    main(Config, __doc__)

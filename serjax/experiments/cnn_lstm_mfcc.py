@@ -10,15 +10,14 @@ took 8 minutes on 2 CPU cores (experiments/results/five_reports.md).
 """
 
 from dataclasses import dataclass, field, fields
+from typing import ClassVar
 
-from serjax.experiments.augmentation import Augmentation
-from serjax.experiments.command import run_command
-from serjax.experiments.config import Data, Machine, SupervisedTraining
-from serjax.experiments.feature_flags import Features
-from serjax.experiments.supervised import run_supervised
+from serjax.main import main
 from serjax.models.cnn_lstm import CNNLSTM
 from serjax.models.convolution import Formulation
 from serjax.models.recurrent import CellKind, StatePooling
+from serjax.study.frontends import Features
+from serjax.study.supervised import SupervisedConfig
 
 
 @dataclass(frozen=True)
@@ -50,21 +49,13 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(SupervisedConfig):
     """Every field of every section is a flag."""
 
-    data: Data = field(default_factory=Data)
+    experiment: ClassVar[str] = "cnn_lstm_mfcc"
     features: Features = field(default_factory=Features)
     model: Model = field(default_factory=Model)
-    training: SupervisedTraining = field(default_factory=SupervisedTraining)
-    machine: Machine = field(default_factory=Machine)
-    augmentation: Augmentation = field(default_factory=Augmentation)
-
-
-def run(config: Config) -> None:
-    """Run the experiment."""
-    run_supervised("cnn_lstm_mfcc", config)
 
 
 if __name__ == "__main__":
-    run_command(Config, run, __doc__)
+    main(Config, __doc__)

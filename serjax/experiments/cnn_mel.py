@@ -10,31 +10,22 @@ S3.1.
 """
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
-from serjax.experiments.augmentation import Augmentation
 from serjax.experiments.cnn_mfcc import Model
-from serjax.experiments.command import run_command
-from serjax.experiments.config import Data, Machine, SupervisedTraining
-from serjax.experiments.feature_flags import MelFeatures
-from serjax.experiments.supervised import run_supervised
+from serjax.main import main
+from serjax.study.frontends import MelFeatures
+from serjax.study.supervised import SupervisedConfig
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(SupervisedConfig):
     """Every field of every section is a flag."""
 
-    data: Data = field(default_factory=Data)
+    experiment: ClassVar[str] = "cnn_mel"
     features: MelFeatures = field(default_factory=MelFeatures)
     model: Model = field(default_factory=Model)
-    training: SupervisedTraining = field(default_factory=SupervisedTraining)
-    machine: Machine = field(default_factory=Machine)
-    augmentation: Augmentation = field(default_factory=Augmentation)
-
-
-def run(config: Config) -> None:
-    """Run the experiment."""
-    run_supervised("cnn_mel", config)
 
 
 if __name__ == "__main__":
-    run_command(Config, run, __doc__)
+    main(Config, __doc__)

@@ -12,13 +12,13 @@ Accuracy .67 on known speakers, .37 on new ones, ten seeds of the former in a qu
 """
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
-from serjax.experiments.augmentation import Augmentation
-from serjax.experiments.command import run_command
-from serjax.experiments.config import Data, Machine, SupervisedTraining
-from serjax.experiments.feature_flags import ClipFeatures
-from serjax.experiments.supervised import run_supervised
+from serjax.main import main
 from serjax.models.mlp import MLP
+from serjax.study.flags import SupervisedTraining
+from serjax.study.frontends import ClipFeatures
+from serjax.study.supervised import SupervisedConfig
 
 
 @dataclass(frozen=True)
@@ -40,21 +40,14 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(SupervisedConfig):
     """Every field of every section is a flag."""
 
-    data: Data = field(default_factory=Data)
+    experiment: ClassVar[str] = "dense_stats"
     features: ClipFeatures = field(default_factory=lambda: ClipFeatures(statistics="stats26"))
     model: Model = field(default_factory=Model)
     training: SupervisedTraining = field(default_factory=lambda: SupervisedTraining(epochs=100, roll_frames=0))
-    machine: Machine = field(default_factory=Machine)
-    augmentation: Augmentation = field(default_factory=Augmentation)
-
-
-def run(config: Config) -> None:
-    """Run the experiment."""
-    run_supervised("dense_stats", config)
 
 
 if __name__ == "__main__":
-    run_command(Config, run, __doc__)
+    main(Config, __doc__)

@@ -10,14 +10,13 @@ flat`).
 """
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
-from serjax.experiments.augmentation import Augmentation
-from serjax.experiments.command import run_command
-from serjax.experiments.config import Data, Machine, SupervisedTraining
-from serjax.experiments.feature_flags import Features
-from serjax.experiments.supervised import run_supervised
+from serjax.main import main
 from serjax.models.linear import LogisticRegression
 from serjax.models.pooling import Pooling
+from serjax.study.frontends import Features
+from serjax.study.supervised import SupervisedConfig
 
 
 @dataclass(frozen=True)
@@ -33,21 +32,13 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(SupervisedConfig):
     """Every field of every section is a flag."""
 
-    data: Data = field(default_factory=Data)
+    experiment: ClassVar[str] = "logreg"
     features: Features = field(default_factory=Features)
     model: Model = field(default_factory=Model)
-    training: SupervisedTraining = field(default_factory=SupervisedTraining)
-    machine: Machine = field(default_factory=Machine)
-    augmentation: Augmentation = field(default_factory=Augmentation)
-
-
-def run(config: Config) -> None:
-    """Run the experiment."""
-    run_supervised("logreg", config)
 
 
 if __name__ == "__main__":
-    run_command(Config, run, __doc__)
+    main(Config, __doc__)

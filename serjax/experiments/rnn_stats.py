@@ -11,14 +11,14 @@ Accuracy .24 on known speakers, .20 on new ones, in a minute on 2 CPU cores (exp
 """
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
-from serjax.experiments.augmentation import Augmentation
-from serjax.experiments.command import run_command
-from serjax.experiments.config import Data, Machine, SupervisedTraining
-from serjax.experiments.feature_flags import ClipFeatures
-from serjax.experiments.supervised import run_supervised
+from serjax.main import main
 from serjax.models.recurrent import CellKind
 from serjax.models.vector_recurrent import VectorRecurrent
+from serjax.study.flags import SupervisedTraining
+from serjax.study.frontends import ClipFeatures
+from serjax.study.supervised import SupervisedConfig
 
 
 @dataclass(frozen=True)
@@ -40,21 +40,14 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(SupervisedConfig):
     """Every field of every section is a flag."""
 
-    data: Data = field(default_factory=Data)
+    experiment: ClassVar[str] = "rnn_stats"
     features: ClipFeatures = field(default_factory=ClipFeatures)
     model: Model = field(default_factory=Model)
     training: SupervisedTraining = field(default_factory=lambda: SupervisedTraining(roll_frames=0))
-    machine: Machine = field(default_factory=Machine)
-    augmentation: Augmentation = field(default_factory=Augmentation)
-
-
-def run(config: Config) -> None:
-    """Run the experiment."""
-    run_supervised("rnn_stats", config)
 
 
 if __name__ == "__main__":
-    run_command(Config, run, __doc__)
+    main(Config, __doc__)

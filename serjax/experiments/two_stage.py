@@ -18,22 +18,24 @@ from pathlib import Path
 
 import tyro
 
+from serjax.command import run_command
 from serjax.evaluate.comparison import Difference, difference
 from serjax.evaluate.statistics import holm
-from serjax.experiments import tabular
-from serjax.experiments.command import run_command
-from serjax.experiments.display import Cell, interval, print_table
-from serjax.experiments.finished import FinishedRun, read_run
-from serjax.experiments.manifest import METRICS
-from serjax.experiments.results_page import check_page, read_result, write_table_page
-from serjax.experiments.tabular import ModelName
+from serjax.figures.tables import Cell, interval, print_table
+from serjax.folder.finished import FinishedRun, read_result, read_run
+from serjax.folder.manifest import METRICS
+from serjax.results.page import check_page, write_table_page
+from serjax.results.show import show_models
+from serjax.study.fingerprint import default_out
+from serjax.study.tabular.flags import Choice, ModelName, TabularConfig
+from serjax.study.tabular.study import complete_tabular, fingerprint_of
 
 HEADER = ("model", "UAR, one stage", "UAR, two stages", "difference", "95 % interval", "p (Holm)", "gender right")
 NOTES = "Difference: two stages minus one; its interval and paired test go over speakers, one p-value a model."
 
 
 @dataclass(frozen=True)
-class BothStages(tabular.Choice):
+class BothStages(Choice):
     """Which models, each in one stage and in two."""
 
     models: tuple[ModelName, ...] = ("logistic", "mlp")
@@ -43,7 +45,7 @@ class BothStages(tabular.Choice):
 
 
 @dataclass(frozen=True)
-class Config(tabular.Config):
+class Config(TabularConfig):
     """Every field of every section is a flag; hyper-parameters carry their model's name."""
 
     choice: tyro.conf.OmitArgPrefixes[BothStages] = field(default_factory=BothStages)
@@ -55,7 +57,7 @@ def run(config: Config) -> None:
     """Fit both what the run folder lacks, write it, and print the tables."""
     check_page(config.results)
     out = folder_of(config)
-    tabular.run(replace(config, output=replace(config.output, out=out)))
+    show_models(complete_tabular(replace(config, output=replace(config.output, out=out))), out)
     places: dict[str, tuple[Path, Path]] = {
         name: (out / name, out / f"two-stage-{name}") for name in config.choice.models
     }
@@ -67,8 +69,7 @@ def run(config: Config) -> None:
 
 def folder_of(config: Config) -> Path:
     """Return the run folder."""
-    default = Path("runs") / f"two_stage-{config.data.corpus_name}-{tabular.fingerprint_of(config)[:8]}"
-    return config.output.out or default
+    return config.output.out or default_out("two_stage", config.data.corpus_name, fingerprint_of(config))
 
 
 def table_of(places: Mapping[str, tuple[Path, Path]]) -> tuple[str, list[tuple[Cell, ...]], float]:

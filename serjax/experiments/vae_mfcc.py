@@ -8,42 +8,29 @@ Question: does a generative model of each emotion, trained on that emotion's cli
 Eight emotions, new speakers: UAR .45 (chance .125), in 140 s on 2 CPU cores; figures and rivals in the README.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import ClassVar
 
-from serjax.experiments.command import run_command
-from serjax.experiments.config import Classification, Data, Machine, Model, Training
-from serjax.experiments.feature_flags import Features
-from serjax.experiments.study import Study, run_study
+from serjax.main import main
 from serjax.models.conditional_vae import ConditionalVAE
 from serjax.models.vae import VAE
+from serjax.study.generative.study import GenerativeConfig, GenerativeStudy
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(GenerativeConfig):
     """Every field of every section is a flag."""
 
+    experiment: ClassVar[str] = "vae_mfcc"
     beta: float = 0.1
     """Weight of the KL term in training; scores use 1."""
     conditional: bool = False
-    """One VAE a fold that is told the emotion, at test each in turn; it makes --pretrain-epochs + --epochs passes."""
-    data: Data = field(default_factory=Data)
-    features: Features = field(default_factory=Features)
-    model: Model = field(default_factory=Model)
-    training: Training = field(default_factory=Training)
-    classification: Classification = field(default_factory=Classification)
-    machine: Machine = field(default_factory=Machine)
+    """One VAE per fold that is told the emotion, at test each in turn; it makes --pretrain-epochs + --epochs passes."""
 
-
-def declare(config: Config) -> Study:
-    """Return the study that the flags say."""
-    sections = (config.data, config.features, config.model, config.training, config.classification, config.machine)
-    return Study("vae_mfcc", ConditionalVAE if config.conditional else VAE, config.beta, *sections)
-
-
-def run(config: Config) -> None:
-    """Run the experiment."""
-    run_study(declare(config))
+    def study(self) -> GenerativeStudy:
+        """Return the study that the flags say."""
+        return self.study_of(ConditionalVAE if self.conditional else VAE, self.beta)
 
 
 if __name__ == "__main__":
-    run_command(Config, run, __doc__)
+    main(Config, __doc__)

@@ -13,6 +13,7 @@ import optax
 from jaxtyping import Float, Int
 
 from serjax.data.batches import IndexBlocks
+from serjax.signals import Interrupted, stop_requests
 from serjax.train.optimizer import OptimizerName, make_optimizer
 from serjax.train.parallel import Layout
 from serjax.train.processes import check_same, exchange
@@ -30,7 +31,6 @@ from serjax.train.shares import (
     record,
     save,
 )
-from serjax.train.signals import Interrupted, stop_requests
 from serjax.train.state import Dataset, TrainState
 from serjax.train.step import Objective, TrainEpochs, make_train_epochs, make_train_step
 from serjax.train.waveforms import AugmentedFeatures

@@ -95,6 +95,12 @@ class Layout:
     stacking: Stacking = "map"
 
     @property
+    def title(self) -> str:
+        """How many devices of which kind, as results name them."""
+        first = self.devices[0]
+        return f"{len(self.devices)} × {first.device_kind} ({first.platform})"
+
+    @property
     def n_shares(self) -> int:
         """Into how many parts the run axis is cut."""
         return len(self.devices) if self.shard == "runs" else 1

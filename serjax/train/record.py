@@ -9,14 +9,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from serjax.errors import SerjaxError
-from serjax.files import replacing, write_text
+from serjax.files import replacing
 
 Row = dict[str, str | int | float | None]
-
-
-def write_json(path: Path, content: object) -> None:
-    """Write JSON so that a reader sees the old file or the new one, never a part."""
-    write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
 class HistoryError(SerjaxError):

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from experiments import happy_sad, vae_recipe
+from serjax.errors import ConfigError
 from serjax.experiments import ae_mfcc, two_stage, vae_mfcc
-from serjax.experiments.config import Classification, ConfigError, Data, Machine, Model, Training
-from tests.experiments.test_compare import predictions, write_run
+from serjax.main import run
+from serjax.study.flags import Classification, Data, Machine, Model, Training
+from tests.results.test_comparison import predictions, write_run
 
 DATA = Data(synthetic_clips=48, emotions=("happy", "sad"), protocol="speaker-5fold")
 MODEL = Model(latent_dim=4, hidden=(8,))
@@ -87,7 +89,7 @@ def test_a_page_that_is_no_markdown_is_told_before_anything_is_trained(run):
 def test_an_autoencoder_has_no_likelihood(score, tmp_path):
     flags = ae_mfcc.Config(classification=Classification(score=score), machine=Machine(out=tmp_path / "o"))
     with pytest.raises(ConfigError, match=f"--score {score}: a plain autoencoder has no likelihood"):
-        ae_mfcc.run(flags)
+        run(flags)
     assert not (tmp_path / "o").exists()
 
 

@@ -11,18 +11,20 @@ import tyro
 
 from experiments import features_models
 from experiments.features_models import Budget, Config, Grid, Vae, complete, declare, results_page, run
+from experiments.networks import Lstm, Mlp
 from serjax.dsp import Chroma, Descriptors, LogMel, Mfcc, SideBySide
+from serjax.errors import ConfigError
 from serjax.evaluate.comparison import difference
 from serjax.evaluate.predictions import read_predictions
 from serjax.evaluate.statistics import holm
-from serjax.experiments import problem, vae_mfcc
-from serjax.experiments.config import ConfigError, Data, Machine, SupervisedTraining
-from serjax.experiments.finished import read_run
-from serjax.experiments.networks import Lstm, Mlp
-from serjax.experiments.pictures import PictureFeatures
-from serjax.experiments.run_folder import RunFolderError
-from tests.experiments.stand_ins import noise
-from tests.experiments.test_compare import predictions, write_run
+from serjax.experiments import vae_mfcc
+from serjax.folder.finished import read_run
+from serjax.folder.run_folder import RunFolderError
+from serjax.study import problem
+from serjax.study.flags import Data, Machine, SupervisedTraining
+from serjax.study.frontends import PictureFeatures
+from tests.results.test_comparison import predictions, write_run
+from tests.study.stand_ins import noise
 
 PICTURES = PictureFeatures(
     kinds=("mfcc", "descriptors"), sample_rate=8_000, n_mfcc=5, mfcc_bands=12, frames=12, n_fft=256, hop_length=128
@@ -107,8 +109,8 @@ def test_a_trained_cell_is_not_trained_again(trained: Path, monkeypatch: pytest.
     def refuse(*_: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr("serjax.experiments.supervised._compute", refuse)
-    monkeypatch.setattr("serjax.experiments.study._compute", refuse)
+    monkeypatch.setattr("serjax.study.supervised.SupervisedStudy.train", refuse)
+    monkeypatch.setattr("serjax.study.generative.study.GenerativeStudy.train", refuse)
     complete(below(trained), ("all", "logreg"))
     complete(below(trained), ("descriptors", "vae"))
     other = replace(SMALL, training=replace(SMALL.training, linear_rate=1.0))

@@ -13,11 +13,18 @@ from pathlib import Path
 import pytest
 import tyro
 
-from experiments import five_reports
-from serjax.data import load_corpus
-from serjax.experiments.config import ConfigError
-from serjax.experiments.five_reports_rows import HEADINGS, ROWS
-from serjax.experiments.replication import (
+from experiments.five_reports import __main__ as five_reports
+from experiments.five_reports.page import (
+    cells,
+    confusion_name,
+    draw,
+    lies,
+    loss_lines,
+    markdown,
+    one_split,
+    write_pictures,
+)
+from experiments.five_reports.replication import (
     SIDES,
     Beside,
     Losses,
@@ -37,16 +44,9 @@ from serjax.experiments.replication import (
     run_tasks,
     said,
 )
-from serjax.experiments.replication_page import (
-    cells,
-    confusion_name,
-    draw,
-    lies,
-    loss_lines,
-    markdown,
-    one_split,
-    write_pictures,
-)
+from experiments.five_reports.rows import HEADINGS, ROWS
+from serjax.data import load_corpus
+from serjax.errors import ConfigError
 from serjax.train.loop import Interrupted
 
 PLACES = Places({"ravdess": "--corpus synthetic"}, "runs")

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from experiments import five_reports
-from serjax.experiments.five_reports_rows import ROWS
-from serjax.experiments.replication import SIDES, Losses, Outcome, Row, Side
-from serjax.experiments.replication_page import LOSS_HEADER, lies, loss_lines, one_split
+from experiments.five_reports import __main__ as five_reports
+from experiments.five_reports.page import LOSS_HEADER, lies, loss_lines, one_split
+from experiments.five_reports.replication import SIDES, Losses, Outcome, Row, Side
+from experiments.five_reports.rows import ROWS
 
 PAGE = Path(five_reports.__file__).parent / "results" / "five_reports.md"
 

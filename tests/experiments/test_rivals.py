@@ -9,20 +9,21 @@ import numpy as np
 import pytest
 
 from experiments import vae_rivals
-from experiments.vae_rivals import Config, Output, Rival, choose, judge, scores
+from experiments.vae_rivals import Config, Output, Rival, choose, classify_by, scores
 from serjax.data import Corpus, Utterance
 from serjax.data.splits import Fold
+from serjax.errors import ConfigError
 from serjax.evaluate.comparison import difference
 from serjax.evaluate.metrics import confusion, uar
 from serjax.evaluate.predictions import read_predictions
 from serjax.evaluate.statistics import holm
 from serjax.evaluate.summary import summarise
-from serjax.experiments.config import ConfigError, Data
-from serjax.experiments.display import progresses
-from serjax.experiments.problem import Cell, Problem
-from serjax.experiments.results_page import Page, Row, adjust, markdown
 from serjax.models.classical.packages import one_thread
 from serjax.models.classical.pictures import Logistic, MixturePerClass, PcaPerClass
+from serjax.results.page import Page, Row, adjust, markdown
+from serjax.study.flags import Data
+from serjax.study.problem import Cell, Problem
+from serjax.study.progress import progresses
 
 LABELS = ("happy", "sad", "angry")
 FEW = (
@@ -124,7 +125,7 @@ def test_refitting_fits_train_and_validation() -> None:
     fold = there.cells[0].fold
     rival = Rival("pca", "PCA", (PcaPerClass(2),))
     with progresses(True) as shown:
-        both = {refit: judge(there, rival, refit, shown)[0] for refit in (False, True)}
+        both = {refit: classify_by(there, rival, refit, shown).predictions for refit in (False, True)}
     for refit, train in ((False, fold.train), (True, np.arange(60, dtype=np.int32))):
         expected_NK = scores(there, rival.recipes[0], train, fold.test, 0)
         np.testing.assert_array_equal(both[refit].prediction, expected_NK.argmax(1))

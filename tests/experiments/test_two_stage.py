@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from serjax.command import run_command
 from serjax.evaluate.comparison import difference
 from serjax.experiments import two_stage
-from serjax.experiments.command import run_command
-from serjax.experiments.config import Data
-from serjax.experiments.finished import read_run
-from serjax.experiments.tables import TableFeatures
-from serjax.experiments.tabular import Output
 from serjax.experiments.two_stage import BothStages, Config, folder_of
+from serjax.folder.finished import read_run
+from serjax.study.flags import Data
+from serjax.study.tabular.flags import Output
+from serjax.study.tabular.table import TableFeatures
 
 DATA = Data(synthetic_clips=96, emotions=("happy", "sad", "angry"), protocol="speaker-5fold", offset=0.0)
 FEATURES = TableFeatures(features=("mfcc",), frames=108)  # the front end that other tests have compiled

@@ -14,7 +14,8 @@ import jax
 import numpy as np
 import pytest
 
-from serjax.experiments import ablation_study, run_folder
+from experiments import sweep as ablation_study
+from serjax.folder import run_folder
 from serjax.train import checkpoint, loop, processes
 from serjax.train.checkpoint import CheckpointError, Checkpoints
 from serjax.train.parallel import Layout
@@ -260,7 +261,7 @@ def test_a_checkpoint_that_only_process_0_sees(monkeypatch, tmp_path):
 def test_the_others_leave_the_run_folder_alone(monkeypatch, tmp_path):
     monkeypatch.setattr(run_folder, "is_first", lambda: False)
     with run_folder.open_run_folder(tmp_path / "o", "logreg", "x") as folder:
-        folder.claim(())
+        folder.claim({})
         folder.write_json("metrics.json", {})
         assert not folder.writes
     assert not (tmp_path / "o").exists()

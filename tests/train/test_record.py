@@ -8,7 +8,8 @@ import random
 
 import pytest
 
-from serjax.train.record import History, HistoryError, check_whole, write_json
+from serjax.files import write_json
+from serjax.train.record import History, HistoryError, check_whole
 
 STAGES = ("pretrain-0", "train-0")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from serjax.experiments.command import run_command
+from serjax.command import run_command
 from serjax.models.linear import LogisticRegression
 from serjax.train.loop import train_shares
 from serjax.train.objectives import ClassifierObjective, PictureAugmentation

@@ -1,0 +1,68 @@
+"""A study of one classifier whose flags are changed: trained together, compared with the first, written as a page."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from experiments.candidates import CandidateConfig
+from serjax.evaluate.comparison import Metric
+from serjax.figures import canvas as plots
+from serjax.figures.tables import say
+from serjax.folder.finished import FinishedRun, read_run
+from serjax.results.comparison import make_table
+from serjax.results.comparison_table import Table, draw, markdown, print_comparison, write_table
+from serjax.results.page import check_page
+from serjax.study.fingerprint import default_out, fingerprint
+from serjax.study.flags import Data, Machine
+from serjax.study.overrides import Overrides, apply
+from serjax.study.stages import complete
+from serjax.train.processes import is_first
+
+
+@dataclass(frozen=True)
+class Page:
+    """Where a study goes: below `out`, one run folder a row, and its page to `results` too."""
+
+    out: Path
+    results: Path | None = None
+
+    @property
+    def files(self) -> list[Path]:
+        """The pages that this process writes: all, or none where it is not the first of several."""
+        places = [self.out / "results.md"] + ([] if self.results is None else [self.results])
+        return places if is_first() else []
+
+    @classmethod
+    def of(cls, script: str, data: Data, machine: Machine, results: Path | None, rows: object) -> "Page":
+        """Return the place that `--out` names, or one of the script, the corpus and all flags that `rows` depend on."""
+        check_page(results)
+        mark = fingerprint(script, {"rows": rows})
+        return cls(machine.out or default_out(script, data.corpus_name, mark), results)
+
+
+def ablate(base: CandidateConfig, overrides: Overrides, out: Path) -> dict[str, FinishedRun]:
+    """Train the base with each override, each in its folder below `out`, and read them back by name."""
+    return train(apply(base, overrides), out)
+
+
+def train(configs: Mapping[str, CandidateConfig], out: Path) -> dict[str, FinishedRun]:
+    """Train configurations side by side, each in the folder of its name below `out`, and read them back."""
+    placed = {n: replace(c, machine=replace(c.machine, out=out / n)) for n, c in configs.items()}
+    folders = complete([config.study() for config in placed.values()])
+    return {name: read_run(folder.path) for name, folder in zip(placed, folders, strict=True)}
+
+
+def publish(
+    runs: Mapping[str, FinishedRun], page: Page, notes: tuple[str, ...], metric: Metric = "uar", anyway: bool = False
+) -> Table:
+    """Compare all runs with the first, print the table and write it as Markdown, JSON and a forest plot."""
+    table = make_table(list(runs.values()), metric, anyway)
+    table = replace(table, notes=(*notes, *table.notes))
+    for path in page.files:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(markdown(table, path.with_suffix(".png").name), encoding="utf-8")
+        write_table(table, path.with_suffix(".json"))
+        plots.save(draw(table), path.with_suffix(".png"))
+    print_comparison(table)
+    say(f"Written to {page.out}.")
+    return table

@@ -1,0 +1,1 @@
+"""A corpus looked at before it is modelled."""

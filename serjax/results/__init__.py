@@ -1,0 +1,1 @@
+"""Finished run folders read again: tables of one run, comparisons, pages."""

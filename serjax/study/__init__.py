@@ -1,0 +1,1 @@
+"""From flags to one finished run folder."""

@@ -1,0 +1,67 @@
+"""Which values of flags make sense: each check raises ConfigError in the words of the command line."""
+
+import math
+
+from serjax.errors import ConfigError
+from serjax.study.flags import SupervisedTraining, Training
+
+
+def check_positive(flag: str, value: int | float | None) -> None:
+    """Raise ConfigError unless `value` is above zero and finite, or None where a flag may be left open."""
+    if value is not None and not 0 < value < math.inf:
+        raise ConfigError(f"{flag} {value}: expected a number above 0, not infinite.")
+
+
+def check_max_bad(max_bad: float | None) -> None:
+    """Raise ConfigError unless it is a number of clips, or a share of them."""
+    if max_bad is not None and not (0 <= max_bad < 1 or (max_bad >= 1 and max_bad.is_integer())):
+        raise ConfigError(f"--max-bad {max_bad}: expected a number of clips, or a share below 1, such as 0.05.")
+
+
+def check_sizes(model: object) -> None:
+    """Raise ConfigError for widths of a network that make none; a recurrent one has a layer at least."""
+    for name in ("filters", "channels", "hidden", "dense", "kernel", "size", "width", "latent_dim"):
+        sizes = getattr(model, name, ())
+        for value in sizes if isinstance(sizes, tuple) else (sizes,):
+            check_positive(f"--{name.replace('_', '-')}", value)
+    if hasattr(model, "kind") and getattr(model, "hidden", None) == ():
+        raise ConfigError("--hidden is empty: a recurrent network has one layer at least, such as --hidden 64.")
+
+
+def check_dropout(flag: str, rate: float) -> None:
+    """Raise ConfigError unless `rate` leaves something."""
+    if not 0 <= rate < 1:
+        raise ConfigError(f"{flag} {rate}: expected a share from 0 to below 1, such as 0.3.")
+
+
+def check_training(training: Training | SupervisedTraining) -> None:
+    """Raise ConfigError for numbers that nothing can be trained with."""
+    for flag in ("epochs", "batch_size", "learning_rate", "clip_norm", "patience"):
+        check_positive(f"--{flag.replace('_', '-')}", getattr(training, flag))
+    if not 0 <= training.momentum < 1:
+        raise ConfigError(f"--momentum {training.momentum}: expected a number from 0 to below 1, such as 0.9.")
+    if not 0 <= (training.weight_decay or 0.0) < math.inf:
+        raise ConfigError(f"--weight-decay {training.weight_decay}: expected a number from 0 on, such as 0.01.")
+    for flag in ("roll_frames", "noise", "warmup_steps"):
+        if not 0 <= (value := getattr(training, flag)) < math.inf:
+            raise ConfigError(f"--{flag.replace('_', '-')} {value}: expected a number from 0 on; 0: none.")
+    check_positive("--max-rejected", training.max_rejected)
+    if isinstance(training, SupervisedTraining):
+        _check_classifier_training(training)
+
+
+def _check_classifier_training(training: SupervisedTraining) -> None:
+    if training.weights is not None and not training.weights.is_file():
+        raise ConfigError(f"--weights {training.weights}: there is no such file.")
+    if training.pca_variance is not None and not 0 < training.pca_variance < 1:
+        raise ConfigError(f"--pca-variance {training.pca_variance}: expected a share between 0 and 1, such as 0.95.")
+    if training.keep == "last" and (training.refit or training.patience is not None):
+        other = "--refit" if training.refit else "--patience"
+        raise ConfigError(
+            f"--keep last trains on validation rows too and chooses nothing, {other} goes by them: give one."
+        )
+    if training.class_weights and training.balanced_sampling:
+        raise ConfigError(
+            "--class-weights and --balanced-sampling each make up for rare classes; together they would do so twice. "
+            "Choose one."
+        )

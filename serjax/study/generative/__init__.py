@@ -1,0 +1,1 @@
+"""One (variational) autoencoder per emotion, from flags to outcome."""

@@ -1,0 +1,72 @@
+"""The figures of a generative study: reconstructions and latent codes."""
+
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Int
+
+from serjax.dsp import Frontend, Mfcc
+from serjax.evaluate.likelihood import decode_mean, latent_mean
+from serjax.figures import generative as drawn
+from serjax.figures.canvas import save
+from serjax.study.generative.models import Models
+from serjax.study.generative.reconstruction import Matrices
+from serjax.study.problem import Problem
+from serjax.study.trainer import pick
+from serjax.train.runs import stack_inputs
+from serjax.train.state import gather
+
+EXAMPLES = 4
+
+
+def draw_reconstruction(matrices: Matrices, labels: tuple[str, ...], title: str, folder: Path) -> None:
+    """Draw the reconstruction matrices of train, validation and test side by side."""
+    parts = {part: matrix.mean() for part, matrix in matrices.items()}
+    figure = drawn.reconstruction_matrices(parts, labels, title)
+    save(figure, folder / "reconstruction_matrix.png")
+
+
+def draw_examples(problem: Problem, models: Models, frontend: Frontend, title: str, folder: Path) -> None:
+    """Draw test clips of the first cell beside what their own emotion's model makes of them."""
+    shown = np.linspace(0, len(problem.labels) - 1, min(EXAMPLES, len(problem.labels))).astype(int)
+    test = problem.cells[0].fold.test
+    rows = [int(test[problem.truth_N[test] == k][0]) for k in shown if (problem.truth_N[test] == k).any()]
+    pairs = [_reconstructed(problem, models, row) for row in rows]
+    figure = drawn.picture_pairs(
+        np.stack([original for original, _ in pairs]),
+        np.stack([output for _, output in pairs]),
+        problem.mask_NT[rows] > 0,
+        [f"{problem.labels[problem.truth_N[row]]} · {Path(problem.corpus.utterances[row].path).stem}" for row in rows],
+        title,
+        frame_s=frontend.hop_length / frontend.sample_rate_hz,
+        feature="MFCC" if isinstance(frontend, Mfcc) else "feature",
+    )
+    save(figure, folder / "reconstructions.png")
+
+
+def draw_latents(problem: Problem, models: Models, title: str, folder: Path) -> None:
+    """Draw the latent means of the first cell's test clips under each emotion's model."""
+    test = problem.cells[0].fold.test
+    means = {f"model of {label}": _latents(problem, models, k, test) for k, label in enumerate(problem.labels)}
+    figure = drawn.latent_means(means, problem.truth_N[test], problem.labels, title)
+    save(figure, folder / "latents.png")
+
+
+def _reconstructed(
+    problem: Problem, models: Models, row: int
+) -> tuple[Float[np.ndarray, "T C"], Float[np.ndarray, "T C"]]:
+    """Return a clip in normalised units, and its reconstruction by its own emotion's model of the first cell."""
+    k = int(problem.truth_N[row])
+    x_BTC = _normalised(problem, models, k, np.array([row]))
+    return np.asarray(x_BTC[0]), np.asarray(decode_mean(models.network, pick(models.params, k), x_BTC)[0])
+
+
+def _latents(problem: Problem, models: Models, run: int, rows: Int[np.ndarray, " n"]) -> Float[np.ndarray, "n Z"]:
+    params = pick(models.params, run)
+    return np.asarray(latent_mean(models.network, params, _normalised(problem, models, run, rows)))
+
+
+def _normalised(problem: Problem, models: Models, run: int, rows: Int[np.ndarray, " n"]) -> jnp.ndarray:
+    inputs = pick(stack_inputs([models.runs[run]]), 0)
+    return gather(problem.dataset, inputs, jnp.asarray(rows), jnp.ones(len(rows))).x_BTC

@@ -1,0 +1,209 @@
+"""One generative study from flags to outcome: one (variational) autoencoder per emotion classifies."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import ClassVar
+
+import jax
+import numpy as np
+
+from serjax.data.feature_cache import default_cache_dir
+from serjax.errors import ConfigError
+from serjax.evaluate.summary import summarise
+from serjax.figures.training import draw_training
+from serjax.folder.manifest import RECONSTRUCTION
+from serjax.models.autoencoder import Autoencoder
+from serjax.models.conditional_vae import ConditionalVAE
+from serjax.study.checks import check_positive, check_training
+from serjax.study.fingerprint import StudyFlags
+from serjax.study.flags import Classification, Data, Machine, Model, Training
+from serjax.study.frontends import Features
+from serjax.study.generative import figures
+from serjax.study.generative.classification import Classified, classify_by_all
+from serjax.study.generative.models import Kind, Models, make_objective, train_models
+from serjax.study.generative.reconstruction import over_seeds, reconstruction_content, reconstruction_matrices
+from serjax.study.generative.scores import Explained, explain
+from serjax.study.outcome import Facts, Outcome
+from serjax.study.problem import FeatureFlags, Problem, load_problem
+from serjax.study.progress import Progresses
+from serjax.study.trainer import Stages, Trainer
+from serjax.study.writer import mean_fold_uar
+from serjax.train.runs import Run
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerativeConfig:
+    """The flags of a generative experiment; each adds what its kind of model has beside."""
+
+    experiment: ClassVar[str]
+    data: Data = field(default_factory=Data)
+    features: Features = field(default_factory=Features)
+    model: Model = field(default_factory=Model)
+    training: Training = field(default_factory=Training)
+    classification: Classification = field(default_factory=Classification)
+    machine: Machine = field(default_factory=Machine)
+
+    def study_of(self, kind: Kind, beta: float) -> "GenerativeStudy":
+        """Return the study that the flags say of a kind of model, with a weight of the KL term."""
+        sections = (self.data, self.features, self.model, self.training, self.classification, self.machine)
+        return GenerativeStudy(self.experiment, kind, beta, *sections)
+
+
+@dataclass(frozen=True)
+class GenerativeStudy:
+    """A generative study: which kind of model, and everything its flags say."""
+
+    experiment: str
+    kind: Kind
+    beta: float
+    data: Data
+    features: FeatureFlags
+    model: Model
+    training: Training
+    classification: Classification
+    machine: Machine
+
+    @property
+    def flags(self) -> StudyFlags:
+        """All that the flags say."""
+        sections = {
+            "beta": self.beta,
+            "conditional": self.conditional,
+            "data": self.data,
+            "features": self.features,
+            "model": self.model,
+            "training": self.training,
+            "classification": self.classification,
+        }
+        return StudyFlags(self.experiment, sections, self.machine, (self.data, self.features, self.machine.cache))
+
+    @property
+    def conditional(self) -> bool:
+        """Whether one model serves all emotions of a cell."""
+        return self.kind is ConditionalVAE
+
+    @property
+    def name(self) -> str:
+        """What titles call it."""
+        return self.experiment + ", conditional" * self.conditional
+
+    def check(self) -> None:
+        """Raise ConfigError for a number that makes no sense."""
+        check_flags(self)
+
+    def load(self, shown: Progresses) -> Problem:
+        """Read clips, features and folds."""
+        cache = self.machine.cache or default_cache_dir()
+        return load_problem(self.data, self.features, cache, shown.counter("features"))
+
+    def train(self, problem: Problem, trainer: Trainer) -> Stages[Outcome]:
+        """Train the models, score validation and test clips, and classify them."""
+        objective = make_objective(self.kind, self.model, self.training, problem)
+        selected = yield from train_models(problem, trainer, objective, self.training, self.beta)
+        refitted = None
+        if self.training.refit:
+            refitted = yield from train_models(problem, trainer, objective, self.training, self.beta, selected)
+        n_samples = self.classification.importance_samples
+        selecting, final = explain_both(problem, selected, refitted, n_samples, trainer)
+        classified = classify_by_all(problem, refitted or selected, final, selecting, self.classification.class_prior)
+        return make_outcome(self, problem, trainer, selected, classified, selecting, final)
+
+
+def check_flags(study: GenerativeStudy) -> None:
+    """Raise ConfigError for a number that makes no sense."""
+    check_training(study.training)
+    if study.training.pretrain_epochs < 0:
+        raise ConfigError(f"--pretrain-epochs {study.training.pretrain_epochs}: expected 0 or more.")
+    score = study.classification.score
+    if study.kind is Autoencoder and score in ("elbo", "iwae"):
+        raise ConfigError(f"--score {score}: a plain autoencoder has no likelihood. Choose reconstruction, or auto.")
+    if not 0 <= study.beta < math.inf:
+        raise ConfigError(f"--beta {study.beta}: expected a number from 0 on, such as 1.")
+    model = study.model
+    for flag, value in {
+        "--latent-dim": model.latent_dim,
+        "--importance-samples": study.classification.importance_samples,
+        "--stack-size": study.machine.stack_size,
+        "--hidden": min(model.hidden, default=0),
+    }.items():
+        check_positive(flag, value)
+
+
+def explain_both(
+    problem: Problem, selected: Models, refitted: Models | None, n_samples: int, trainer: Trainer
+) -> tuple[Explained, Explained]:
+    """Return how the selected models explain validation clips, and how the final ones explain test clips.
+
+    Without refitting they are the same models, and clips are scored once.
+    """
+    n_classes = len(problem.labels)
+    folds = [problem.cells[r // n_classes].fold for r in range(len(selected.runs))]
+    if refitted is None:
+        both = [np.concatenate([fold.validation, fold.test]) for fold in folds]
+        explained = explain(problem, selected, both.__getitem__, n_samples, trainer)
+        return explained, explained
+    selecting = explain(problem, selected, lambda r: folds[r].validation, n_samples, trainer)
+    return selecting, explain(problem, refitted, lambda r: folds[r].test, n_samples, trainer)
+
+
+def make_outcome(
+    study: GenerativeStudy,
+    problem: Problem,
+    trainer: Trainer,
+    selected: Models,
+    classified: Classified,
+    selecting: Explained,
+    final: Explained,
+) -> Outcome:
+    """Put predictions, facts, reconstruction matrices and pictures together."""
+    score, title = study.classification.score, f"{study.name} · {problem.title}"
+    matrices = {
+        scaling: reconstruction_matrices(problem, selected, selecting, scaling == "minmax")
+        for scaling in ("standard", "minmax")
+    }
+    scores: dict[str, object] = {
+        name: {**summarise(test, problem.speakers_shared), "validation_uar": mean_fold_uar(classified.validation[name])}
+        for name, test in classified.test.items()
+    }
+    facts = Facts(
+        model=study.kind.__name__,
+        refit=study.training.refit,
+        n_parameters=int(sum(a[0].size for a in jax.tree.leaves(selected.trained.params))),
+        n_models=len(selected.trained_runs),
+        device=trainer.layout.title,
+        chosen_epochs=_by_run(selected.trained_runs, selected.trained.epoch_R.tolist()),
+        chosen_scores=classified.chosen,
+        score=score,
+        scores=scores,
+        noise_variance=_by_cell(problem, final.variance_c),
+    )
+    emotions = tuple(dict.fromkeys(run.emotion for run in selected.trained_runs))
+    training = trainer.history, len(selected.trained_runs), emotions, "loss / nats an element"
+    frontend, labels = study.features.frontend(), problem.labels
+    return Outcome(
+        predictions=classified.test[score],
+        facts=facts,
+        validation=classified.validation[score],
+        tables={RECONSTRUCTION: reconstruction_content(problem, matrices)},
+        pictures={
+            "learning.png": partial(draw_training, *training, title),
+            "reconstruction_matrix.png": partial(
+                figures.draw_reconstruction, over_seeds(matrices["standard"]), labels, title
+            ),
+            "reconstructions.png": partial(figures.draw_examples, problem, selected, frontend, title),
+            "latents.png": partial(figures.draw_latents, problem, selected, title),
+        },
+        name=study.name,
+    )
+
+
+def _by_run(runs: Sequence[Run], epochs: Sequence[int]) -> dict[str, int]:
+    return {f"{r.seed}/{r.fold}/{r.emotion}": epoch for r, epoch in zip(runs, epochs, strict=True)}
+
+
+def _by_cell(problem: Problem, values_c: np.ndarray | None) -> dict[str, float] | None:
+    if values_c is None:
+        return None
+    return {f"{cell.seed}/{cell.fold.name}": float(v) for cell, v in zip(problem.cells, values_c, strict=True)}

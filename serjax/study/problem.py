@@ -1,0 +1,282 @@
+"""What an experiment works on: a corpus, its features, and the folds of every seed."""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol as StructuralType
+from typing import runtime_checkable
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Int
+
+from serjax.data.audio import AudioError
+from serjax.data.corpora import Corpus, load_corpus
+from serjax.data.corpora.corpus import Waveforms, Window
+from serjax.data.feature_cache import Features
+from serjax.data.features import check_bad, load_features
+from serjax.data.fewer_speakers import with_train_speakers
+from serjax.data.labels import label_by, merge_emotions, parse_merges
+from serjax.data.leaks import FoundLeak, copies_in_training, feature_digests, find_leaks
+from serjax.data.notes import Note, gather
+from serjax.data.splits import Fold, Protocol, Split, default_protocol, split_corpus
+from serjax.dsp import Frontend
+from serjax.errors import ConfigError
+from serjax.study.checks import check_max_bad, check_positive
+from serjax.study.flags import Data
+from serjax.train.state import Dataset, Sound
+
+Report = Callable[[int, int], None]  # of (clips done, clips in all)
+
+
+@runtime_checkable
+class FeatureFlags(StructuralType):
+    """Flags that describe a DSP front end."""
+
+    def frontend(self) -> Frontend:
+        """Return the front end."""
+        ...
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One fold under one seed: what is trained and tested together."""
+
+    seed: int
+    fold: Fold
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """Clips as arrays, and the cells in which a study trains and tests on them.
+
+    Clips are read from `offset_s` seconds on. `waveforms` are read where training augments them; `leak` says what test
+    rows have in common with training rows beside speakers and sentences, where that is so.
+    """
+
+    corpus: Corpus
+    protocol: Protocol
+    speakers_shared: bool
+    x_NTC: Float[np.ndarray, "N T C"]
+    mask_NT: Float[np.ndarray, "N T"]
+    cells: tuple[Cell, ...]
+    offset_s: float = 0.0
+    waveforms: Waveforms | None = None
+    leak: str | None = None
+    texts_shared: bool = False
+    leaks: tuple[FoundLeak, ...] = ()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels (emotions, unless asked otherwise), in the order of class ids."""
+        return self.corpus.labels
+
+    @cached_property
+    def truth_N(self) -> Int[np.ndarray, " N"]:
+        """The class id of every clip."""
+        return self.corpus.label_ids
+
+    @property
+    def dataset(self) -> Dataset:
+        """The clips as the device holds them."""
+        return Dataset(jnp.asarray(self.x_NTC), jnp.asarray(self.mask_NT), jnp.asarray(self.truth_N, jnp.int32))
+
+    @property
+    def told_apart(self) -> str:
+        """What the classes are: emotion, emotion × gender, or gender; merged emotions are named as such."""
+        labelling = self.corpus.labelling
+        if labelling.scheme == "gender":
+            return "gender"
+        emotion = "merged emotion" if labelling.merged else "emotion"
+        return emotion if labelling.scheme == "emotion" else f"{emotion} × gender"
+
+    @property
+    def sounding_dataset(self) -> Dataset:
+        """The clips as the device holds them where training augments their waveforms."""
+        assert self.waveforms is not None
+        sound = Sound(jnp.asarray(self.waveforms.values_BN), jnp.asarray(self.waveforms.n_valid_B))
+        return replace(self.dataset, sound=sound)
+
+    @property
+    def title(self) -> str:
+        """Corpus, classes, protocol and seeds, as every table and figure names them."""
+        n_seeds = len({cell.seed for cell in self.cells})
+        name = self.corpus.name
+        return make_title(name, self.told_apart, self.protocol, self.speakers_shared, self.leak, n_seeds)
+
+    def digest(self) -> str:
+        """Return a hash of clips and names, so that a checkpoint never meets other data."""
+        digest = hashlib.sha256(np.ascontiguousarray(self.x_NTC).tobytes())
+        labelling = self.corpus.labelling
+        digest.update(repr([(u.path, labelling(u), u.speaker) for u in self.corpus.utterances]).encode())
+        return digest.hexdigest()[:16]
+
+
+def make_title(
+    corpus: str, told_apart: str, protocol: str, speakers_shared: bool, leak: str | None, n_seeds: int
+) -> str:
+    """Name a result's corpus, classes (unless emotions), protocol and seeds, and what test rows share with training.
+
+    >>> make_title("ravdess-all", "emotion × gender", "random-80-20", True, None, 2)
+    'ravdess-all, emotion × gender, random-80-20, speakers shared, 2 seeds'
+    """
+    classes = "" if told_apart == "emotion" else f", {told_apart}"
+    marks = [", speakers shared"] * speakers_shared + ([f", LEAK: {leak}"] if leak else [])
+    return f"{corpus}{classes}, {protocol}{''.join(marks)}, {n_seeds} seed{'s' * (n_seeds > 1)}"
+
+
+def load_problem(
+    data: Data,
+    features: FeatureFlags,
+    cache: Path | None,
+    report: Callable[[int, int], None],
+    selecting: bool = True,
+) -> Problem:
+    """Read the corpus, compute or fetch its features, and split it for every seed.
+
+    `report(done, total)` is called as clips become features. Unless `selecting`, validation rows go to training.
+    """
+    corpus, splits, (table,) = load_parts(data, (features,), cache, (report,), selecting)
+    return make_problem(corpus, splits, table, offset_s=offset_of(corpus, data))
+
+
+def load_parts(
+    data: Data,
+    sets: Sequence[FeatureFlags],
+    cache: Path | None,
+    reports: Sequence[Report],
+    selecting: bool,
+) -> tuple[Corpus, tuple[Split, ...], list[Features]]:
+    """Read the corpus, compute or fetch one or several sets of features, and split what is readable for every seed.
+
+    Clips that some set cannot be computed of are left out of all, as far as `--max-bad` allows; a note names them.
+
+    Raises:
+      UnreadableClips: there are more of them.
+    """
+    check_positive("--seeds", data.seeds)
+    check_max_bad(data.max_bad)
+    corpus = labelled_corpus(data)
+    splits = split_for_seeds(corpus, data, selecting)  # says what is wrong before anything is computed
+    tables = [read_features(corpus, data, flags, cache, report) for flags, report in zip(sets, reports, strict=True)]
+    corpus = replace(corpus, notes=gather([*corpus.notes, *(note for table in tables for note in table.notes)]))
+    errors = {path: error for table in tables for path, error in table.errors.items()}
+    if errors:
+        check_bad(errors, data.max_bad or 0, len(corpus.utterances))
+        corpus, tables = leave_out(corpus, tables, errors)
+        splits = split_for_seeds(corpus, data, selecting)
+    check_differ(tables)
+    return corpus, splits, tables
+
+
+def leave_out(
+    corpus: Corpus, tables: Sequence[Features], errors: Mapping[str, AudioError]
+) -> tuple[Corpus, list[Features]]:
+    """Leave clips that cannot be read out of a corpus and its features; a note names them all."""
+    readable_N = np.array([utterance.path not in errors for utterance in corpus.utterances])
+    note = Note(
+        "unreadable",
+        "Cannot be read and left out (--max-bad)",
+        tuple((path, f"{error.problem} [{error.code}]") for path, error in errors.items()),
+    )
+    left = corpus.keeping(readable_N.tolist(), note)
+    return left, [Features(table.values_NTD[readable_N], table.mask_NT[readable_N]) for table in tables]
+
+
+def check_differ(tables: Sequence[Features]) -> None:
+    """Raise ConfigError where all valid frames of all clips have the same features, as those of silence."""
+    if not any(map(_differ, tables)):
+        raise ConfigError(
+            "All clips have the same features in all frames, as silence has: there is nothing to tell them apart by. "
+            "Look at the files, and at --offset and --duration."
+        )
+
+
+def _differ(table: Features) -> bool:
+    first_TD = table.values_NTD[0][table.mask_NT[0]]
+    clips = zip(table.values_NTD, table.mask_NT, strict=True)
+    return any((x_TD[mask_T] != first_TD[:1]).any() for x_TD, mask_T in clips)
+
+
+def offset_of(corpus: Corpus, data: Data) -> float:
+    """Return where clips are read from, in seconds: what `--offset` says, else where the corpus's speech begins."""
+    return corpus.offset_s if data.offset is None else data.offset
+
+
+def labelled_corpus(data: Data) -> Corpus:
+    """Read the corpus, and give its clips the labels asked for."""
+    corpus = load_corpus(data.corpus, data.root, synthetic_clips=data.synthetic_clips, defects=data.defects)
+    corpus = corpus.only(data.emotions) if data.emotions else corpus
+    corpus = corpus if data.clips is None else corpus.drawn(data.clips)
+    return label_by(merge_emotions(corpus, parse_merges(data.merge)), data.labels)
+
+
+def split_for_seeds(corpus: Corpus, data: Data, selecting: bool) -> tuple[Split, ...]:
+    """Split a corpus once for each seed.
+
+    Raises:
+      ConfigError: there is nothing to tell apart.
+    """
+    if len(corpus.labels) < 2:
+        raise ConfigError(
+            f"All clips are {corpus.labels[0]}, and there is nothing to tell it from. Choose two labels at least: see "
+            "--emotions, --merge and --labels."
+        )
+    protocol = data.protocol or default_protocol(corpus)
+    splits = (split_corpus(corpus, protocol, seed, selecting) for seed in range(data.seeds))
+    if data.train_speakers is None:
+        return tuple(splits)
+    return tuple(with_train_speakers(corpus, split, data.train_speakers, seed) for seed, split in enumerate(splits))
+
+
+def read_features(
+    corpus: Corpus, data: Data, features: FeatureFlags, cache: Path | None, report: Callable[[int, int], None]
+) -> Features:
+    """Compute or fetch the features of the part of each clip that is asked for.
+
+    Raises:
+      UnreadableClips: more clips than `--max-bad` cannot be read.
+    """
+    return load_features(
+        corpus,
+        features.frontend(),
+        offset_s=offset_of(corpus, data),
+        duration_s=data.duration,
+        cache=cache,
+        progress=report,
+        max_bad=data.max_bad or 0,
+    )
+
+
+def with_waveforms(problem: Problem, data: Data, frontend: Frontend) -> Problem:
+    """Read the samples too that the features were computed from: 4 bytes each, 317 MB for 1440 clips of 2.5 s."""
+    window = Window(frontend.sample_rate_hz, frontend.n_samples, problem.offset_s, data.duration)
+    paths = [utterance.path for utterance in problem.corpus.utterances]
+    return replace(problem, waveforms=problem.corpus.source.read(paths, window))
+
+
+def make_problem(
+    corpus: Corpus, splits: tuple[Split, ...], table: Features, offset_s: float, leak: str | None = None
+) -> Problem:
+    """Put a corpus, the split of each seed and the features together, and look for what training and test share.
+
+    Raises:
+      ProtocolError: one recording is in training and test of a protocol that keeps them apart.
+    """
+    silent = {path for note in corpus.notes if note.kind == "silent" for path, _ in note.clips}
+    silent_N = np.array([utterance.path in silent for utterance in corpus.utterances])
+    leaks = find_leaks(corpus.utterances, splits, feature_digests(table.values_NTD, table.mask_NT, silent_N))
+    return Problem(
+        corpus=corpus,
+        protocol=splits[0].protocol,
+        speakers_shared=any(split.speakers_shared for split in splits),
+        x_NTC=table.values_NTD,
+        mask_NT=table.mask_NT.astype(np.float32),
+        cells=tuple(Cell(seed, fold) for seed, split in enumerate(splits) for fold in split.folds),
+        offset_s=offset_s,
+        leak=leak or copies_in_training(leaks),
+        leaks=leaks,
+        texts_shared=any(split.texts_shared for split in splits),
+    )

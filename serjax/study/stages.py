@@ -1,0 +1,208 @@
+"""Studies that train side by side: stages of equal programs share stacks, each study writes its own run folder.
+
+A study trains as a generator: it yields a `Request` for each stage, is sent what was trained, and returns an `Outcome`,
+which is then written. So it reads the same whether it trains alone or beside a hundred others.
+"""
+
+import contextlib
+import time
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from serjax.errors import ConfigError
+from serjax.folder.run_folder import RunFolder, open_run_folder
+from serjax.study.fingerprint import StudyFlags
+from serjax.study.flags import Machine
+from serjax.study.outcome import Outcome
+from serjax.study.plan import Plans, settle
+from serjax.study.problem import Problem
+from serjax.study.progress import Progresses, progresses
+from serjax.study.setting import Setting
+from serjax.study.trainer import Request, Stages, Trainer, stacking, stacks, train_requests
+from serjax.study.writer import write_outcome
+from serjax.train.parallel import Layout, request_devices
+from serjax.train.processes import check_same, exchange, from_first, join_processes, watch_processes
+from serjax.train.shares import Trained
+
+
+@runtime_checkable
+class Study(Protocol):
+    """A study: what its flags say, what it works on, and how it comes from there to an outcome."""
+
+    @property
+    def flags(self) -> StudyFlags:
+        """All that the flags say."""
+
+    def check(self) -> None:
+        """Raise ConfigError for flags that make no sense."""
+
+    def load(self, shown: Progresses) -> Problem:
+        """Read clips, features and folds."""
+        ...
+
+    def train(self, problem: Problem, trainer: Trainer) -> Stages[Outcome]:
+        """Train stage after stage, and return what comes of it."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """An unfinished study under way."""
+
+    folder: RunFolder
+    problem: Problem
+    stages: Stages[Outcome]
+
+
+def complete(studies: Sequence[Study]) -> list[RunFolder]:
+    """Train and write each study, or what is missing of it; return their folders, finished.
+
+    Studies that differ in nothing but numbers of a run (learning rate, weight decay, dropout, β, class weights, and
+    how far pictures or waveforms are shifted or how much noise they get, where they are) are entries of the same
+    stacks; those that differ in epochs too, if each has as many as one compiled call trains. Each folder ends with
+    what it has when its study is trained alone, and a study that was stopped goes on alone or with others. The
+    seconds of a folder are those spent on it alone and its share of those spent on stacks. Several processes take
+    the same steps in the same order: the first decides what is left, and none goes on while it writes.
+
+    Raises:
+      ConfigError: flags of a study make no sense, or two studies would write the same folder.
+      ProcessesError: other processes cannot be joined, or have other studies.
+    """
+    for study in studies:
+        study.check()
+    _check_folders(studies)
+    flags = [study.flags for study in studies]
+    machine = flags[0].machine
+    layout = lay_out(machine)
+    cut = f"{layout.shard} {layout.stacking} {len(layout.devices)} {machine.stacking} {machine.stack_size}"
+    check_same("configuration", " ".join([cut, *(own.fingerprint for own in flags)]))
+    check_same("--out", " ".join(str(own.out.absolute()) for own in flags))  # also of another working folder
+    with contextlib.ExitStack() as opened:
+        folders = []
+        for own in flags:
+            folders.append(opened.enter_context(open_run_folder(own.out, own.experiment, own.fingerprint)))
+            folders[-1].clock.stop()
+        left = [pair for pair in zip(studies, folders, strict=True) if not _is_finished(pair[1])]
+        with progresses(machine.quiet) as shown:
+            if len(left) < len(folders):
+                there = f"{folders[0].path} is" if len(folders) == 1 else f"{len(folders) - len(left)} run folders are"
+                shown.say(f"{there} finished: the corpus is not read again.")
+            if left:
+                advance(_begin(left, layout, shown), shown)
+    return folders
+
+
+def _is_finished(folder: RunFolder) -> bool:
+    """Return whether the first process sees all files, as they were written."""
+    return bool(from_first(int(folder.finished)))
+
+
+def _check_folders(studies: Sequence[Study]) -> None:
+    """Raise ConfigError where two studies have the same folder."""
+    if not studies:
+        raise ConfigError("There is nothing to train: expected one study at least.")
+    places = [study.flags.out.resolve() for study in studies]
+    twice = next((place for n, place in enumerate(places) if place in places[:n]), None)
+    if twice is not None:
+        raise ConfigError(f"Two studies would write {twice}: give each another folder, or leave one out.")
+
+
+def _begin(left: Sequence[tuple[Study, RunFolder]], layout: Layout, shown: Progresses) -> list[Work]:
+    """Load what the studies work on, once for all that have it in common."""
+    problems: dict[Hashable, Problem] = {}
+    begun = []
+    for study, folder in left:
+        folder.clock.go()
+        own = study.flags
+        if own.problem not in problems:
+            problems[own.problem] = study.load(shown)
+        problem, trainer = problems[own.problem], make_trainer(own, folder, layout, shown)
+        begun.append(Work(folder, problem, _claimed(own, folder, problem, study.train(problem, trainer))))
+        folder.clock.stop()
+    return begun
+
+
+def make_trainer(flags: StudyFlags, folder: RunFolder, layout: Layout, shown: Progresses) -> Trainer:
+    """Return what trains the stages of a study, and keeps their state in its folder."""
+    machine = flags.machine
+    return Trainer(
+        layout=layout,
+        stacking=machine.stacking,
+        stack_size=machine.stack_size,
+        save_every_s=machine.save_every,
+        checkpoints=folder.path / "checkpoints",
+        history=folder.history,
+        fingerprint=flags.fingerprint,
+        report=shown.training,
+    )
+
+
+def _claimed(flags: StudyFlags, folder: RunFolder, problem: Problem, stages: Stages[Outcome]) -> Stages[Outcome]:
+    """Claim the folder for a study and its clips when its turn comes, then let it train."""
+    folder.claim({**flags.sections, "machine": flags.machine})
+    folder.meet(problem.digest())
+    return (yield from stages)
+
+
+def advance(begun: Sequence[Work], shown: Progresses) -> None:
+    """Bring all studies to their end, stage by stage, training together what has the same program and fits a stack.
+
+    Those that were trained last go on first, so that folders are finished, and memory is free, as early as can be.
+    """
+    plans: Plans = {}
+    waiting = [(work, request) for work in begun if (request := _go_on(work, None, plans, shown.say)) is not None]
+    while waiting:
+        first = waiting[0][1]
+        program = first.program
+        alike = [pair for pair in waiting if pair[1].program == program]
+        fitting = stacks(len(alike), first.capacity)[0]
+        waiting = alike[fitting.stop :] + [pair for pair in waiting if pair[1].program != program]
+        alike = alike[: fitting.stop]
+        trained = _train([work for work, _ in alike], [request for _, request in alike])
+        asked = [
+            (work, _go_on(work, outcome, plans, shown.say)) for (work, _), outcome in zip(alike, trained, strict=True)
+        ]
+        waiting = [(work, request) for work, request in asked if request is not None] + waiting
+        if len(begun) > 1:
+            shown.update("studies", len(begun) - len(waiting), len(begun))
+
+
+def _go_on(work: Work, trained: Trained | None, plans: Plans, say: Callable[[str], None]) -> Request | None:
+    """Let a study go on with what was trained for it; return what it asks for next, planned, None at its end.
+
+    The first process writes the folder at that end: the others wait, or a collective of theirs might wait too long.
+    """
+    work.folder.clock.go()
+    try:
+        request = next(work.stages) if trained is None else work.stages.send(trained)
+        return settle(request, work.folder, plans, say)
+    except StopIteration as end:
+        write_outcome(work.folder, Setting.of(work.problem), end.value)
+        exchange()
+        return None
+    finally:
+        work.folder.clock.stop()
+
+
+def _train(studies: Sequence[Work], requests: Sequence[Request]) -> list[Trained]:
+    """Train requests of one program, and count the time for all folders alike, also if it is interrupted."""
+    started_s = time.monotonic()
+    try:
+        return train_requests(requests)
+    finally:
+        for work in studies:
+            work.folder.clock.stop((time.monotonic() - started_s) / len(studies))
+
+
+def lay_out(machine: Machine) -> Layout:
+    """Return the layout that the flags ask for; must come before anything else that JAX computes.
+
+    Raises:
+      ProcessesError: other processes cannot be joined as the flags say.
+      DeviceError: fewer devices than asked for.
+    """
+    join_processes(machine.coordinator, machine.num_processes, machine.process_id)
+    devices = tuple(request_devices(machine.devices))
+    watch_processes()
+    return Layout(devices, machine.shard, stacking(machine))

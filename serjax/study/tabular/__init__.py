@@ -1,0 +1,1 @@
+"""One vector per clip and a classical model, from flags to outcome."""

@@ -1,0 +1,259 @@
+"""One classical model through all cells of a table: each cell is kept when it is done, so that a killed run goes on."""
+
+import hashlib
+import json
+import logging
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
+from jaxtyping import Int
+
+from serjax.evaluate.predictions import Predictions, concatenate, read_predictions, write_predictions
+from serjax.files import digest, write_json
+from serjax.folder.ownership import read_json
+from serjax.folder.run_folder import RunFolder
+from serjax.models.classical import (
+    Fitted,
+    FittedTwoStage,
+    FittedVote,
+    Model,
+    SoftVote,
+    TwoStage,
+    fit,
+    fit_two_stage,
+)
+from serjax.models.classical.voting import log_probabilities
+from serjax.study.outcome import Facts, Outcome, predict
+from serjax.study.problem import Cell, Problem
+from serjax.study.progress import Progresses
+from serjax.study.tabular.table import Table
+from serjax.study.tabular.tuning import Search, TrainingRows, inner_folds, tune
+
+SEAL = "sha256"
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is fitted under a name; `single` names the row whose search for hyper-parameters it shares."""
+
+    name: str
+    single: str
+    model: Model | TwoStage
+    class_weights: bool = False
+
+
+@dataclass(frozen=True)
+class Searching:
+    """How a row is tuned (no trials: not at all), and by how many folds judged inside its training rows (0: not).
+
+    The latter is done in cells of the first `n_cv_seeds` seeds, default: of all.
+    """
+
+    n_trials: int
+    n_folds: int
+    journal: Path
+    n_cv_folds: int = 0
+    n_cv_seeds: int | None = None
+
+    def cross_validates(self, seed: int) -> bool:
+        """Return whether cells of a seed are cross-validated."""
+        return self.n_cv_folds > 0 and (self.n_cv_seeds is None or seed < self.n_cv_seeds)
+
+
+@dataclass(frozen=True, eq=False)
+class CellResult:
+    """What is known of a cell once it is done: predictions of test and validation clips, facts about the model."""
+
+    test: Predictions
+    validation: Predictions | None
+    facts: dict[str, object]
+
+
+def run_row(row: Row, table: Table, folder: RunFolder, searching: Searching, shown: Progresses) -> Outcome:
+    """Fit and test a model in the cells that are missing; return what comes of all."""
+    cells, mark = folder.path / "cells", f"{folder.fingerprint} {table.digest()}"
+    cells.mkdir(exist_ok=True)
+    results: dict[str, CellResult] = {}
+    for n, cell in enumerate(table.problem.cells):
+        name = quote(f"{cell.seed}-{cell.fold.name}", safe=" ")  # a speaker may be named with a slash
+        kept = KeptCell(cells, name, mark)
+        if (found := kept.read(table.problem, cell)) is None:
+            found = fit_cell(row, table, cell, searching)
+            kept.write(found)
+        results[f"{cell.seed}/{cell.fold.name}"] = found
+        shown.update(row.name, n + 1, len(table.problem.cells))
+    held_out = [result.validation for result in results.values() if result.validation is not None]
+    return Outcome(
+        predictions=concatenate([result.test for result in results.values()]),
+        facts=_facts(row, {name: result.facts for name, result in results.items()}),
+        validation=concatenate(held_out) if held_out else None,
+    )
+
+
+@dataclass(frozen=True)
+class KeptCell:
+    """The files of a cell that is done: its predictions, and facts with a sha256 over all.
+
+    `mark` is what the cell was made from, flags and clips: the files of another one do not count.
+    """
+
+    folder: Path
+    name: str
+    mark: str
+
+    @property
+    def test(self) -> Path:
+        """The predictions of test clips."""
+        return self.folder / f"{self.name}.csv"
+
+    @property
+    def validation(self) -> Path:
+        """The predictions of validation clips; absent where there are none."""
+        return self.folder / f"{self.name}.validation.csv"
+
+    @property
+    def facts(self) -> Path:
+        """The facts about the model, sealed."""
+        return self.folder / f"{self.name}.json"
+
+    def write(self, result: CellResult) -> None:
+        """Write all; a kill in between leaves what does not count."""
+        write_predictions(result.test, self.test)
+        self.validation.unlink(missing_ok=True)
+        if result.validation is not None:
+            write_predictions(result.validation, self.validation)
+        write_json(self.facts, {**result.facts, SEAL: self._seal(result.facts)})
+
+    def read(self, problem: Problem, cell: Cell) -> CellResult | None:
+        """Return what was written, None where it is missing or, which is said, not as it was written."""
+        if not (self.test.exists() and self.facts.exists()):
+            return None
+        facts = read_json(self.facts) or {}
+        if facts.pop(SEAL, None) == self._seal(facts):
+            predictions = read_predictions(self.test)
+            nothing_NK = np.zeros((len(cell.fold.test), len(problem.labels)))
+            if _rows(predictions) == _rows(predict(problem, cell, nothing_NK)):
+                held_out = read_predictions(self.validation) if self.validation.exists() else None
+                return CellResult(predictions, held_out, facts)
+        logging.getLogger(__name__).warning(f"{self.test} or {self.facts.name} changed since: computed anew.")
+        return None
+
+    def _seal(self, facts: dict[str, object]) -> str:
+        held_out = digest(self.validation) if self.validation.exists() else None
+        said = json.dumps(facts, sort_keys=True)
+        return hashlib.sha256(f"{self.mark} {digest(self.test)} {held_out} {said}".encode()).hexdigest()
+
+
+def _rows(table: Predictions) -> tuple[object, ...]:
+    """Return of which clips a table is, by whom, in what folds and seeds, and what they are."""
+    return (table.labels, table.utterance, table.speaker, table.fold, table.seed.tolist(), table.truth.tolist())
+
+
+def fit_cell(row: Row, table: Table, cell: Cell, searching: Searching) -> CellResult:
+    """Return the predictions of a cell's test rows, and what is to be said about its model.
+
+    Validation rows are scored by the same kind of model, fitted without them.
+    """
+    chosen, tuned_uar = _tuned(row, table, cell, searching)
+    train, test = table.train(cell), cell.fold.test
+    fitted = _fit(chosen, table, train, cell.seed)
+    facts: dict[str, object] = {
+        "train_war": _war(fitted, table, train),
+        "n_parameters": fitted.n_parameters,
+        "model": asdict(chosen.model),
+        "inner_uar": tuned_uar,
+    }
+    if searching.cross_validates(cell.seed):
+        facts["cv_war"] = cross_validated_war(chosen, table, cell, searching.n_cv_folds)
+    if isinstance(fitted, FittedTwoStage):
+        found_N = np.array(fitted.genders)[fitted.predict_gender(table.x_ND[test])]
+        facts["gender_war"] = float(np.mean(found_N == table.gender_N[test]))
+    return CellResult(_predict(fitted, table, cell, test), _validation(chosen, table, cell), facts)
+
+
+def _predict(
+    fitted: Fitted | FittedVote | FittedTwoStage, table: Table, cell: Cell, rows: Int[np.ndarray, " n"]
+) -> Predictions:
+    probability_NK = fitted.predict_proba(table.x_ND[rows])[:, table.rank_K]
+    return predict(table.problem, cell, log_probabilities(probability_NK), rows)
+
+
+def _validation(row: Row, table: Table, cell: Cell) -> Predictions | None:
+    """Return the predictions of a cell's validation rows; None where the rest has not all classes and genders."""
+    held_out = table.held_out(cell)
+    if held_out is None:
+        return None
+    fitted = _fit(row, table, held_out.train, cell.seed)
+    return _predict(fitted, table, cell, held_out.validation)
+
+
+def cross_validated_war(row: Row, table: Table, cell: Cell, n_folds: int) -> float:
+    """Return the mean accuracy over stratified folds of the cell's training rows, each judged by a model of the others.
+
+    Nothing is chosen here: the row's model is what the cell uses. Folds are those of `inner_folds`, which share
+    speakers only where the protocol does.
+
+    Raises:
+      ConfigError: there are not as many clips of each class, or speakers, as folds.
+    """
+    train, rows = table.train(cell), _training_rows(row, table, cell)
+    reached = []
+    for fitted_n, judged_m in inner_folds(rows, n_folds, cell.seed, "--cv-folds"):
+        reached.append(_war(_fit(row, table, train[fitted_n], cell.seed), table, train[judged_m]))
+    return float(np.mean(reached))
+
+
+def _fit(row: Row, table: Table, rows_n: Int[np.ndarray, " n"], seed: int) -> Fitted | FittedVote | FittedTwoStage:
+    """Fit the row's model to rows of the table."""
+    x_ND, label_N, n_classes = table.x_ND[rows_n], table.alphabetical_N[rows_n], len(table.problem.labels)
+    if isinstance(row.model, TwoStage):
+        return fit_two_stage(row.model, x_ND, label_N, table.gender_N[rows_n], seed, n_classes, row.class_weights)
+    return fit(row.model, x_ND, label_N, seed, n_classes, row.class_weights)
+
+
+def _war(fitted: Fitted | FittedVote | FittedTwoStage, table: Table, rows_n: Int[np.ndarray, " n"]) -> float:
+    return float(np.mean(fitted.predict_proba(table.x_ND[rows_n]).argmax(axis=1) == table.alphabetical_N[rows_n]))
+
+
+def _tuned(row: Row, table: Table, cell: Cell, searching: Searching) -> tuple[Row, float | None]:
+    """Return the row with the cell's model, tuned if asked for; of two stages both get what was tuned in one stage."""
+    if not searching.n_trials or isinstance(row.model, SoftVote):  # members of a vote are tuned as rows of their own
+        return row, None
+    rows = _training_rows(row, table, cell)
+    name = f"{row.single}/{cell.seed}/{cell.fold.name}"
+    search = Search(searching.n_trials, searching.n_folds, searching.journal, name, cell.seed)
+    if isinstance(row.model, TwoStage):
+        assert not isinstance(row.model.emotion, SoftVote)
+        found = tune(row.model.emotion, rows, search)
+        return replace(row, model=TwoStage(found.model, found.model)), found.uar
+    found = tune(row.model, rows, search)
+    return replace(row, model=found.model), found.uar
+
+
+def _training_rows(row: Row, table: Table, cell: Cell) -> TrainingRows:
+    train, problem = table.train(cell), table.problem
+    columns = table.x_ND[train], table.alphabetical_N[train], table.speaker_N[train]
+    return TrainingRows(*columns, len(problem.labels), not problem.speakers_shared, row.class_weights)
+
+
+def _facts(row: Row, about: dict[str, dict]) -> Facts:
+    """Return what `metrics.json` says beside the predictions: means over the cells, and what each chose."""
+    several = list(about.values())
+
+    def mean(name: str) -> float | None:
+        reached = [facts[name] for facts in several if name in facts]
+        return float(np.mean(reached)) if reached else None
+
+    return Facts(
+        model=type(row.model).__name__,
+        refit=True,
+        n_parameters=several[0]["n_parameters"],
+        n_models=len(several),
+        chosen={name: facts["model"] for name, facts in about.items()},
+        inner_uar={name: facts["inner_uar"] for name, facts in about.items()},
+        train_war=mean("train_war"),
+        cv_war=mean("cv_war"),
+        gender_war=mean("gender_war"),
+    )

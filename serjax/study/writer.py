@@ -1,0 +1,73 @@
+"""The one writer of run folders: predictions, leaks, metrics, pictures, and last the manifest."""
+
+from dataclasses import asdict
+from functools import partial
+
+import numpy as np
+
+from serjax.evaluate.metrics import uar
+from serjax.evaluate.predictions import Predictions, write_predictions
+from serjax.evaluate.summary import summarise
+from serjax.figures.classification import draw_confusion, draw_roc
+from serjax.folder.manifest import LEAKS, METRICS, PREDICTIONS, VALIDATION, Pictures
+from serjax.folder.run_folder import RunFolder
+from serjax.provenance import provenance
+from serjax.study.outcome import Outcome
+from serjax.study.setting import Setting
+
+
+def write_outcome(folder: RunFolder, setting: Setting, outcome: Outcome) -> None:
+    """Write everything of a run folder but `config.json`: results, then pictures, then what makes it finished."""
+    if not folder.writes:
+        return
+    write_predictions(outcome.predictions, folder.path / PREDICTIONS)
+    if outcome.validation is not None:
+        write_predictions(outcome.validation, folder.path / VALIDATION)
+    folder.write_json(LEAKS, leaks_content(setting))
+    for name, table in outcome.tables.items():
+        folder.write_json(name, table)
+    folder.write_json(METRICS, metrics_content(folder, setting, outcome))
+    title = f"{outcome.name or folder.experiment} · {setting.title}"
+    folder.finish({**classification_pictures(outcome.predictions, title), **outcome.pictures})
+
+
+def leaks_content(setting: Setting) -> dict[str, object]:
+    """Return `leaks.json`: which speakers, sentences and recordings the parts of folds share."""
+    shared = {"speakers_shared": setting.speakers_shared, "texts_shared": setting.texts_shared}
+    return {"protocol": setting.protocol, **shared, "leak": setting.leak, "found": list(setting.leaks)}
+
+
+def metrics_content(folder: RunFolder, setting: Setting, outcome: Outcome) -> dict[str, object]:
+    """Return `metrics.json`: the same fields for all studies, null where one does not apply."""
+    return {
+        "experiment": folder.experiment,
+        "corpus": setting.corpus,
+        "corpus_notes": [note.as_json() for note in setting.corpus_notes],
+        "offset_s": setting.offset_s,
+        "protocol": setting.protocol,
+        "speakers_shared": setting.speakers_shared,
+        "texts_shared": setting.texts_shared,
+        "leak": setting.leak,
+        "labels": list(setting.labels),
+        "told_apart": setting.told_apart,
+        "title": setting.title,
+        **summarise(outcome.predictions, setting.speakers_shared),
+        "validation_uar": mean_fold_uar(outcome.validation),
+        **asdict(outcome.facts),
+        "seconds": folder.seconds,
+        **provenance(),
+    }
+
+
+def mean_fold_uar(predictions: Predictions | None) -> float | None:
+    """Return the mean over folds and seeds of each one's UAR: what to compare recipes by on validation rows."""
+    if predictions is None:
+        return None
+    cells = np.array([f"{seed}/{fold}" for seed, fold in zip(predictions.seed, predictions.fold, strict=True)])
+    return float(np.mean([uar(predictions.rows(cells == cell).confusion()) for cell in dict.fromkeys(cells.tolist())]))
+
+
+def classification_pictures(predictions: Predictions, title: str) -> Pictures:
+    """Return the pictures of test predictions."""
+    draw = {"confusion.png": draw_confusion, "roc.png": draw_roc}
+    return {name: partial(function, predictions, title) for name, function in draw.items()}
