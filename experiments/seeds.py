@@ -17,7 +17,8 @@ import numpy as np
 
 from experiments.candidates import Candidate, CandidateConfig, configure
 from experiments.sweep import Page, publish, train
-from serjax.evaluate.comparison import measure, seed_counts
+from serjax.evaluate.comparison import seed_counts
+from serjax.evaluate.metrics import measure
 from serjax.folder.finished import FinishedRun
 from serjax.main import train_command
 from serjax.study.flags import Data, Machine

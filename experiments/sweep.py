@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from experiments.candidates import CandidateConfig
-from serjax.evaluate.comparison import Metric
+from serjax.evaluate.metrics import Metric
 from serjax.figures import canvas as plots
 from serjax.figures.tables import say
 from serjax.folder.finished import FinishedRun, read_run

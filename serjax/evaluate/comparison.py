@@ -5,16 +5,15 @@ what is drawn or swapped, with all predictions under all seeds.
 """
 
 from collections import Counter
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int, Num
+from jaxtyping import Float, Int
 
-from serjax.evaluate.metrics import AnyArray, mean_recall
+from serjax.evaluate.metrics import Metric, measure
 from serjax.evaluate.predictions import Predictions, PredictionsError
 from serjax.evaluate.statistics import drawn_speakers, middle, random_swaps, two_sided_p
 
-Metric = Literal["uar", "war", "macro_f1"]
 Interval = tuple[float, float]
 
 
@@ -32,26 +31,6 @@ class Difference(NamedTuple):
     difference: float
     interval: Interval | None
     p_value: float
-
-
-def measure(metric: Metric, counts_RKK: Num[AnyArray, "R K K"]) -> Float[np.ndarray, "R"]:
-    """Return a metric of each confusion matrix of a stack, as `metrics.uar`, `.war` and `.macro_f1` define it.
-
-    Args:
-      metric: which one.
-      counts_RKK: a stack of [truth, prediction] counts, each ≥ 0, none empty; weighted counts are welcome.
-
-    >>> measure("war", np.array([[[1, 1], [0, 2]], [[1, 0], [1, 0]]]))
-    array([0.75, 0.5 ])
-    """
-    counts_RKK = np.asarray(counts_RKK, np.float64)
-    match metric:
-        case "uar":
-            return mean_recall(counts_RKK)
-        case "war":
-            return np.trace(counts_RKK, axis1=1, axis2=2) / counts_RKK.sum(axis=(1, 2))
-        case "macro_f1":
-            return _mean_f1(counts_RKK)
 
 
 def seed_counts(predictions: Predictions) -> Int[np.ndarray, "R S K K"]:
@@ -174,14 +153,6 @@ def in_order(predictions: Predictions, labels: tuple[str, ...]) -> Predictions:
         scores_NK=predictions.scores_NK[:, np.argsort(place_K)],
         labels=labels,
     )
-
-
-def _mean_f1(counts_RKK: Float[np.ndarray, "R K K"]) -> Float[np.ndarray, "R"]:
-    support_RK, predicted_RK = counts_RKK.sum(axis=2), counts_RKK.sum(axis=1)
-    present_RK = support_RK > 0
-    hits_RK = np.diagonal(counts_RKK, axis1=1, axis2=2)
-    f1_RK = np.divide(2 * hits_RK, support_RK + predicted_RK, out=np.zeros_like(support_RK), where=present_RK)
-    return f1_RK.sum(axis=1) / present_RK.sum(axis=1)
 
 
 def _resampled(metric: Metric, counts_RSKK: Int[np.ndarray, "R S K K"], seed: int = 0) -> Float[np.ndarray, "B"]:

@@ -8,13 +8,14 @@ averages over the union of labels in truth and prediction, which punishes a wron
 twice.)
 """
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import numpy as np
 from jaxtyping import Float, Int, Num
 
 AnyArray = np.ndarray | jax.Array
+Metric = Literal["uar", "war", "macro_f1"]
 
 
 class PerClass(NamedTuple):
@@ -68,14 +69,64 @@ def mean_recall(counts_RKK: Num[AnyArray, "R K K"]) -> Float[np.ndarray, "R"]:
     >>> mean_recall(np.array([[[1, 1], [0, 4]], [[0, 0], [1, 3]]]))
     array([0.75, 0.75])
     """
-    counts_RKK = np.asarray(counts_RKK, np.float64)
+    counts_RKK = _counted(counts_RKK, "recall")
     support_RK = counts_RKK.sum(axis=2)
-    present_RK = support_RK > 0
-    if not present_RK.any(axis=1).all():
-        raise ValueError("a confusion matrix without a single clip has no recall: count at least one prediction")
-    hits_RK = np.diagonal(counts_RKK, axis1=1, axis2=2)
-    recall_RK = np.divide(hits_RK, support_RK, out=np.zeros_like(support_RK), where=present_RK)
-    return recall_RK.sum(axis=1) / present_RK.sum(axis=1)
+    return _mean_of_present(_hits(counts_RKK), support_RK, support_RK)
+
+
+def accuracy(counts_RKK: Num[AnyArray, "R K K"]) -> Float[np.ndarray, "R"]:
+    """WAR of each matrix of a stack, as `war` defines it.
+
+    Args:
+      counts_RKK: as `mean_recall`.
+
+    Raises:
+      ValueError: a matrix of the stack is empty.
+
+    >>> accuracy(np.array([[[1, 1], [0, 2]], [[1, 0], [1, 0]]]))
+    array([0.75, 0.5 ])
+    """
+    counts_RKK = _counted(counts_RKK, "accuracy")
+    return np.trace(counts_RKK, axis1=1, axis2=2) / counts_RKK.sum(axis=(1, 2))
+
+
+def mean_f1(counts_RKK: Num[AnyArray, "R K K"]) -> Float[np.ndarray, "R"]:
+    """Macro-F1 of each matrix of a stack, as `macro_f1` defines it.
+
+    Args:
+      counts_RKK: as `mean_recall`.
+
+    Raises:
+      ValueError: a matrix of the stack is empty.
+
+    >>> mean_f1(np.array([[[1, 1], [0, 2]], [[2, 0], [0, 2]]])).round(4)
+    array([0.7333, 1.    ])
+    """
+    counts_RKK = _counted(counts_RKK, "F1")
+    support_RK, predicted_RK = counts_RKK.sum(axis=2), counts_RKK.sum(axis=1)
+    return _mean_of_present(2 * _hits(counts_RKK), support_RK + predicted_RK, support_RK)
+
+
+def measure(metric: Metric, counts_RKK: Num[AnyArray, "R K K"]) -> Float[np.ndarray, "R"]:
+    """Return a metric of each confusion matrix of a stack, as `uar`, `war` and `macro_f1` define it.
+
+    Args:
+      metric: which one.
+      counts_RKK: as `mean_recall`.
+
+    Raises:
+      ValueError: a matrix of the stack is empty.
+
+    >>> measure("war", np.array([[[1, 1], [0, 2]], [[1, 0], [1, 0]]]))
+    array([0.75, 0.5 ])
+    """
+    match metric:
+        case "uar":
+            return mean_recall(counts_RKK)
+        case "war":
+            return accuracy(counts_RKK)
+        case "macro_f1":
+            return mean_f1(counts_RKK)
 
 
 def uar(counts_KK: Num[AnyArray, "K K"]) -> float:
@@ -112,10 +163,7 @@ def war(counts_KK: Num[AnyArray, "K K"]) -> float:
     >>> war(np.array([[1, 1], [0, 2]]))
     0.75
     """
-    counts_KK = np.asarray(counts_KK, np.float64)
-    if not counts_KK.sum() > 0:
-        raise ValueError("a confusion matrix without a single clip has no accuracy: count at least one prediction")
-    return float(np.trace(counts_KK) / counts_KK.sum())
+    return float(accuracy(np.asarray(counts_KK)[None])[0])
 
 
 def per_class(counts_KK: Num[AnyArray, "K K"]) -> PerClass:
@@ -159,11 +207,7 @@ def macro_f1(counts_KK: Num[AnyArray, "K K"]) -> float:
     >>> round(macro_f1(np.array([[1, 1], [0, 2]])), 4)
     0.7333
     """
-    table = per_class(counts_KK)
-    present_K = table.support_K > 0
-    if not present_K.any():
-        raise ValueError("a confusion matrix without a single clip has no F1: count at least one prediction")
-    return float(table.f1_K[present_K].mean())
+    return float(mean_f1(np.asarray(counts_KK)[None])[0])
 
 
 def roc_auc_ovr(truth_N: Int[AnyArray, "N"], scores_NK: Float[AnyArray, "N K"]) -> RocAuc:
@@ -250,6 +294,28 @@ def _check_same_length(first: np.ndarray, second: np.ndarray) -> None:
     # numpy would broadcast a length of one in silence
     if len(first) != len(second):
         raise ValueError(f"{len(first)} true labels, but {len(second)} predictions: expected one for each clip")
+
+
+def _counted(counts_RKK: AnyArray, figure: str) -> Float[np.ndarray, "R K K"]:
+    counts_RKK = np.asarray(counts_RKK, np.float64)
+    if not (counts_RKK.sum(axis=(1, 2)) > 0).all():
+        raise ValueError(f"a confusion matrix without a single clip has no {figure}: count at least one prediction")
+    return counts_RKK
+
+
+def _hits(counts_RKK: Float[np.ndarray, "R K K"]) -> Float[np.ndarray, "R K"]:
+    return np.diagonal(counts_RKK, axis1=1, axis2=2)
+
+
+def _mean_of_present(
+    numerator_RK: Float[np.ndarray, "R K"],
+    denominator_RK: Float[np.ndarray, "R K"],
+    support_RK: Float[np.ndarray, "R K"],
+) -> Float[np.ndarray, "R"]:
+    """Return the mean ratio over the classes that are true at least once."""
+    present_RK = support_RK > 0
+    ratio_RK = np.divide(numerator_RK, denominator_RK, out=np.zeros_like(denominator_RK), where=present_RK)
+    return ratio_RK.sum(axis=1) / present_RK.sum(axis=1)
 
 
 def _ratio(numerator_K: np.ndarray, denominator_K: np.ndarray) -> Float[np.ndarray, "K"]:

@@ -6,7 +6,7 @@ from typing import TypedDict
 import numpy as np
 from jaxtyping import Int
 
-from serjax.evaluate.metrics import macro_f1, per_class, roc_auc_ovr, uar, war
+from serjax.evaluate.metrics import measure, per_class, roc_auc_ovr, uar, war
 from serjax.evaluate.predictions import Predictions, PredictionsError
 from serjax.evaluate.statistics import speaker_counts, uar_interval
 
@@ -66,19 +66,19 @@ def summarise(predictions: Predictions, speakers_shared: bool) -> Summary:
     if not predictions.utterance:
         raise PredictionsError("no prediction: expected the test rows of at least one fold")
     seeds = [predictions.rows(predictions.seed == seed) for seed in np.unique(predictions.seed)]
-    counts = [part.confusion() for part in seeds]
-    summed_KK = np.sum(counts, axis=0)
-    uars = [uar(count_KK) for count_KK in counts]
+    counts_RKK = np.stack([part.confusion() for part in seeds])
+    summed_KK = counts_RKK.sum(axis=0)
+    uar_R = measure("uar", counts_RKK)
     by_speaker_SKK = speaker_counts(
         predictions.truth, predictions.prediction, predictions.speaker, len(predictions.labels)
     )
     interval = uar_interval(by_speaker_SKK, speakers_shared=speakers_shared)
     return Summary(
-        uar=float(np.mean(uars)),
-        uar_sd=float(np.std(uars, ddof=1)) if len(uars) > 1 else None,
+        uar=float(uar_R.mean()),
+        uar_sd=float(uar_R.std(ddof=1)) if len(uar_R) > 1 else None,
         uar_ci95=None if interval is None else list(interval),
-        war=float(np.mean([war(count_KK) for count_KK in counts])),
-        macro_f1=float(np.mean([macro_f1(count_KK) for count_KK in counts])),
+        war=float(measure("war", counts_RKK).mean()),
+        macro_f1=float(measure("macro_f1", counts_RKK).mean()),
         per_fold={str(part.seed[0]): _fold_summaries(part) for part in seeds},
         per_class=_class_summaries(summed_KK, predictions.labels),
         confusion=summed_KK.tolist(),

@@ -14,7 +14,7 @@ import tyro
 
 from serjax.command import run_command
 from serjax.errors import ConfigError
-from serjax.evaluate.comparison import Metric
+from serjax.evaluate.metrics import Metric
 from serjax.figures import canvas as plots
 from serjax.figures.tables import say
 from serjax.folder.finished import read_run

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from serjax.errors import ConfigError
-from serjax.evaluate.comparison import Metric, measure, seed_counts
+from serjax.evaluate.comparison import seed_counts
+from serjax.evaluate.metrics import Metric, measure
 from serjax.evaluate.predictions import Predictions, read_predictions
 from serjax.folder import manifest
 from serjax.folder.manifest import CONFIG, MANIFEST, METRICS, PREDICTIONS, VALIDATION

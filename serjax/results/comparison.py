@@ -7,7 +7,8 @@ from pathlib import Path
 
 from serjax.errors import ConfigError
 from serjax.escape import terminal
-from serjax.evaluate.comparison import Metric, difference, estimate, unpaired_clips
+from serjax.evaluate.comparison import difference, estimate, unpaired_clips
+from serjax.evaluate.metrics import Metric
 from serjax.evaluate.statistics import holm
 from serjax.folder.finished import FinishedRun, left_out
 from serjax.provenance import provenance

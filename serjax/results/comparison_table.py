@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 
 from serjax import escape
 from serjax.errors import ConfigError
-from serjax.evaluate.comparison import Interval, Metric
+from serjax.evaluate.comparison import Interval
+from serjax.evaluate.metrics import Metric
 from serjax.figures.comparison import Line, forest_plot
 from serjax.figures.markdown import Code, markdown_image, markdown_table
 from serjax.figures.tables import Cell, print_table, say, terminal_width

@@ -40,7 +40,7 @@ def test_a_stack_is_measured_as_each_matrix_alone(metric):
     counts_RKK = np.random.default_rng(0).integers(0, 9, (20, 4, 4))
     counts_RKK[3, 2], counts_RKK[4, :, 1] = 0, 0  # a class that is not there, one that is never predicted
     expected = [SCALARS[metric](counts_KK) for counts_KK in counts_RKK]
-    np.testing.assert_allclose(comparison.measure(metric, counts_RKK), expected, rtol=1e-14)
+    np.testing.assert_allclose(metrics.measure(metric, counts_RKK), expected, rtol=1e-14)
 
 
 def test_counts_are_confusions_of_each_seed_and_speaker():

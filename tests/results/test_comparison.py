@@ -11,7 +11,7 @@ import pytest
 
 from serjax.command import run_command
 from serjax.errors import ConfigError
-from serjax.evaluate.comparison import Metric
+from serjax.evaluate.metrics import Metric
 from serjax.evaluate.predictions import Predictions, write_predictions
 from serjax.evaluate.summary import summarise
 from serjax.experiments import compare
