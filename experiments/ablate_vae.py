@@ -23,14 +23,15 @@ but for large codes. One VAE that is told the emotion is not told apart with a c
 parameters; with 128 it reaches .21 to .38: presumably it then copies a clip without need of its emotion.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from experiments.sweep import Page, ablate, publish
 from serjax.experiments import vae_mfcc
-from serjax.figures.markdown import markdown_table
-from serjax.figures.tables import print_table
+from serjax.figures.tables import TitledTable
 from serjax.folder.finished import FinishedRun, read_result
+from serjax.folder.manifest import METRICS
 from serjax.main import train_command
 from serjax.study.flags import Machine
 from serjax.study.overrides import BASE, Overrides, chain, product, vary
@@ -73,19 +74,15 @@ def run(config: Config) -> None:
     rows = replace(config, results=None, recipe=replace(recipe, machine=Machine()))
     page = Page.of("ablate_vae", recipe.data, recipe.machine, config.results, rows)
     runs = ablate(recipe, config.grid.overrides, page.out)
-    publish(runs, page, (f"Compared by the score {recipe.classification.score}.",))
-    header, lines = by_score(runs)
-    print_table("UAR by score", header, lines)
-    for path in page.files:
-        with path.open("a", encoding="utf-8") as file:
-            file.write(f"\n## UAR by score\n\n{markdown_table(header, lines)}\n")
+    publish(runs, page, (f"Compared by the score {recipe.classification.score}.",), more=(by_score(runs),))
 
 
-def by_score(runs: dict[str, FinishedRun]) -> tuple[tuple[str, ...], list[tuple[str | float, ...]]]:
+def by_score(runs: Mapping[str, FinishedRun]) -> TitledTable:
     """Return the UAR of every run by every score."""
-    found = {name: read_result(run.path / "metrics.json")["scores"] for name, run in runs.items()}
+    found = {name: read_result(run.path / METRICS)["scores"] for name, run in runs.items()}
     names = tuple(next(iter(found.values())))
-    return ("run", *names), [(name, *(scores[score]["uar"] for score in names)) for name, scores in found.items()]
+    rows = tuple((name, *(scores[score]["uar"] for score in names)) for name, scores in found.items())
+    return TitledTable("UAR by score", ("run", *names), rows)
 
 
 if __name__ == "__main__":

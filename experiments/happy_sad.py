@@ -11,19 +11,24 @@ clips and all 192; models see only their own emotion (no pretraining, no rolls),
 Ten minutes on 2 CPU cores. Without arguments it runs on the synthetic corpus.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from experiments.sweep import Page
 from serjax.data.splits import Protocol
 from serjax.errors import ConfigError
-from serjax.figures.tables import interval, print_table
+from serjax.figures.tables import Cell, interval
 from serjax.folder.finished import read_result
+from serjax.folder.manifest import METRICS, RECONSTRUCTION
 from serjax.main import train_command
 from serjax.models.autoencoder import Autoencoder
 from serjax.models.vae import VAE
-from serjax.results.page import write_table_page
+from serjax.provenance import provenance
+from serjax.results.reconstruction import loss_columns, losses_of
 from serjax.results.show import show
+from serjax.results.table_page import TablePage, print_page, write_page
 from serjax.study.flags import Classification, Data, Machine, Model, Training
 from serjax.study.frontends import Features
 from serjax.study.generative.study import GenerativeStudy
@@ -33,10 +38,9 @@ from serjax.train.processes import is_first
 EMOTIONS = ("happy", "sad")
 PROTOCOLS: tuple[Protocol, ...] = ("random-80-20", "speaker-6fold")
 REPORTED = {"ae_mfcc": (0.0148, 0.0193), "vae_mfcc": (0.0098, 0.0235)}
-HEADER = ("model", "protocol", "happy, train", "happy, test", "happy, all", "sad, all", "sad / happy", "UAR", "95 %")
+HEADER = ("model", "protocol", *loss_columns(*EMOTIONS), "UAR", "95 %")
 NOTES = """Loss: mean squared error an element, each coefficient divided by its range over training rows.
 UAR: of the two-class classifier by reconstruction error on test clips, speaker-clustered interval."""
-Row = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -66,13 +70,10 @@ def run(config: Config) -> None:
     for one in studies:
         complete([one])
         show(one.flags.out)
-    table = [row(experiment, *REPORTED[experiment]) for experiment in REPORTED]
-    table += [measured(one) for one in studies]
-    title = f"Reconstruction loss of models trained on happy clips: {config.data.corpus}, {config.data.seeds} seed(s)"
-    print_table(title, HEADER, table)
+    page = page_of(config, studies)
+    print_page(page)
     if config.results is not None and is_first():
-        seconds = sum(float(metrics(one)["seconds"]) for one in studies)
-        write_table_page(config.results, title, HEADER, table, NOTES, seconds)
+        write_page(page, config.results)
 
 
 def check_flags(config: Config) -> None:
@@ -100,27 +101,32 @@ def study(config: Config, experiment: str, protocol: Protocol, out: Path) -> Gen
     )
 
 
-def row(experiment: str, happy: float, sad: float) -> Row:
+def page_of(config: Config, studies: Sequence[GenerativeStudy]) -> TablePage:
+    """Return the page: the reported rows, then those of finished studies."""
+    found = [read_result(one.flags.out / METRICS) for one in studies]
+    rows = [reported(experiment, *losses) for experiment, losses in REPORTED.items()]
+    rows += [measured(one, metrics) for one, metrics in zip(studies, found, strict=True)]
+    data = config.data
+    return TablePage(
+        title=f"Reconstruction loss of models trained on happy clips: {data.corpus}, {data.seeds} seed(s)",
+        rows=tuple(dict(zip(HEADER, row, strict=True)) for row in rows),
+        notes=NOTES,
+        minutes=round(sum(metrics["seconds"] for metrics in found) / 60),
+        made=provenance(),
+    )
+
+
+def reported(experiment: str, happy: float, sad: float) -> tuple[Cell, ...]:
     """Return a reported row: which clips were scored is not stated, presumably all."""
-    return (experiment, "as reported", "–", "–", f"{happy:.4f}", f"{sad:.4f}", f"{sad / happy:.2f}", "–", "–")
+    return (experiment, "as reported", None, None, f"{happy:.4f}", f"{sad:.4f}", f"{sad / happy:.2f}", None, None)
 
 
-def measured(one: GenerativeStudy) -> Row:
+def measured(one: GenerativeStudy, metrics: Mapping[str, Any]) -> tuple[Cell, ...]:
     """Return the row of a finished study."""
-    reconstruction = read_result(one.flags.out / "reconstruction.json")
-    happy, sad = (reconstruction["labels"].index(emotion) for emotion in EMOTIONS)
-    parts = {part: reconstruction["minmax"][part][happy] for part in ("train", "test", "all")}
-    losses = (parts["train"][happy], parts["test"][happy], parts["all"][happy], parts["all"][sad])
-    found = metrics(one)
-    protocol = f"{one.data.protocol} (speakers shared)" if found["speakers_shared"] else str(one.data.protocol)
-    ratio = f"{losses[3] / losses[2]:.2f}"
-    score = (f"{found['uar']:.3f}", interval(found["uar_ci95"]) or "–")
-    return (one.experiment, protocol, *(f"{loss:.4f}" for loss in losses), ratio, *score)
-
-
-def metrics(one: GenerativeStudy) -> dict:
-    """Return what a finished study wrote."""
-    return read_result(one.flags.out / "metrics.json")
+    *losses, ratio = losses_of(read_result(one.flags.out / RECONSTRUCTION), EMOTIONS[0]).over_seeds.figures
+    protocol = f"{one.data.protocol} (speakers shared)" if metrics["speakers_shared"] else one.data.protocol
+    figures = (*(f"{loss:.4f}" for loss in losses), f"{ratio:.2f}")
+    return (one.experiment, protocol, *figures, metrics["uar"], interval(metrics["uar_ci95"]))
 
 
 if __name__ == "__main__":

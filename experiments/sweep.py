@@ -6,11 +6,10 @@ from pathlib import Path
 
 from experiments.candidates import CandidateConfig
 from serjax.evaluate.metrics import Metric
-from serjax.figures import canvas as plots
-from serjax.figures.tables import say
+from serjax.figures.tables import TitledTable, say
 from serjax.folder.finished import FinishedRun, read_run
 from serjax.results.comparison import make_table
-from serjax.results.comparison_table import Table, draw, markdown, print_comparison, write_table
+from serjax.results.comparison_table import print_comparison, write_page
 from serjax.results.page import check_page
 from serjax.study.fingerprint import default_out, fingerprint
 from serjax.study.flags import Data, Machine
@@ -53,16 +52,26 @@ def train(configs: Mapping[str, CandidateConfig], out: Path) -> dict[str, Finish
 
 
 def publish(
-    runs: Mapping[str, FinishedRun], page: Page, notes: tuple[str, ...], metric: Metric = "uar", anyway: bool = False
-) -> Table:
-    """Compare all runs with the first, print the table and write it as Markdown, JSON and a forest plot."""
+    runs: Mapping[str, FinishedRun],
+    page: Page,
+    notes: tuple[str, ...],
+    more: tuple[TitledTable, ...] = (),
+    metric: Metric = "uar",
+    anyway: bool = False,
+) -> None:
+    """Compare all runs with the first, print the table and write it as Markdown, JSON and a forest plot.
+
+    Args:
+      runs: finished runs, the first is the reference.
+      page: where the page goes.
+      notes: said before the notes of the comparison.
+      more: tables that stand below it.
+      metric: what is compared.
+      anyway: compare runs of different protocols too; the table says so.
+    """
     table = make_table(list(runs.values()), metric, anyway)
-    table = replace(table, notes=(*notes, *table.notes))
+    table = replace(table, notes=(*notes, *table.notes), more=more)
     for path in page.files:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(markdown(table, path.with_suffix(".png").name), encoding="utf-8")
-        write_table(table, path.with_suffix(".json"))
-        plots.save(draw(table), path.with_suffix(".png"))
+        write_page(table, path)
     print_comparison(table)
     say(f"Written to {page.out}.")
-    return table

@@ -34,10 +34,12 @@ from serjax.evaluate.comparison import difference
 from serjax.evaluate.predictions import read_predictions
 from serjax.experiments import vae_mfcc
 from serjax.folder.finished import read_result
+from serjax.folder.manifest import METRICS, PREDICTIONS
 from serjax.main import run as run_study
 from serjax.main import train_command
 from serjax.provenance import provenance
-from serjax.results.page import Page, Row, adjust, print_page, write_page
+from serjax.results.classifiers import Page, Row, print_page, write_page
+from serjax.results.reached import adjusted, tested
 from serjax.study.flags import Classification, Machine
 from serjax.train.processes import is_first
 
@@ -104,16 +106,16 @@ def run(config: Config) -> None:
 
 def results_page(out: Path) -> Page:
     """Return the page of the finished rows below `out`."""
-    found = {name: read_result(out / name / "metrics.json") for name in CHANGES}
+    found = {name: read_result(out / name / METRICS) for name in CHANGES}
+    predictions = {name: read_predictions(out / name / PREDICTIONS) for name in CHANGES}
     first = found[DEFAULT]
-    default = read_predictions(out / DEFAULT / "predictions.csv")
     rows = []
     for name, change in CHANGES.items():
-        predictions = read_predictions(out / name / "predictions.csv")
-        test = None
+        row = Row.of(name, f"{change.about}; {_validation(found[name])}", found[name], {})
         if name != DEFAULT:
-            test = difference(default, predictions, "uar", speakers_shared=first["speakers_shared"])
-        rows.append(Row.of(name, f"{change.about}; {_validation(found[name])}", found[name], {}, test))
+            shared = first["speakers_shared"]
+            row = tested(row, difference(predictions[DEFAULT], predictions[name], "uar", speakers_shared=shared))
+        rows.append(row)
     where = f"{first['corpus']}, {first['protocol']}"
     return Page(
         title=f"The recipe of the per-emotion VAEs, one part at a time · {where}",
@@ -124,7 +126,7 @@ def results_page(out: Path) -> Page:
             "bootstrap over speakers. p: all predictions of a speaker swapped together, 10 000 permutations; Holm "
             "over the rows."
         ),
-        rows=adjust(tuple(rows)),
+        rows=adjusted(rows),
         n_classes=len(first["labels"]),
         reference=DEFAULT,
         made={

@@ -33,7 +33,9 @@ from serjax.folder.run_folder import RunFolder, open_run_folder
 from serjax.models.classical.packages import one_thread
 from serjax.models.classical.pictures import Logistic, MixturePerClass, PcaPerClass, Recipe, fit
 from serjax.provenance import provenance
-from serjax.results.page import Page, Row, adjust, check_page, print_page, rows_of_run, write_page
+from serjax.results.classifiers import Page, Row, print_page, rows_of_run, write_page
+from serjax.results.page import check_page
+from serjax.results.reached import adjusted, tested
 from serjax.study.fingerprint import default_out, fingerprint
 from serjax.study.flags import Data
 from serjax.study.frontends import Features
@@ -197,12 +199,14 @@ def results_page(folder: RunFolder, run: Path | None) -> Page:
         check_same_problem(run, folder, first)
         rows = rows_of_run(run)
     for rival in RIVALS:
-        test = None if run is None else _test(run, folder.path / rival.name, first["speakers_shared"])
-        rows += (Row.of(rival.name, rival.about, found[rival.name], found[rival.name]["chosen"], test),)
+        row = Row.of(rival.name, rival.about, found[rival.name], found[rival.name]["chosen"])
+        if run is not None:
+            row = tested(row, _test(run, folder.path / rival.name, first["speakers_shared"]))
+        rows += (row,)
     return Page(
         title=f"Rivals of the per-emotion VAEs · {first['title'].rpartition(', ')[0]}",  # without seeds: rows differ
         about=_about(first),
-        rows=adjust(rows),
+        rows=adjusted(rows),
         n_classes=len(first["labels"]),
         reference=None if run is None else rows[0].name,
         made=_made(found, run),

@@ -15,14 +15,11 @@ from rich.console import Console
 from serjax import command, escape
 from serjax.explore import page as explore_page
 from serjax.figures import tables as display
-from serjax.figures.markdown import Code, markdown_table
-from serjax.figures.tables import print_table, say
-from serjax.results import comparison_table
-from serjax.results import page as results_page
+from serjax.figures.markdown import Code, markdown_image, markdown_table
+from serjax.figures.tables import TitledTable, print_table, say
+from serjax.results import classifiers, comparison_table, grid, table_page
 from serjax.results.comparison_table import Row, Table
-from serjax.results.grid import Entry, GridPage
-from serjax.results.grid import markdown as grid_markdown
-from serjax.results.page import Page
+from serjax.results.table_page import TablePage
 from serjax.study.progress import Progresses
 
 EVIL = [
@@ -192,13 +189,23 @@ def test_names_of_files(tmp_path):
     assert len(list(tmp_path.iterdir())) == len(names)
 
 
-ROW = Row("a", "a", "a", "a", 2, 1, 0.5, None, None, None, None, None, None, None, 1.0, ())
+ROW = Row(
+    name="a",
+    mean=0.5,
+    **dict.fromkeys(("experiment", "corpus", "protocol"), "a"),
+    n_labels=2,
+    n_seeds=1,
+    n_parameters=None,
+    seconds=1.0,
+    unlike=(),
+)
 
 
 def compared(text: str) -> Table:
     row = replace(ROW, name=text, experiment=text, corpus=text, protocol=text, unlike=(text,))
     made = {"command": text, "versions": dict.fromkeys(("python", "jax", "serjax"), "1"), "machine": "m", "git": "g"}
-    return Table("uar", (row, row), {text: {text: text}}, (text,), made)
+    below = TitledTable(text, (text, "b"), ((text, 0.5),))
+    return Table("uar", (row, row), {text: {text: text}}, (text,), made, (below,))
 
 
 @every
@@ -219,20 +226,23 @@ def test_compared_runs(evil, capsys):
 
 @every
 def test_pages(evil):
-    """The pages of classifiers and of features × models."""
+    """The pages of classifiers, of features × models, and of one table."""
 
     def pages(text: str) -> list[str]:
-        row = results_page.Row(text, text, 0.5, None, None, 0.5, 0.5, {text: text})
-        page = Page(text, "about", (row,), 2, None, {"command": escape.markdown_code(text)})
-        entry = Entry(text, text, 0.5, None, None, None, None, None, None, 0.5, None, 1.0)
-        grid = GridPage(text, "about", (text,), (text,), (entry,), text, 2, {}, (text,), {})
-        return rendered(results_page.markdown(page, "a.png"))[0] + rendered(grid_markdown(grid, "a.png"))[0]
+        one = classifiers.Row(name=text, about=text, mean=0.5, war=0.5, macro_f1=0.5, chosen={text: text})
+        page = classifiers.Page(text, "about", (one,), 2, None, {"command": escape.markdown_code(text)})
+        entry = grid.Entry(text, text, 0.5, replace(ROW, name=text))
+        cells = grid.GridPage(text, "about", (text,), (text,), (entry,), text, 2, {}, (text,), {})
+        made = {"command": text, "machine": "m", "git": "g"}
+        table = TablePage(text, ({text: text, "b": 0.5},), "notes", 1, made)
+        written = [classifiers.markdown(page, "a.png"), grid.markdown(cells, "a.png"), table_page.markdown(table)]
+        return [kind for text in written for kind in rendered(text)[0]]
 
     assert pages(evil) == pages("plain")
 
 
 def test_a_picture_of_any_name_is_found():
     reader = MarkdownIt("commonmark")
-    (image,) = reader.parse(results_page.markdown_image("]($x$", "a b)|%<.png"))[1].children or []
+    (image,) = reader.parse(markdown_image("]($x$", "a b)|%<.png"))[1].children or []
     assert image.attrs["src"] == "a%20b%29%7C%25%3C.png"
     assert Path(str(image.attrs["src"])).suffix == ".png"

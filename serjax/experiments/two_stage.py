@@ -20,12 +20,14 @@ import tyro
 
 from serjax.command import run_command
 from serjax.evaluate.comparison import Difference, difference
-from serjax.evaluate.statistics import holm
-from serjax.figures.tables import Cell, interval, print_table
+from serjax.figures.tables import Cell, p_text, signed_interval
 from serjax.folder.finished import FinishedRun, read_result, read_run
 from serjax.folder.manifest import METRICS
-from serjax.results.page import check_page, write_table_page
+from serjax.provenance import provenance
+from serjax.results.page import check_page
+from serjax.results.reached import Reached, adjusted, tested
 from serjax.results.show import show_models
+from serjax.results.table_page import TablePage, print_page, write_page
 from serjax.study.fingerprint import default_out
 from serjax.study.tabular.flags import Choice, ModelName, TabularConfig
 from serjax.study.tabular.study import complete_tabular, fingerprint_of
@@ -58,13 +60,10 @@ def run(config: Config) -> None:
     check_page(config.results)
     out = folder_of(config)
     show_models(complete_tabular(replace(config, output=replace(config.output, out=out))), out)
-    places: dict[str, tuple[Path, Path]] = {
-        name: (out / name, out / f"two-stage-{name}") for name in config.choice.models
-    }
-    title, rows, seconds = table_of(places)
-    print_table(title, HEADER, rows)
+    page = page_of({name: (out / name, out / f"two-stage-{name}") for name in config.choice.models})
+    print_page(page)
     if config.results is not None:
-        write_table_page(config.results, title, HEADER, rows, NOTES, seconds)
+        write_page(page, config.results)
 
 
 def folder_of(config: Config) -> Path:
@@ -72,19 +71,29 @@ def folder_of(config: Config) -> Path:
     return config.output.out or default_out("two_stage", config.data.corpus_name, fingerprint_of(config))
 
 
-def table_of(places: Mapping[str, tuple[Path, Path]]) -> tuple[str, list[tuple[Cell, ...]], float]:
-    """Return title, a row for each model (its runs in one stage and in two, what lies between them), and seconds."""
+def page_of(places: Mapping[str, tuple[Path, Path]]) -> TablePage:
+    """Return a row for each model: its runs in one stage and in two, and what lies between them."""
     pairs = {name: (read_run(one), read_run(two)) for name, (one, two) in places.items()}
-    deltas = [compare(*pair) for pair in pairs.values()]
-    adjusted = holm([delta.p_value for delta in deltas])
-    rows, seconds = [], 0.0
-    for (name, (one, two)), delta, p in zip(pairs.items(), deltas, adjusted, strict=True):
-        reached = [read_result(run.path / METRICS) for run in (one, two)]
-        spread = interval(list(delta.interval)) if delta.interval else None
-        seconds += sum(metrics["seconds"] for metrics in reached)
-        uars = tuple(metrics["uar"] for metrics in reached)
-        rows.append((name, *uars, delta.difference, spread, f"{p:.4f}", reached[1]["gender_war"]))
-    return f"Two stages against one: {reached[0]['title']}", rows, seconds
+    rows = adjusted([tested(Reached(name=name, mean=two.uar), compare(one, two)) for name, (one, two) in pairs.items()])
+    gender_wars = [read_result(two.path / METRICS)["gender_war"] for _, two in pairs.values()]
+    one, _ = next(iter(pairs.values()))
+    return TablePage(
+        title=f"Two stages against one: {read_result(one.path / METRICS)['title']}",
+        rows=tuple(
+            dict(zip(HEADER, cells(one, row, gender_war), strict=True))
+            for (one, _), row, gender_war in zip(pairs.values(), rows, gender_wars, strict=True)
+        ),
+        notes=NOTES,
+        minutes=round(sum(run.seconds for pair in pairs.values() for run in pair) / 60),
+        made=provenance(),
+        differences=("difference",),
+    )
+
+
+def cells(one: FinishedRun, two: Reached, gender_war: float) -> tuple[Cell, ...]:
+    """Return a row of the table: a model in one stage, and in two."""
+    spread, p_holm = signed_interval(two.difference_interval), p_text(two.p_holm)
+    return two.name, one.uar, two.mean, two.difference, spread, p_holm, gender_war
 
 
 def compare(one: FinishedRun, two: FinishedRun) -> Difference:

@@ -39,11 +39,14 @@ def read_result(path: Path) -> dict:
     return content
 
 
-NEEDED: Mapping[str, type] = {
-    **dict.fromkeys(("experiment", "corpus", "protocol"), str),
-    "speakers_shared": bool,
-    "labels": list,
-    **dict.fromkeys(("uar", "war", "macro_f1", "seconds"), numbers.Real),
+NEEDED: Mapping[str, tuple[type, ...]] = {
+    **dict.fromkeys(("experiment", "corpus", "protocol"), (str,)),
+    **dict.fromkeys(("speakers_shared", "refit"), (bool,)),
+    "leak": (str, type(None)),
+    "labels": (list,),
+    "per_fold": (dict,),
+    **dict.fromkeys(("uar", "war", "macro_f1", "seconds"), (numbers.Real,)),
+    **dict.fromkeys(("n_parameters", "n_models"), (int, type(None))),
 }
 TOLERANCE = 1e-9
 
@@ -92,7 +95,7 @@ def read_run(path: Path) -> FinishedRun:
     if not {METRICS, PREDICTIONS} <= (manifest.read(path) or {}).keys():
         raise ConfigError(_unfinished(path))
     metrics = read_result(path / METRICS)
-    lacking = [name for name, kind in NEEDED.items() if not isinstance(metrics.get(name), kind)]
+    lacking = [name for name, kinds in NEEDED.items() if name not in metrics or not isinstance(metrics[name], kinds)]
     if lacking:
         raise ConfigError(f"{path / METRICS} lacks {', '.join(lacking)}: it is no result of an experiment of serjax.")
     predictions = read_predictions(path / PREDICTIONS)
@@ -103,14 +106,14 @@ def read_run(path: Path) -> FinishedRun:
         corpus=metrics["corpus"],
         protocol=metrics["protocol"],
         speakers_shared=metrics["speakers_shared"],
-        refit="refit" in metrics and metrics["refit"],
+        refit=metrics["refit"],
         labels=predictions.labels,
         n_parameters=parameters_of(metrics),
         uar=metrics["uar"],
         seconds=float(metrics["seconds"]),
         predictions=predictions,
         validation=read_predictions(path / VALIDATION) if (path / VALIDATION).exists() else None,
-        leak=metrics.get("leak"),
+        leak=metrics["leak"],
     )
 
 
@@ -158,12 +161,10 @@ def _check_agreement(path: Path, metrics: dict, predictions: Predictions) -> Non
 
 def parameters_of(metrics: dict) -> int | None:
     """Return the parameters of all models that classify a clip: one, or one an emotion (`n_models` over all cells)."""
-    if "n_parameters" not in metrics or metrics["n_parameters"] is None:
-        return None
-    if metrics.get("n_models") is None:
-        return int(metrics["n_parameters"])
+    if metrics["n_parameters"] is None or metrics["n_models"] is None:
+        return metrics["n_parameters"]
     n_cells = sum(len(folds) for folds in metrics["per_fold"].values())
-    return int(metrics["n_parameters"]) * max(1, int(metrics["n_models"]) // n_cells)
+    return metrics["n_parameters"] * max(1, metrics["n_models"] // n_cells)
 
 
 def _settings(path: Path) -> dict[str, str]:

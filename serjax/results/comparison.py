@@ -9,10 +9,10 @@ from serjax.errors import ConfigError
 from serjax.escape import terminal
 from serjax.evaluate.comparison import difference, estimate, unpaired_clips
 from serjax.evaluate.metrics import Metric
-from serjax.evaluate.statistics import holm
 from serjax.folder.finished import FinishedRun, left_out
 from serjax.provenance import provenance
 from serjax.results.comparison_table import Row, Table
+from serjax.results.reached import adjusted, tested
 
 SHARED = "speakers shared"
 
@@ -73,10 +73,6 @@ def make_row(name: str, first: FinishedRun, run: FinishedRun, reasons: tuple[str
         mean=reached.mean,
         sd=reached.sd,
         interval=reached.interval,
-        difference=None,
-        difference_interval=None,
-        p_value=None,
-        p_holm=None,
         n_parameters=run.n_parameters,
         seconds=run.seconds,
         unlike=reasons,
@@ -87,15 +83,7 @@ def make_row(name: str, first: FinishedRun, run: FinishedRun, reasons: tuple[str
         base = estimate(first.predictions, metric, speakers_shared=first.speakers_shared)
         return replace(row, difference=reached.mean - base.mean)
     shared = first.speakers_shared or run.speakers_shared
-    delta = difference(first.predictions, run.predictions, metric, speakers_shared=shared)
-    return replace(row, difference=delta.difference, difference_interval=delta.interval, p_value=delta.p_value)
-
-
-def adjusted(rows: Sequence[Row]) -> tuple[Row, ...]:
-    """Fill in the p-values adjusted for their number in the table (Holm)."""
-    tested = [n for n, row in enumerate(rows) if row.p_value is not None]
-    p_holm = dict(zip(tested, holm([row.p_value for row in rows if row.p_value is not None]), strict=True))
-    return tuple(replace(row, p_holm=p_holm.get(n)) for n, row in enumerate(rows))
+    return tested(row, difference(first.predictions, run.predictions, metric, speakers_shared=shared))
 
 
 def differing_settings(names: Sequence[str], runs: Sequence[FinishedRun]) -> dict[str, dict[str, str]]:

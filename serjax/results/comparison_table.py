@@ -4,44 +4,69 @@ import csv
 import io
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from matplotlib.figure import Figure
 
 from serjax import escape
 from serjax.errors import ConfigError
-from serjax.evaluate.comparison import Interval
 from serjax.evaluate.metrics import Metric
 from serjax.figures.comparison import Line, forest_plot
-from serjax.figures.markdown import Code, markdown_image, markdown_table
-from serjax.figures.tables import Cell, print_table, say, terminal_width
+from serjax.figures.markdown import (
+    Code,
+    markdown_image,
+    markdown_list,
+    markdown_page,
+    markdown_section,
+    markdown_table,
+)
+from serjax.figures.tables import (
+    Cell,
+    TitledTable,
+    cell_text,
+    grouped,
+    p_text,
+    print_table,
+    say,
+    signed,
+    terminal_width,
+)
+from serjax.files import write_text
+from serjax.results.page import write_files
+from serjax.results.reached import Reached
 
 NAMES: dict[Metric, str] = {"uar": "UAR", "war": "WAR", "macro_f1": "macro-F1"}
 CORPUS, PROTOCOL = 1, 2  # columns
+CSV = (
+    *("name", "experiment", "corpus", "protocol", "n_labels", "n_seeds", "mean", "sd", "interval"),
+    *("difference", "difference_interval", "p_value", "p_holm", "n_parameters", "seconds", "unlike"),
+)
 
 
-@dataclass(frozen=True)
-class Row:
-    """One run. The difference is to the first row; `unlike` names what keeps the two from being comparable.
+@dataclass(frozen=True, kw_only=True)
+class Row(Reached):
+    """One run, and its difference to the first row.
 
-    `p_value` is None where clips are not paired, `p_holm` is adjusted for all p-values of the table.
+    Args:
+      experiment: the command that made it.
+      corpus: its name.
+      protocol: its name, with what test rows share with training.
+      n_labels: number of classes.
+      n_seeds: number of seeds.
+      n_parameters: of all models that classify a clip together; None where the run does not say.
+      seconds: what the run took.
+      unlike: what keeps the run from being comparable with the first.
     """
 
-    name: str
     experiment: str
     corpus: str
     protocol: str
     n_labels: int
     n_seeds: int
-    mean: float
-    sd: float | None
-    interval: Interval | None
-    difference: float | None
-    difference_interval: Interval | None
-    p_value: float | None
-    p_holm: float | None
     n_parameters: int | None
     seconds: float
     unlike: tuple[str, ...]
@@ -49,19 +74,36 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows, the metric they are about, what the flags of the runs differ in, and notes that a reader must see."""
+    """Rows and the metric they are about.
+
+    Args:
+      metric: what is compared.
+      rows: the first is what the others are compared with.
+      settings: flags that are not the same in all runs, and their values by run.
+      notes: what a reader must see.
+      made: command, versions, machine and commit (`provenance`).
+      more: tables that stand below, of what is not compared.
+    """
 
     metric: Metric
     rows: tuple[Row, ...]
-    settings: dict[str, dict[str, str]]
+    settings: Mapping[str, Mapping[str, str]]
     notes: tuple[str, ...]
-    made: dict[str, object]
+    made: Mapping[str, Any]
+    more: tuple[TitledTable, ...] = ()
 
     @property
     def title(self) -> str:
         """Metric and what it is of; mixed where it is not of one corpus and protocol."""
         about = [", ".join(sorted({getattr(row, name) for row in self.rows})) for name in ("corpus", "protocol")]
         return " · ".join([f"{NAMES[self.metric]} of {len(self.rows)} run{'s' * (len(self.rows) > 1)}", *about])
+
+
+def table_of(content: Mapping[str, Any]) -> Table:
+    """Return a table from what its JSON file holds."""
+    rows = tuple(Row(**row) for row in content["rows"])
+    more = tuple(TitledTable(**table) for table in content["more"]) if "more" in content else ()
+    return Table(**{**content, "rows": rows, "more": more})
 
 
 def print_comparison(table: Table) -> None:
@@ -78,6 +120,8 @@ def print_comparison(table: Table) -> None:
         print_table("Flags that differ", ("flag", *runs), flags)
     for note in table.notes:
         say(note)
+    for below in table.more:
+        print_table(below.title, below.header, below.rows)
 
 
 def check_suffix(path: Path) -> None:
@@ -94,7 +138,12 @@ def write_table(table: Table, path: Path) -> None:
     """
     check_suffix(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(WRITERS[path.suffix](table), encoding="utf-8")
+    write_text(path, WRITERS[path.suffix](table))
+
+
+def write_page(table: Table, path: Path) -> None:
+    """Write the table as `path` (Markdown), and beside it the same as JSON and as a forest plot."""
+    write_files(path, asdict(table), partial(markdown, table), draw(table))
 
 
 def header(table: Table) -> tuple[str, ...]:
@@ -107,40 +156,33 @@ def header(table: Table) -> tuple[str, ...]:
 
 def cells(table: Table, row: Row) -> tuple[Cell, ...]:
     """Return a row as it is read: three digits, intervals with a dash."""
-    compared = (_signed(row.difference), _signed_interval(row.difference_interval), _p(row.p_value), _p(row.p_holm))
     unlike = (", ".join(row.unlike) or None,) if any(r.unlike for r in table.rows) else ()
     return (
-        *(row.name, row.corpus, row.protocol, row.n_seeds, row.mean, row.sd, _interval(row.interval)),
-        *(compared if len(table.rows) > 1 else ()),
+        *(row.name, row.corpus, row.protocol, row.n_seeds, *row.reached_cells),
+        *(row.test_cells if len(table.rows) > 1 else ()),
         *unlike,
-        None if row.n_parameters is None else f"{row.n_parameters:,}".replace(",", " "),
+        grouped(row.n_parameters),
         f"{row.seconds:.0f}",
     )
 
 
 def markdown(table: Table, picture: str | None = None) -> str:
     """Return the table as a page of Markdown, with the forest plot where `picture` names its file."""
-    parts = [
-        f"# {escape.markdown(table.title)}",
-        markdown_table(header(table), [cells(table, row) for row in table.rows]),
-    ]
-    if table.settings:
-        names = [row.name for row in table.rows]
-        rows = [(Code(flag), *(values[name] for name in names)) for flag, values in table.settings.items()]
-        parts += ["## Flags that differ", markdown_table(("flag", *names), rows)]
-    if picture is not None:
-        parts.append(markdown_image(table.title, picture))
     command = escape.markdown_code(str(table.made["command"]))
-    parts.append(
-        "\n".join([*(f"- {escape.markdown(n)}" for n in table.notes), f"- Command: {command}", f"- {made(table)}"])
+    return markdown_page(
+        table.title,
+        markdown_table(header(table), [cells(table, row) for row in table.rows]),
+        _settings(table),
+        None if picture is None else markdown_image(table.title, picture),
+        markdown_list([*map(escape.markdown, table.notes), f"Command: {command}", made(table)]),
+        *(markdown_section(escape.markdown(t.title), markdown_table(t.header, t.rows)) for t in table.more),
     )
-    return "\n\n".join(parts) + "\n"
 
 
 def made(table: Table) -> str:
     """Return how long the runs took, and on what and with which code the table was made."""
     minutes = sum(row.seconds for row in table.rows) / 60
-    versions: Mapping[str, str] = table.made["versions"]  # type: ignore[assignment]
+    versions = table.made["versions"]
     said = ", ".join(f"{name} {versions[name]}" for name in ("python", "jax", "serjax"))
     return f"{minutes:.0f} minutes for all rows; {table.made['machine']}; {said}; git {table.made['git']}."
 
@@ -150,14 +192,13 @@ def csv_text(table: Table) -> str:
 
     Text that a spreadsheet would compute has an apostrophe before it.
     """
-    names = [field.name for field in fields(Row)]
     intervals = ("interval", "difference_interval")
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    columns = [[f"{name}_low", f"{name}_high"] if name in intervals else [name] for name in names]
+    columns = [[f"{name}_low", f"{name}_high"] if name in intervals else [name] for name in CSV]
     writer.writerow(["metric", *chain.from_iterable(columns)])
     for row in table.rows:
-        values = [_values(getattr(row, name), name in intervals) for name in names]
+        values = [_values(getattr(row, name), name in intervals) for name in CSV]
         writer.writerow([table.metric, *chain.from_iterable(values)])
     return file.getvalue()
 
@@ -167,7 +208,7 @@ def latex(table: Table) -> str:
     said = (table.title, *table.notes, f"Command: {table.made['command']}", "needs booktabs")
     lines, names = [f"% {escape.terminal(text)}" for text in said], header(table)
     lines += [f"\\begin{{tabular}}{{lll{'r' * (len(names) - 3)}}}", "\\toprule", _tex_line(names), "\\midrule"]
-    lines += [_tex_line(tuple(map(_text, cells(table, row)))) for row in table.rows]
+    lines += [_tex_line(tuple(map(cell_text, cells(table, row)))) for row in table.rows]
     return "\n".join([*lines, "\\bottomrule", "\\end{tabular}"]) + "\n"
 
 
@@ -193,7 +234,7 @@ def draw(table: Table) -> Figure:
 
 def _width(names: Sequence[str], rows: Sequence[tuple[Cell, ...]], columns: Sequence[int]) -> int:
     """Return how wide the columns are on a terminal, with their rules."""
-    return 1 + sum(3 + max(len(_text(row[n])) for row in [tuple(names), *rows]) for n in columns)
+    return 1 + sum(3 + max(len(cell_text(row[n])) for row in [tuple(names), *rows]) for n in columns)
 
 
 def _halves(names: Sequence[str], columns: Sequence[int]) -> list[list[int]]:
@@ -202,32 +243,19 @@ def _halves(names: Sequence[str], columns: Sequence[int]) -> list[list[int]]:
     return [[n for n in columns if n not in compared], [0, *compared]]
 
 
+def _settings(table: Table) -> str | None:
+    """Return the flags that differ as a part of a page; None where none does."""
+    if not table.settings:
+        return None
+    names = [row.name for row in table.rows]
+    rows = [(Code(flag), *(values[name] for name in names)) for flag, values in table.settings.items()]
+    return markdown_section("Flags that differ", markdown_table(("flag", *names), rows))
+
+
 def _difference_text(row: Row) -> str:
     if row.p_holm is None:
-        return f"{_signed(row.difference)} (not paired)"
-    return f"{_signed(row.difference)}, p = {_p(row.p_holm)}"
-
-
-def _signed(value: float | None) -> str | None:
-    return None if value is None else f"{value:+.3f}".replace("-", "−")
-
-
-def _interval(bounds: Interval | None) -> str | None:
-    return None if bounds is None else f"{bounds[0]:.3f} – {bounds[1]:.3f}"
-
-
-def _signed_interval(bounds: Interval | None) -> str | None:
-    return None if bounds is None else f"{_signed(bounds[0])} … {_signed(bounds[1])}"
-
-
-def _p(value: float | None) -> str | None:
-    return None if value is None else f"{value:.4f}"
-
-
-def _text(cell: Cell) -> str:
-    if cell is None:
-        return "–"
-    return f"{cell:.3f}" if isinstance(cell, float) else str(cell)
+        return f"{signed(row.difference)} (not paired)"
+    return f"{signed(row.difference)}, p = {p_text(row.p_holm)}"
 
 
 def _tex_line(texts: tuple[str, ...]) -> str:

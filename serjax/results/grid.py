@@ -2,20 +2,28 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from matplotlib.figure import Figure
 
 from serjax import escape
-from serjax.evaluate.comparison import Interval, estimate
-from serjax.figures import canvas as plots
+from serjax.evaluate.comparison import estimate
 from serjax.figures.comparison import HeatCell, heat_map
-from serjax.figures.markdown import markdown_image, markdown_table
-from serjax.figures.tables import Cell, interval, print_table, say
-from serjax.files import write_json
+from serjax.figures.markdown import (
+    markdown_facts,
+    markdown_image,
+    markdown_list,
+    markdown_page,
+    markdown_section,
+    markdown_table,
+)
+from serjax.figures.tables import Cell, grouped, interval, print_table, say, signed
 from serjax.folder.finished import FinishedRun
 from serjax.results.comparison import make_table
+from serjax.results.comparison_table import Row
+from serjax.results.page import write_files
 
 SHOWN = 0.05  # level at which a Holm-adjusted p is marked
 Place = TypeVar("Place", bound=tuple[str, str])  # feature, model
@@ -24,28 +32,24 @@ HEADER = ("run", "UAR", "sd", "− reference", "95 % interval", "p", "p Holm", "
 
 @dataclass(frozen=True)
 class Entry:
-    """One cell: what it reached, and its UAR minus that of the reference (None at the reference itself).
+    """One cell of the grid.
 
-    `p_holm` is adjusted for all cells that are tested; `n_parameters` counts all models that classify a clip together.
+    Args:
+      feature: its row.
+      model: its column.
+      war: accuracy, mean over seeds.
+      run: what it reached in UAR, and its difference to the reference.
     """
 
     feature: str
     model: str
-    uar: float
-    uar_sd: float | None
-    uar_ci95: Interval | None
-    difference: float | None
-    difference_ci95: Interval | None
-    p_value: float | None
-    p_holm: float | None
     war: float
-    n_parameters: int | None
-    minutes: float
+    run: Row
 
     @property
     def mark(self) -> str:
         """A star where the difference to the reference is shown."""
-        return " *" if self.p_holm is not None and self.p_holm < SHOWN else ""
+        return " *" if self.run.p_holm is not None and self.run.p_holm < SHOWN else ""
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,13 @@ class GridPage:
         return next(entry for entry in self.entries if (entry.feature, entry.model) == (feature, model))
 
 
+def page_of(content: Mapping[str, Any]) -> GridPage:
+    """Return a page from what its JSON file holds."""
+    return GridPage(
+        **{**content, "entries": tuple(Entry(**{**entry, "run": Row(**entry["run"])}) for entry in content["entries"])}
+    )
+
+
 def make_entries(runs: Mapping[Place, FinishedRun], reference: Place) -> tuple[tuple[Entry, ...], tuple[str, ...]]:
     """Return the cells of `{(feature, model): run}`, each tested against the reference, and notes on the test.
 
@@ -77,32 +88,16 @@ def make_entries(runs: Mapping[Place, FinishedRun], reference: Place) -> tuple[t
     places = [reference, *(place for place in runs if place != reference)]
     table = make_table([runs[place] for place in places], "uar", anyway=False)
     rows = dict(zip(places, table.rows, strict=True))
-    entries = tuple(
-        Entry(
-            feature=place[0],
-            model=place[1],
-            uar=rows[place].mean,
-            uar_sd=rows[place].sd,
-            uar_ci95=rows[place].interval,
-            difference=rows[place].difference,
-            difference_ci95=rows[place].difference_interval,
-            p_value=rows[place].p_value,
-            p_holm=rows[place].p_holm,
-            war=estimate(run.predictions, "war", speakers_shared=True).mean,  # shared: no interval is computed
-            n_parameters=run.n_parameters,
-            minutes=run.seconds / 60,
-        )
-        for place, run in runs.items()
-    )
+    wars = {  # speakers_shared: no interval is computed
+        place: estimate(run.predictions, "war", speakers_shared=True).mean for place, run in runs.items()
+    }
+    entries = tuple(Entry(place[0], place[1], wars[place], rows[place]) for place in runs)
     return entries, tuple(note.replace("the first row", "the reference") for note in table.notes)
 
 
 def write_page(page: GridPage, path: Path) -> None:
     """Write the page as `path` (Markdown), and beside it the same as JSON and as a heat map."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path.with_suffix(".json"), asdict(page))
-    plots.save(draw(page), path.with_suffix(".png"))
-    path.write_text(markdown(page, path.with_suffix(".png").name), encoding="utf-8")
+    write_files(path, asdict(page), partial(markdown, page), draw(page))
 
 
 def print_page(page: GridPage) -> None:
@@ -115,15 +110,19 @@ def print_page(page: GridPage) -> None:
 
 def markdown(page: GridPage, picture: str) -> str:
     """Return the page as Markdown that shows the figure `picture`."""
-    parts = [f"# {escape.markdown(page.title)}", page.about]
-    parts += ["## UAR (95 % interval over speakers)", markdown_table(("features", *page.models), _grid(page))]
     reference = escape.markdown(page.reference)
-    parts.append(f"\\* differs from {reference}, p (Holm) < {SHOWN:g}.")
-    parts.append(markdown_image("UAR of every feature under every model", picture))
-    parts += [f"## Against {reference}", markdown_table(HEADER, _lines(page))]
-    parts += ["\n".join(f"- {escape.markdown(note)}" for note in page.notes)] if page.notes else []
-    parts += ["## What each model sees", _list(page.sees), "## How it was made", _list(page.made)]
-    return "\n\n".join(parts) + "\n"
+    grid = markdown_table(("features", *page.models), _grid(page))
+    star = f"\\* differs from {reference}, p (Holm) < {SHOWN:g}."
+    image = markdown_image("UAR of every feature under every model", picture)
+    notes = markdown_list(map(escape.markdown, page.notes))
+    return markdown_page(
+        page.title,
+        page.about,
+        markdown_section("UAR (95 % interval over speakers)", grid, star, image),
+        markdown_section(f"Against {reference}", markdown_table(HEADER, _lines(page)), notes),
+        markdown_section("What each model sees", markdown_facts(page.sees)),
+        markdown_section("How it was made", markdown_facts(page.made)),
+    )
 
 
 def draw(page: GridPage) -> Figure:
@@ -134,9 +133,10 @@ def draw(page: GridPage) -> Figure:
 
 
 def _heat_cell(entry: Entry) -> HeatCell:
-    difference = "reference" if entry.difference is None else f"{_signed(entry.difference)}{entry.mark}"
-    spread = () if entry.uar_ci95 is None else (f"{entry.uar_ci95[0]:.2f} – {entry.uar_ci95[1]:.2f}",)
-    return HeatCell(entry.uar, (*spread, difference))
+    run = entry.run
+    difference = "reference" if run.difference is None else f"{signed(run.difference)}{entry.mark}"
+    spread = () if run.interval is None else (f"{run.interval[0]:.2f} – {run.interval[1]:.2f}",)
+    return HeatCell(run.mean, (*spread, difference))
 
 
 def _grid(page: GridPage) -> list[tuple[Cell, ...]]:
@@ -144,8 +144,8 @@ def _grid(page: GridPage) -> list[tuple[Cell, ...]]:
 
 
 def _reached(entry: Entry) -> str:
-    spread = interval(None if entry.uar_ci95 is None else list(entry.uar_ci95))
-    return f"{entry.uar:.3f}{f' ({spread})' if spread else ''}{entry.mark}"
+    spread = "" if entry.run.interval is None else f" ({interval(entry.run.interval)})"
+    return f"{entry.run.mean:.3f}{spread}{entry.mark}"
 
 
 def _lines(page: GridPage) -> list[tuple[Cell, ...]]:
@@ -153,24 +153,6 @@ def _lines(page: GridPage) -> list[tuple[Cell, ...]]:
 
 
 def _line(entry: Entry) -> tuple[Cell, ...]:
-    bounds = entry.difference_ci95
-    return (
-        f"{entry.feature} × {entry.model}",
-        entry.uar,
-        entry.uar_sd,
-        None if entry.difference is None else _signed(entry.difference),
-        None if bounds is None else f"{_signed(bounds[0])} … {_signed(bounds[1])}",
-        None if entry.p_value is None else f"{entry.p_value:.4f}",
-        None if entry.p_holm is None else f"{entry.p_holm:.4f}",
-        entry.war,
-        None if entry.n_parameters is None else f"{entry.n_parameters:,}".replace(",", " "),
-        f"{entry.minutes:.1f}",
-    )
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.3f}".replace("-", "−")
-
-
-def _list(said: Mapping[str, str]) -> str:
-    return "\n".join(f"- {name}: {text}" for name, text in said.items())
+    run = entry.run
+    more = (entry.war, grouped(run.n_parameters), f"{run.seconds / 60:.1f}")
+    return (f"{entry.feature} × {entry.model}", run.mean, run.sd, *run.test_cells, *more)

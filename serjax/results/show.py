@@ -1,6 +1,5 @@
 """The tables of a finished run, printed."""
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,9 +8,9 @@ from serjax.data.notes import Note
 from serjax.figures.tables import Cell, interval, print_table, say
 from serjax.folder.finished import read_result
 from serjax.folder.manifest import METRICS, RECONSTRUCTION
+from serjax.results.reconstruction import loss_columns, losses_of
 
 REACHED = ("UAR", "sd", "95 % interval", "WAR", "macro-F1", "ROC-AUC")
-TWO_EMOTIONS = ("own, train", "own, test", "own, all", "other, all", "other / own")
 CONDITIONAL = "ConditionalVAE"
 EMOTIONS = ("emotion", "merged emotion")  # what is told apart when labels are emotions
 
@@ -42,8 +41,8 @@ def print_reports(found: Mapping[str, dict]) -> None:
 
 
 def class_column(metrics: Mapping[str, object]) -> str:
-    """Return what a table calls the classes of a `metrics.json`; one that does not say has emotions."""
-    return "emotion" if metrics.get("told_apart", "emotion") in EMOTIONS else "class"
+    """Return what a table calls the classes of a `metrics.json`."""
+    return "emotion" if metrics["told_apart"] in EMOTIONS else "class"
 
 
 def print_notes(metrics: Mapping[str, Any]) -> None:
@@ -109,23 +108,13 @@ def show_scores(metrics: dict, reconstruction: dict) -> None:
 def print_published(model: str, where: str, reconstruction: dict) -> None:
     """Print the two-emotion table as it was published: one model, loss on its own clips and on the other's."""
     labels = reconstruction["labels"]
-    rows = [(f"{model} of {own}", *two_emotion_losses(reconstruction, own)) for own in labels]
-    header = ("trained on", *TWO_EMOTIONS)
+    losses = {own: losses_of(reconstruction, own).over_seeds for own in labels}
+    rows = [(f"{model} of {own}", *(f"{figure:.4f}" for figure in found.figures)) for own, found in losses.items()]
+    header = ("trained on", *loss_columns("own", "other"))
     print_table(f"Reconstruction loss, features scaled to [0, 1] on training rows: {where}", header, rows)
-
-
-def two_emotion_losses(reconstruction: Mapping[str, Any], own: str) -> tuple[str, ...]:
-    """Return the cells of a model of one of two emotions: its mean losses on own clips, on the other's, their ratio."""
-    parts, i = reconstruction["minmax"], reconstruction["labels"].index(own)
-    inside, outside = parts["all"][i][i], parts["all"][i][1 - i]
-    ratio = outside / inside if inside else math.inf
-    return tuple(f"{value:.4f}" for value in (parts["train"][i][i], parts["test"][i][i], inside, outside, ratio))
 
 
 def reached_cells(figures: Mapping[str, Any]) -> tuple[Cell, ...]:
     """Return the cells of what a run, or one of its scores, reached; `REACHED` names them."""
-    interval_text = interval(figures["uar_ci95"])
-    return (
-        *(figures["uar"], figures["uar_sd"], interval_text),
-        *(figures["war"], figures["macro_f1"], figures["roc_auc"]["macro"]),
-    )
+    uar = (figures["uar"], figures["uar_sd"], interval(figures["uar_ci95"]))
+    return (*uar, figures["war"], figures["macro_f1"], figures["roc_auc"]["macro"])

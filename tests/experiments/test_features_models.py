@@ -88,7 +88,7 @@ def test_cells_differ_in_features_and_model_alone(trained: Path) -> None:
     assert len(set(tested[0])) > 0
     flags = [{name: value for name, value in f.settings.items() if name.split(".")[0] == "data"} for f in found]
     assert flags[0] == flags[1]
-    assert [json.loads(f.settings["picturefeatures.kinds"]) for f in found] == [
+    assert [json.loads(f.settings["features.kinds"]) for f in found] == [
         ["mfcc", "descriptors"],
         ["descriptors"],
     ]
@@ -120,18 +120,18 @@ def test_a_trained_cell_is_not_trained_again(trained: Path, monkeypatch: pytest.
 
 def test_the_page_shows_what_the_runs_reached(finished: Path, page: dict) -> None:
     assert [f"{entry['feature']}-{entry['model']}" for entry in page["entries"]] == NAMES
-    assert [entry["minutes"] for entry in page["entries"]] == [0, 1, 2, 3, 4, 5]
-    assert [entry["n_parameters"] for entry in page["entries"]] == [100, 202, 102, 206, 104, 210]
+    assert [entry["run"]["seconds"] for entry in page["entries"]] == [0, 60, 120, 180, 240, 300]
+    assert [entry["run"]["n_parameters"] for entry in page["entries"]] == [100, 202, 102, 206, 104, 210]
     for name, entry in zip(NAMES, page["entries"], strict=True):
         metrics = json.loads((finished / name / "metrics.json").read_text())
-        assert (entry["uar"], entry["war"]) == pytest.approx((metrics["uar"], metrics["war"]))
-        assert entry["uar_ci95"] == pytest.approx(metrics["uar_ci95"])
+        assert (entry["run"]["mean"], entry["war"]) == pytest.approx((metrics["uar"], metrics["war"]))
+        assert entry["run"]["interval"] == pytest.approx(metrics["uar_ci95"])
 
 
 def test_every_cell_is_tested_against_the_reference_and_adjusted_for_their_number(finished: Path, page: dict) -> None:
     reference, *others = (read_predictions(finished / name / "predictions.csv") for name in NAMES)
     expected = [difference(reference, other, "uar", speakers_shared=False) for other in others]
-    first, *rest = page["entries"]
+    first, *rest = (entry["run"] for entry in page["entries"])
     assert (first["difference"], first["p_value"], first["p_holm"]) == (None, None, None)
     assert [entry["difference"] for entry in rest] == pytest.approx([delta.difference for delta in expected])
     assert [entry["p_value"] for entry in rest] == [delta.p_value for delta in expected]
@@ -145,8 +145,8 @@ def test_another_reference_may_be_named(finished: Path, page: dict) -> None:
     other = results_page(config, runs)
     assert other.reference == "all × vae"
     by_name = {f"{entry.feature}-{entry.model}": entry for entry in other.entries}
-    assert by_name["all-vae"].difference is None
-    assert by_name["mfcc-logreg"].difference == pytest.approx(-page["entries"][-1]["difference"])
+    assert by_name["all-vae"].run.difference is None
+    assert by_name["mfcc-logreg"].run.difference == pytest.approx(-page["entries"][-1]["run"]["difference"])
 
 
 def test_the_page_is_written_and_printed(finished: Path, capsys: pytest.CaptureFixture, monkeypatch) -> None:
@@ -167,7 +167,8 @@ def test_the_page_is_written_and_printed(finished: Path, capsys: pytest.CaptureF
 
 
 def test_stars_mark_differences_that_are_shown(finished: Path, page: dict) -> None:
-    shown = [entry["p_holm"] is not None and entry["p_holm"] < 0.05 for entry in page["entries"]]
+    p_values = [entry["run"]["p_holm"] for entry in page["entries"]]
+    shown = [p is not None and p < 0.05 for p in p_values]
     assert True in shown
     assert False in shown[1:]
     grid = (finished / "results.md").read_text().split("## Against")[0]

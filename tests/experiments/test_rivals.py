@@ -20,7 +20,9 @@ from serjax.evaluate.statistics import holm
 from serjax.evaluate.summary import summarise
 from serjax.models.classical.packages import one_thread
 from serjax.models.classical.pictures import Logistic, MixturePerClass, PcaPerClass
-from serjax.results.page import Page, Row, adjust, markdown
+from serjax.results.classifiers import Page, Row, markdown, page_of
+from serjax.results.page import read_content
+from serjax.results.reached import adjusted
 from serjax.study.flags import Data
 from serjax.study.problem import Cell, Problem
 from serjax.study.progress import progresses
@@ -78,17 +80,19 @@ def relabelled(rows: np.ndarray, key: int) -> Problem:
 @pytest.mark.parametrize("rival", FEW, ids=lambda rival: rival.name)
 def test_what_is_chosen_does_not_depend_on_test_labels(rival: Rival) -> None:
     truth = problem()
-    chosen = choose(truth, truth.cells[0], rival.recipes)
+    chosen, scores_NK = choose(truth, truth.cells[0], rival.recipes)
     for key in range(5):
         other = relabelled(np.arange(60, 72), key)
         assert (other.truth_N != truth.truth_N).any()
-        assert choose(other, other.cells[0], rival.recipes) == chosen
+        again, again_NK = choose(other, other.cells[0], rival.recipes)
+        assert again == chosen
+        np.testing.assert_array_equal(again_NK, scores_NK)
 
 
 def test_what_is_chosen_depends_on_validation_labels() -> None:
     recipes = (PcaPerClass(1), PcaPerClass(3), PcaPerClass(8), Logistic(0.1, "moments"))
     several = [relabelled(np.arange(48, 60), key) for key in range(8)]
-    assert len({choose(one, one.cells[0], recipes) for one in several}) > 1
+    assert len({choose(one, one.cells[0], recipes)[0] for one in several}) > 1
 
 
 def test_the_highest_validation_uar_is_chosen_and_of_equals_the_first() -> None:
@@ -102,9 +106,11 @@ def test_the_highest_validation_uar_is_chosen_and_of_equals_the_first() -> None:
 
     uars = [reached(recipe) for recipe in recipes]
     assert len(set(uars)) > 1
-    assert choose(there, there.cells[0], recipes) == recipes[uars.index(max(uars))]
+    best, scores_NK = choose(there, there.cells[0], recipes)
+    assert best == recipes[uars.index(max(uars))]
+    np.testing.assert_array_equal(scores_NK, scores(there, best, fold.train, fold.validation, 0))
     twins = (PcaPerClass(500), PcaPerClass(400))  # both are cut to what the clips span: the same model
-    assert choose(there, there.cells[0], twins) == twins[0]
+    assert choose(there, there.cells[0], twins)[0] == twins[0]
 
 
 @pytest.mark.parametrize("rival", FEW, ids=lambda rival: rival.name)
@@ -184,18 +190,18 @@ def test_the_page_tests_every_rival_against_the_run(
     page = json.loads((tmp_path / "deep" / "page.json").read_text())
     rows = {row["name"]: row for row in page["rows"]}
     assert list(rows) == ["VAE-auto", "VAE-elbo", *(rival.name for rival in FEW)]
-    assert (rows["VAE-auto"]["p_value"], rows["VAE-elbo"]["uar"]) == (None, 0.25)
+    assert (rows["VAE-auto"]["p_value"], rows["VAE-elbo"]["mean"]) == (None, 0.25)
     assert (rows["pca"]["difference"], rows["pca"]["p_value"]) == (0.0, 1.0)
     tables = [read_predictions(p / "predictions.csv") for p in (generative, finished / "logistic")]
     expected = difference(*tables, "uar", speakers_shared=False)
     assert rows["logistic"]["difference"] == expected.difference != 0
-    assert rows["logistic"]["difference"] == pytest.approx(rows["logistic"]["uar"] - rows["pca"]["uar"], abs=1e-14)
+    assert rows["logistic"]["difference"] == pytest.approx(rows["logistic"]["mean"] - rows["pca"]["mean"], abs=1e-14)
     assert rows["logistic"]["p_value"] == expected.p_value
-    adjusted = holm([rows[rival.name]["p_value"] for rival in FEW])
-    assert [rows[rival.name]["p_holm"] for rival in FEW] == adjusted
+    assert rows["logistic"]["difference_interval"] == list(expected.interval)
+    assert [rows[rival.name]["p_holm"] for rival in FEW] == holm([rows[rival.name]["p_value"] for rival in FEW])
     text = (tmp_path / "deep" / "page.md").read_text()
     assert "synthetic, speaker-5fold" in text
-    assert f"| {rows['logistic']['uar']:.3f} |" in text
+    assert f"| {rows['logistic']['mean']:.3f} |" in text
     assert "| it − VAE-auto |" in text
     assert (tmp_path / "deep" / "page.png").stat().st_size > 5_000
 
@@ -226,7 +232,7 @@ def test_wrong_flags_are_refused_before_anything_is_fitted(tmp_path: Path, monke
     with pytest.raises(ConfigError, match=r"nowhere.*no finished run"):
         vae_rivals.run(config(tmp_path / "o", run=tmp_path / "nowhere"))
     (tmp_path / "knn").mkdir()
-    (tmp_path / "knn" / "metrics.json").write_text('{"experiment": "tabular/knn"}')
+    (tmp_path / "knn" / "metrics.json").write_text('{"experiment": "tabular/knn", "scores": null}')
     with pytest.raises(ConfigError, match=r"a run of tabular/knn: expected one of vae_mfcc or ae_mfcc"):
         vae_rivals.run(config(tmp_path / "o", run=tmp_path / "knn"))
     with pytest.raises(ConfigError, match=r"page\.html: expected the name of a Markdown file"):
@@ -234,14 +240,18 @@ def test_wrong_flags_are_refused_before_anything_is_fitted(tmp_path: Path, monke
     assert not (tmp_path / "o").exists()
 
 
+def classifier(name: str = "a", chosen: dict[str, str] | None = None, **reached: float | None) -> Row:
+    """Return a row of the page."""
+    return Row(name=name, about=f"an {name}", mean=0.5, war=0.25, macro_f1=0.125, chosen=chosen or {}, **reached)  # type: ignore[arg-type]
+
+
 def test_p_values_are_adjusted_for_the_rows_that_are_tested() -> None:
-    row = Row("a", "an a", 0.5, None, None, 0.5, 0.5, {})
-    rows = adjust((row, replace(row, difference=0.1, p_value=0.01), replace(row, difference=0.2, p_value=0.04)))
-    assert [r.p_holm for r in rows] == [None, 0.02, 0.04]
+    tested = [classifier(difference=0.1, p_value=0.01), classifier(difference=0.2, p_value=0.04)]
+    assert [row.p_holm for row in adjusted([classifier(), *tested])] == [None, 0.02, 0.04]
 
 
 def test_the_page_says_what_is_not_there() -> None:
-    row = Row("a", "an a", 0.5, None, None, 0.25, 0.125, {"0/fold-1": "8 diag"})
+    row = classifier(chosen={"0/fold-1": "8 diag"})
     text = markdown(Page("A title", "About.", (row,), 2, None, {"command": "`run me`"}), "a.png")
     assert "| a: an a | 0.500 | – | – | 0.250 | 0.125 |" in text
     assert "| a | 8 diag |" in text
@@ -249,13 +259,18 @@ def test_the_page_says_what_is_not_there() -> None:
     assert "p (Holm)" not in text
 
 
+def test_the_page_shows_differences_with_their_sign() -> None:
+    rows = (classifier(), classifier("b", difference=-0.125, p_value=0.25, p_holm=0.5), classifier("c", difference=0.0))
+    text = markdown(Page("A title", "About.", rows, 2, "a", {}), "a.png")
+    assert "| b: an b | 0.500 | – | – | 0.250 | 0.125 | −0.125 | 0.2500 | 0.5000 |" in text
+    assert "| c: an c | 0.500 | – | – | 0.250 | 0.125 | +0.000 | – | – |" in text
+    assert "## Chosen" not in text
+
+
 @pytest.mark.parametrize("name", ["vae_rivals", "vae_song", "vae_recipe"])
 def test_a_committed_page_shows_row_minus_reference(name: str) -> None:
-    path = Path(vae_rivals.__file__).parent / "results" / f"{name}.json"
-    content = json.loads(path.read_text(encoding="utf-8"))
-    page = Page(**{**content, "rows": tuple(Row(**row) for row in content["rows"])})
+    page = page_of(read_content(Path(vae_rivals.__file__).parent / "results" / f"{name}.json"))
     reference, *others = page.rows
     tested = [row for row in others if row.difference is not None]
-    assert [row.difference for row in tested] == pytest.approx([row.uar - reference.uar for row in tested], abs=1e-12)
+    assert [row.difference for row in tested] == pytest.approx([row.mean - reference.mean for row in tested], abs=1e-12)
     assert tested
-    assert markdown(page, f"{name}.png") == path.with_suffix(".md").read_text(encoding="utf-8")

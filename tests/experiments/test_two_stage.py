@@ -31,14 +31,16 @@ def test_both_are_fitted_to_the_same_rows_and_printed_with_their_difference(
     gender_war = json.loads((two.path / "metrics.json").read_text())["gender_war"]
     table = capsys.readouterr().out.split("Two stages against one")[1].split("logistic")[1].splitlines()[0]
     cells = [cell.strip() for cell in table.split("│")[1:]]
-    assert cells[:3] == [f"{uars[0]:.3f}", f"{uars[1]:.3f}", f"{uars[1] - uars[0]:.3f}"]
-    low, high = map(float, cells[3].split(" – "))
+    cells = [cell.replace("−", "-") for cell in cells]
+    assert cells[:3] == [f"{uars[0]:.3f}", f"{uars[1]:.3f}", f"{uars[1] - uars[0]:+.3f}"]
+    low, high = map(float, cells[3].split(" … "))
     assert low <= uars[1] - uars[0] <= high
     assert float(cells[4]) == pytest.approx(swapped.p_value, abs=0.02)
     assert cells[5] == f"{gender_war:.3f}"
     assert uars[0] != uars[1]
     assert f"| logistic | {uars[0]:.3f} | {uars[1]:.3f} |" in page.read_text()
-    assert json.loads(page.with_suffix(".json").read_text())["rows"][0]["UAR, two stages"] == uars[1]
+    (row,) = json.loads(page.with_suffix(".json").read_text())["rows"]
+    assert (row["UAR, two stages"], row["difference"]) == (uars[1], pytest.approx(uars[1] - uars[0], abs=1e-14))
 
 
 def test_its_run_folder_has_its_name_and_the_last_part_of_a_path() -> None:

@@ -2,8 +2,9 @@
 
 import csv
 import json
+import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,13 @@ from serjax.evaluate.predictions import Predictions, write_predictions
 from serjax.evaluate.summary import summarise
 from serjax.experiments import compare
 from serjax.experiments.compare import Config
+from serjax.figures.tables import TitledTable
 from serjax.folder import manifest
 from serjax.folder.finished import read_run
+from serjax.results import comparison_table
 from serjax.results.comparison import make_table, runs_among
-from serjax.results.comparison_table import Table
+from serjax.results.comparison_table import CSV, Row, Table, latex, table_of
+from serjax.results.page import read_content
 
 LABELS, N_SPEAKERS, N_CLIPS = ("happy", "sad"), 8, 64  # 8 clips a speaker, 4 of each label
 
@@ -48,8 +52,11 @@ def write_run(path: Path, run: Predictions, config: dict | None = None, **about:
         "corpus": "ravdess",
         "protocol": "speaker-6fold",
         "speakers_shared": False,
+        "leak": None,
+        "refit": False,
         "labels": list(run.labels),
         "n_parameters": 1234,
+        "n_models": None,
         "seconds": 5.0,
     } | about
     content |= summarise(run, bool(content["speakers_shared"]))
@@ -294,22 +301,39 @@ def test_every_form_has_the_same_figures(three, tmp_path, capsys, monkeypatch):
         assert row["name"] == expected["name"]
         assert float(row["mean"]) == expected["mean"]
         assert [float(row[f"interval_{end}"]) for end in ("low", "high")] == expected["interval"]
+    assert list(rows[0])[:3] == ["metric", "name", "experiment"]
+    assert set(CSV) == {field.name for field in fields(Row)}
     assert rows[0]["p_value"] == ""
     assert float(rows[1]["p_value"]) == content["rows"][1]["p_value"]
     assert (tmp_path / "out" / "t.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_latex_is_escaped(tmp_path):
-    from serjax.results.comparison_table import latex
-
     path = write_run(tmp_path / "a_b&c 50%", predictions([]))
     assert r"a\_b\&c 50\% &" in latex(table([path]))
 
 
 def test_a_narrow_terminal_gets_two_tables(three, capsys, monkeypatch):
-    from serjax.results import comparison_table
-
     monkeypatch.setattr(comparison_table, "terminal_width", lambda: 80)
     _, out = command(capsys, monkeypatch, *map(str, three))
     assert out.count("UAR of 3 runs") == 2
     assert out.count("all-err") == 2
+
+
+def test_a_page_is_what_its_json_gives(three, tmp_path):
+    below = TitledTable("UAR by score", ("run", "elbo"), (("right", 1.0), ("all-err", None)))
+    written = replace(table(three), more=(below,))
+    comparison_table.write_page(written, tmp_path / "deep" / "t.md")
+    read = table_of(read_content(tmp_path / "deep" / "t.json"))
+    assert read == written
+    text = (tmp_path / "deep" / "t.md").read_text()
+    assert text == comparison_table.markdown(read, "t.png")
+    assert text.endswith("## UAR by score\n\n| run | elbo |\n| --- | ---: |\n| right | 1.000 |\n| all-err | – |\n")
+
+
+def test_comparing_loads_nothing_that_trains():
+    code = "import sys; import serjax.results.comparison; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    assert "serjax" in loaded
+    assert not loaded & {"flax", "orbax", "grain", "optax"}

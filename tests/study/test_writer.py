@@ -64,7 +64,6 @@ def test_labels_that_are_no_emotions_are_called_classes(tmp_path: Path, capsys: 
         ({"told_apart": "merged emotion"}, "emotion"),
         ({"told_apart": "emotion × gender"}, "class"),
         ({"told_apart": "gender"}, "class"),
-        ({}, "emotion"),
     ],
 )
 def test_the_column_of_classes(metrics: dict, name: str) -> None:

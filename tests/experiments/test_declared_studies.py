@@ -107,6 +107,8 @@ def test_vaes_are_every_size_with_every_beta_and_shown_by_every_score(tmp_path: 
     assert sizes == [((256,), 128, 0.1), *every, ((256,), 8, 0.1), ((256,), 8, 1.0)]
     assert [one.conditional for one in made_up] == [False] * 5 + [True] * 2
     assert "| run | reconstruction | elbo | iwae | auto |" in (tmp_path / "page.md").read_text()
+    (below,) = json.loads((tmp_path / "page.json").read_text())["more"]
+    assert below["rows"][0] == ["base", 0.5, 0.5, 0.5, 0.5]
     assert len(rows(tmp_path / "page")) == 7
     assert rows(tmp_path / "page")[6]["name"] == "conditional=True,latent_dim=8,beta=1.0"
     with pytest.raises(ConfigError, match="Markdown"):
@@ -155,7 +157,7 @@ def test_every_field_is_a_flag_and_explained(script, capsys: pytest.CaptureFixtu
         tyro.cli(script.Config, args=["--help"], description=script.__doc__, config=form)
     printed = capsys.readouterr().out
     assert "--train-speakers" in printed
-    assert f"python experiments/{script.__name__.split('.')[-1]}.py" in printed
+    assert f"python -m {script.__name__}" in printed
 
 
 @pytest.fixture(scope="module")
