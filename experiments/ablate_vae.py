@@ -1,4 +1,4 @@
-"""The generative classifier, taken apart: latent size × β × hidden width, one VAE an emotion or one for all.
+"""The generative classifier, taken apart: latent size × β × hidden width, one VAE per emotion or one for all.
 
 Question: what does the result rest on: the sizes, the weight of the KL term, the score, or that every emotion has a VAE
 of its own and not one that is told the emotion?
@@ -6,8 +6,8 @@ of its own and not one that is told the emotion?
     python -m experiments.ablate_vae --corpus ravdess --root RAVDESS --out runs/ablate_vae \
         --results experiments/results/ablate_vae.md
 
-One VAE an emotion for each combination, with the recipe of `serjax.experiments.vae_mfcc` for all else. The first row is
-that recipe. `--conditional-latent-dims` are tried with one conditional VAE a fold too, at the recipe's width and with
+One VAE per emotion for each combination; all else is the recipe of `serjax.experiments.vae_mfcc`. The first row is
+that recipe. `--conditional-latent-dims` are tried with one conditional VAE per fold too, at the recipe's width and with
 every β: rows `conditional=True,…`, whose partners are those of the same numbers. Both kinds see the clips of a large
 emotion equally often (VAEs of their own see the few of a small one, as RAVDESS's neutral, more often), and a row of
 either costs about as much. Every run is scored by reconstruction error, ELBO and importance-weighted bound; the table
@@ -52,7 +52,7 @@ class Grid:
 
     @property
     def overrides(self) -> Overrides:
-        """The recipe, then every combination, then one VAE for all emotions instead of one an emotion."""
+        """The recipe, then every combination, then one VAE for all emotions instead of one per emotion."""
         widths, betas = vary("hidden", *((width,) for width in self.widths)), vary("beta", *self.betas)
         conditional = vary("conditional", True), vary("latent_dim", *self.conditional_latent_dims), betas
         return chain(BASE, product(widths, vary("latent_dim", *self.latent_dims), betas), product(*conditional))

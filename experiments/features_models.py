@@ -4,7 +4,7 @@
         --results experiments/results/features_models.md
 
 Every kind of picture alone, and all side by side in each frame, under every model: logistic regression, MLP, CNN, LSTM,
-and one VAE an emotion as a generative classifier. All cells have the same clips, folds, seeds, normaliser rule and
+and one VAE per emotion as a generative classifier. All cells have the same clips, folds, seeds, normaliser rule and
 augmentation, and each trains for as many epochs over the training clips (a VAE's are cut in two: all emotions together,
 then each alone, in as many steps as the largest emotion needs, so that RAVDESS's neutral comes round twice). A fold
 keeps its best epoch by its validation speakers, and a VAE's score; nothing else is chosen, no cell is tuned. The
@@ -59,7 +59,7 @@ POOLED: dict[Pooling, str] = {
 
 @dataclass(frozen=True)
 class Vae(Model):
-    """One VAE an emotion."""
+    """One VAE per emotion."""
 
     beta: float = 0.1
     """Weight of the KL term in training; scores use 1."""

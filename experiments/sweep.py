@@ -20,7 +20,7 @@ from serjax.train.processes import is_first
 
 @dataclass(frozen=True)
 class Page:
-    """Where a study goes: below `out`, one run folder a row, and its page to `results` too."""
+    """Where a study goes: below `out`, one run folder per row, and its page to `results` too."""
 
     out: Path
     results: Path | None = None

@@ -5,7 +5,7 @@ Question: which parts of the default recipe of `serjax.experiments.vae_mfcc` doe
     python -m experiments.vae_recipe --corpus ravdess --root RAVDESS \
         --protocol speaker-6fold --out runs/recipe --results experiments/results/vae_recipe.md
 
-How the recipe came about. The start was an untuned VAE: 300 steps an emotion from fresh parameters, rolls of ±8 frames,
+How the recipe came about. First an untuned VAE: 300 steps per emotion from fresh parameters, rolls of ±8 frames,
 β = 0.1. Twenty-two settings on RAVDESS speech, half of them on 24 actors of CREMA-D too, were compared by UAR on each
 fold's validation speakers: steps, β, width, learning rate, rolls, noise on the input, random gains, mixed clips, a
 shared start of 300 to 1 500 steps. Three things raised it on RAVDESS: starting half a second into the clip; starting
@@ -22,7 +22,7 @@ worth anything on the test speakers, the shared start (.03, p .18) included.
 
 This script does not choose anything. It trains the default and its neighbours, and shows the validation UAR, which is
 what a recipe may be chosen by, beside the test UAR, each neighbour tested against the default on the same test clips.
-One to seven minutes a row on 2 CPU cores; finished rows are kept. Without arguments it runs on the synthetic corpus.
+One to seven minutes per row on 2 CPU cores; finished rows are kept. Without arguments it runs on the synthetic corpus.
 """
 
 from dataclasses import dataclass, field, replace

@@ -1,7 +1,7 @@
 """Rivals of the per-emotion VAEs: simple classifiers on the same MFCC pictures and the same folds.
 
-Question: does a VAE an emotion tell emotions apart better than what costs minutes: a PCA an emotion (a linear
-autoencoder), a Gaussian mixture an emotion, or logistic regression?
+Question: does one VAE per emotion tell emotions apart better than what costs minutes: one PCA per emotion (a
+linear autoencoder), one Gaussian mixture per emotion, or logistic regression?
 
     python -m experiments.vae_rivals --corpus ravdess --root RAVDESS \
         --protocol speaker-6fold --run runs/vae --out runs/rivals --results experiments/results/vae_rivals.md

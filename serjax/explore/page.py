@@ -7,6 +7,7 @@ from pathlib import Path
 from serjax.data.notes import Note
 from serjax.escape import html
 from serjax.explore.figures import Picture
+from serjax.files import write_text
 
 FEW_LEVELS = 8
 BY_SPEAKER = "Labels by speaker"
@@ -39,7 +40,7 @@ def write_page(summary: dict, pictures: Sequence[Picture], path: Path) -> None:
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title>'
         f"<style>{STYLE}</style></head>\n<body>\n<h1>{title}</h1>\n<nav>{links}</nav>\n"
     )
-    path.write_text(page + "\n".join(sections) + "\n</body>\n</html>\n", encoding="utf-8")
+    write_text(path, page + "\n".join(sections) + "\n</body>\n</html>\n")
 
 
 def table(

@@ -16,14 +16,7 @@ from serjax import escape
 from serjax.errors import ConfigError
 from serjax.evaluate.metrics import Metric
 from serjax.figures.comparison import Line, forest_plot
-from serjax.figures.markdown import (
-    Code,
-    markdown_image,
-    markdown_list,
-    markdown_page,
-    markdown_section,
-    markdown_table,
-)
+from serjax.figures.markdown import Code, markdown_image, markdown_list, markdown_page, markdown_section, markdown_table
 from serjax.figures.tables import (
     Cell,
     TitledTable,
@@ -102,7 +95,7 @@ class Table:
 def table_of(content: Mapping[str, Any]) -> Table:
     """Return a table from what its JSON file holds."""
     rows = tuple(Row(**row) for row in content["rows"])
-    more = tuple(TitledTable(**table) for table in content["more"]) if "more" in content else ()
+    more = tuple(TitledTable(**below) for below in content["more"])
     return Table(**{**content, "rows": rows, "more": more})
 
 

@@ -20,7 +20,7 @@ class Losses:
     Args:
       train: on training clips.
       test: on test clips.
-      all: on all clips, each counted once a fold.
+      all: on all clips, each counted once per fold.
     """
 
     train: Pair
