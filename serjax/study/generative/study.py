@@ -180,7 +180,7 @@ def make_outcome(
         noise_variance=_by_cell(problem, final.variance_c),
     )
     emotions = tuple(dict.fromkeys(run.emotion for run in selected.trained_runs))
-    training = trainer.history, len(selected.trained_runs), emotions, "loss / nats an element"
+    training = trainer.history.read, len(selected.trained_runs), emotions, "loss / nats an element"
     frontend, labels = study.features.frontend(), problem.labels
     return Outcome(
         predictions=classified.test[score],
