@@ -17,9 +17,8 @@ from serjax.folder.manifest import LEAKS, METRICS, PREDICTIONS
 from serjax.folder.run_folder import open_run_folder
 from serjax.models.classical.voting import log_probabilities, member_weights, soft_vote
 from serjax.study.fingerprint import default_out, fingerprint
-from serjax.study.outcome import Facts, Outcome
+from serjax.study.outcome import Facts, Outcome, Setting
 from serjax.study.problem import make_title
-from serjax.study.setting import Setting
 from serjax.study.writer import write_outcome
 
 SAME = ("corpus", "protocol", "speakers_shared", "labels")

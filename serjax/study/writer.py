@@ -12,8 +12,7 @@ from serjax.figures.classification import draw_confusion, draw_roc
 from serjax.folder.manifest import LEAKS, METRICS, PREDICTIONS, VALIDATION, Pictures
 from serjax.folder.run_folder import RunFolder
 from serjax.provenance import provenance
-from serjax.study.outcome import Outcome
-from serjax.study.setting import Setting
+from serjax.study.outcome import Outcome, Setting
 
 
 def write_outcome(folder: RunFolder, setting: Setting, outcome: Outcome) -> None:

@@ -17,8 +17,7 @@ from serjax.folder.manifest import LEAKS, METRICS
 from serjax.folder.run_folder import open_run_folder
 from serjax.models.classical import Knn
 from serjax.results.show import class_column, print_notes, print_reports
-from serjax.study.outcome import Facts, Outcome
-from serjax.study.setting import Setting
+from serjax.study.outcome import Facts, Outcome, Setting
 from serjax.study.tabular.cells import Row, Searching, fit_cell
 from serjax.study.vote import write_vote
 from serjax.study.writer import write_outcome

@@ -5,9 +5,9 @@ import numpy as np
 from serjax.data import Corpus, Utterance
 from serjax.data.splits import Fold
 from serjax.folder.run_folder import RunFolder
+from serjax.study.outcome import Setting
 from serjax.study.problem import Cell, Problem
 from serjax.study.progress import Progresses
-from serjax.study.setting import Setting
 from serjax.study.tabular.cells import Row, Searching, run_row
 from serjax.study.tabular.table import Table
 from serjax.study.writer import write_outcome
