@@ -6,8 +6,7 @@ Two targets: `Stats180` (means of 40 MFCC, 12 chroma, 128 mel bands) and 20 MFCC
 file by file, `librosa.load` and the same features; it is timed on every eighth clip. The two take turns, after a first
 call of each that compiles and fills the file cache. Then ours on a sixteenth, a quarter and all of the corpus, and on
 all of it seven times (RAVDESS: ten hours): neither what a clip costs nor the memory may depend on how many there are.
-Without `--root`: a synthetic corpus, written to a
-temporary folder.
+Without `--root`: a synthetic corpus, written to a temporary folder.
 """
 
 import resource
