@@ -10,6 +10,7 @@ Without `--root`: a synthetic corpus, written to a temporary folder.
 """
 
 import resource
+import shlex
 import statistics
 import tempfile
 import time
@@ -29,6 +30,7 @@ from serjax.data import Corpus, Waveforms, Window, load_corpus
 from serjax.data.corpora.corpus import AudioSource
 from serjax.data.corpora.synthetic import synthetic_corpus, write_wav
 from serjax.data.features import load_features
+from serjax.provenance import program
 from serjax.train.parallel import request_devices
 
 SR = 22_050
@@ -128,4 +130,4 @@ def main(root: Path | None = None, clips: int = 480, devices: int | None = None,
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    tyro.cli(main, prog=shlex.join(program()), description=__doc__)

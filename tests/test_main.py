@@ -22,6 +22,7 @@ STUDIES = sorted(
     if "__main__" in (name := path.relative_to(ROOT / "experiments").with_suffix("").as_posix())
     or "__main__" in path.read_text(encoding="utf-8")
 )
+SCRIPTS = ["bench_corpus", "bench_dsp", "bench_scaling", "bench_train", "unshuffled_folds", "write_synthetic"]
 CALLS = """
 import contextlib, io, json, runpy, sys
 said = {}
@@ -124,8 +125,12 @@ def test_an_installed_package_lists_no_studies(monkeypatch, tmp_path: Path) -> N
 
 @pytest.mark.parametrize(
     "modules",
-    [["serjax", *(f"serjax.experiments.{name}" for name in EXPERIMENTS)], [f"experiments.{name}" for name in STUDIES]],
-    ids=["experiments", "studies"],
+    [
+        ["serjax", *(f"serjax.experiments.{name}" for name in EXPERIMENTS)],
+        [f"experiments.{name}" for name in STUDIES],
+        [f"scripts.{name}" for name in SCRIPTS],
+    ],
+    ids=["experiments", "studies", "scripts"],
 )
 def test_usage_and_errors_name_the_module(modules: list[str]) -> None:
     result = call("-c", CALLS, *modules)
