@@ -176,7 +176,7 @@ def test_the_autoencoder_runs_through_the_same_study(tmp_path):
         training=replace(TRAINING, refit=False),
         machine=replace(SMALL.machine, out=tmp_path / "o"),
     )
-    run(config)
+    main.run(config)
     metrics = json.loads((tmp_path / "o" / "metrics.json").read_text())
     assert set(metrics["scores"]) == {"reconstruction", "auto"}
     assert metrics["score"] == "reconstruction"
