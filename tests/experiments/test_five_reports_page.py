@@ -14,7 +14,7 @@ from experiments.five_reports.page import LOSS_HEADER, lies, loss_lines, one_spl
 from experiments.five_reports.replication import SIDES, Losses, Outcome, Row, Side
 from experiments.five_reports.rows import ROWS
 
-PAGE = Path(five_reports.__file__).parent / "results" / "five_reports.md"
+PAGE = Path(five_reports.__file__).parents[1] / "results" / "five_reports.md"
 
 
 @pytest.fixture(scope="module")
