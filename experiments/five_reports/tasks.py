@@ -96,7 +96,7 @@ def _start(task: Task) -> subprocess.Popen:
 
 @contextmanager
 def _stopped_at_the_end() -> Iterator[dict[subprocess.Popen, Task]]:
-    """Give a place for what is running; whatever ends the caller, nothing of it is left behind."""
+    """Yield a dict for running processes; however the block ends, all of them are stopped."""
     running: dict[subprocess.Popen, Task] = {}
     try:
         yield running

@@ -1,4 +1,4 @@
-"""The committed page of the five reports: it is what its file of results says, and no row leaves out what it owes.
+"""The committed page of the five reports: it follows from its file of results, and its remarks say what was tried.
 
 After an edit of a remark `python -m experiments.five_reports --rows S2.4 --ravdess RAVDESS --results
 experiments/results/five_reports.md` writes the page anew and runs nothing that is known.
