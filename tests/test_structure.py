@@ -28,7 +28,7 @@ LAYERS = (
     ("serjax.study",),
     ("serjax.results", "serjax.explore"),
     ("serjax.main",),
-    ("serjax.experiments",),
+    ("serjax.experiments", "serjax.__main__"),
     ("experiments", "scripts"),
 )
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}

@@ -3,11 +3,8 @@
 from dataclasses import asdict
 from functools import partial
 
-import numpy as np
-
-from serjax.evaluate.metrics import uar
 from serjax.evaluate.predictions import Predictions, write_predictions
-from serjax.evaluate.summary import summarise
+from serjax.evaluate.summary import mean_fold_uar, summarise
 from serjax.figures.classification import draw_confusion, draw_roc
 from serjax.folder.manifest import LEAKS, METRICS, PREDICTIONS, VALIDATION, Pictures
 from serjax.folder.run_folder import RunFolder
@@ -56,14 +53,6 @@ def metrics_content(folder: RunFolder, setting: Setting, outcome: Outcome) -> di
         "seconds": folder.seconds,
         **provenance(),
     }
-
-
-def mean_fold_uar(predictions: Predictions | None) -> float | None:
-    """Return the mean over folds and seeds of each one's UAR: what to compare recipes by on validation rows."""
-    if predictions is None:
-        return None
-    cells = np.array([f"{seed}/{fold}" for seed, fold in zip(predictions.seed, predictions.fold, strict=True)])
-    return float(np.mean([uar(predictions.rows(cells == cell).confusion()) for cell in dict.fromkeys(cells.tolist())]))
 
 
 def classification_pictures(predictions: Predictions, title: str) -> Pictures:

@@ -12,12 +12,11 @@ import pytest
 from serjax import main
 from serjax.evaluate.generative import ReconstructionMatrix
 from serjax.evaluate.predictions import read_predictions
-from serjax.evaluate.summary import summarise
+from serjax.evaluate.summary import mean_fold_uar, summarise
 from serjax.experiments import ae_mfcc, vae_mfcc
 from serjax.study.flags import Classification, Data, Machine, Model, Training
 from serjax.study.generative.reconstruction import over_seeds
 from serjax.study.trainer import pad_rows, stacks
-from serjax.study.writer import mean_fold_uar
 from tests.study.stand_ins import METRICS
 
 DATA = Data(synthetic_clips=48, emotions=("happy", "sad"), protocol="speaker-5fold")

@@ -12,6 +12,7 @@ import pytest
 from serjax import main
 from serjax.errors import ConfigError
 from serjax.evaluate.predictions import read_predictions
+from serjax.evaluate.summary import mean_fold_uar
 from serjax.experiments import (
     cnn1d_pca,
     cnn_lstm_mfcc,
@@ -30,7 +31,6 @@ from serjax.study.checks import check_training
 from serjax.study.flags import Data, Machine, SupervisedTraining
 from serjax.study.frontends import ClipFeatures, Features
 from serjax.study.supervised import log_softmax, make_runs
-from serjax.study.writer import mean_fold_uar
 from serjax.train.runs import fit_projections, stack_inputs
 from serjax.train.state import gather
 from tests.study.stand_ins import METRICS

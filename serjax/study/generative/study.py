@@ -10,7 +10,7 @@ import numpy as np
 
 from serjax.data.feature_cache import default_cache_dir
 from serjax.errors import ConfigError
-from serjax.evaluate.summary import summarise
+from serjax.evaluate.summary import mean_fold_uar, summarise
 from serjax.folder.manifest import RECONSTRUCTION
 from serjax.models.autoencoder import Autoencoder
 from serjax.models.conditional_vae import ConditionalVAE
@@ -27,7 +27,6 @@ from serjax.study.outcome import Facts, Outcome
 from serjax.study.problem import FeatureFlags, Problem, load_problem
 from serjax.study.progress import Progresses
 from serjax.study.trainer import Stages, Trainer
-from serjax.study.writer import mean_fold_uar
 from serjax.train.runs import Run
 
 
