@@ -39,10 +39,9 @@ from serjax.results.reached import adjusted, tested
 from serjax.study.fingerprint import default_out, fingerprint
 from serjax.study.flags import Data
 from serjax.study.frontends import Features
-from serjax.study.outcome import Facts, Outcome, predict
+from serjax.study.outcome import Facts, Outcome, Setting, predict
 from serjax.study.problem import Cell, Problem, load_problem
 from serjax.study.progress import Progresses, progresses
-from serjax.study.setting import Setting
 from serjax.study.writer import write_outcome
 from serjax.train.runs import fit_normaliser
 

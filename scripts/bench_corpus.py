@@ -6,11 +6,11 @@ Two targets: `Stats180` (means of 40 MFCC, 12 chroma, 128 mel bands) and 20 MFCC
 file by file, `librosa.load` and the same features; it is timed on every eighth clip. The two take turns, after a first
 call of each that compiles and fills the file cache. Then ours on a sixteenth, a quarter and all of the corpus, and on
 all of it seven times (RAVDESS: ten hours): neither what a clip costs nor the memory may depend on how many there are.
-Without `--root`: a synthetic corpus, written to a
-temporary folder.
+Without `--root`: a synthetic corpus, written to a temporary folder.
 """
 
 import resource
+import shlex
 import statistics
 import tempfile
 import time
@@ -30,6 +30,7 @@ from serjax.data import Corpus, Waveforms, Window, load_corpus
 from serjax.data.corpora.corpus import AudioSource
 from serjax.data.corpora.synthetic import synthetic_corpus, write_wav
 from serjax.data.features import load_features
+from serjax.provenance import program
 from serjax.train.parallel import request_devices
 
 SR = 22_050
@@ -129,4 +130,4 @@ def main(root: Path | None = None, clips: int = 480, devices: int | None = None,
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    tyro.cli(main, prog=shlex.join(program()), description=__doc__)

@@ -10,6 +10,7 @@ that are not installed (`pip install -e ".[bench]"`) are left out.
 
 import importlib.util
 import os
+import shlex
 import statistics
 import time
 import warnings
@@ -25,6 +26,7 @@ from rich.table import Table
 
 from serjax import dsp
 from serjax.data.features import extract_over_devices
+from serjax.provenance import program
 from serjax.train.parallel import request_devices
 
 SR, N_FFT, HOP, N_MELS, N_MFCC = 22_050, 2048, 512, 128, 20
@@ -158,4 +160,4 @@ def main(devices: int | None = None, repeats: int = 9) -> None:
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    tyro.cli(main, prog=shlex.join(program()), description=__doc__)

@@ -25,6 +25,7 @@ devices are made before JAX first computes: `multiprocessing` spawns it, and it 
 
 import math
 import multiprocessing
+import shlex
 import tempfile
 import time
 from collections import Counter
@@ -44,6 +45,7 @@ from scripts.bench_train import FRAMES, N_CLASSES, N_CLIPS, N_MFCC, NETWORKS, Ca
 from scripts.scaling_times import HEADER, Measured, Measurement, Spent, Way
 from serjax.figures.markdown import markdown_table
 from serjax.figures.tables import print_table
+from serjax.provenance import program
 from serjax.study.checks import check_positive
 from serjax.study.flags import SupervisedTraining
 from serjax.study.trainer import EPOCHS_PER_CALL, stacks
@@ -223,4 +225,4 @@ def main(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Settings, description=__doc__))
+    main(tyro.cli(Settings, prog=shlex.join(program()), description=__doc__))

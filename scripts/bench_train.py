@@ -15,6 +15,7 @@ machine does falls on all alike; the table gives medians, and the median of the 
 """
 
 import importlib.util
+import shlex
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -35,6 +36,7 @@ from serjax.models import VAE
 from serjax.models.cnn import CNN
 from serjax.models.mlp import MLP
 from serjax.models.time_distributed import TimeDistributed
+from serjax.provenance import program
 from serjax.train.loop import Schedule, compile_training, index_blocks
 from serjax.train.objectives import ClassifierObjective, PictureAugmentation, VaeObjective
 from serjax.train.parallel import Layout, Stacking, request_devices
@@ -201,4 +203,4 @@ def main(
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    tyro.cli(main, prog=shlex.join(program()), description=__doc__)

@@ -4,6 +4,7 @@ The folder can then be read like RAVDESS itself (`--corpus ravdess --root DIR`).
 180 MB and half a minute on two cores.
 """
 
+import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import tyro
 
 from serjax.data.corpora.corpus import CorpusError
 from serjax.data.corpora.synthetic import synthetic_corpus, write_wav
+from serjax.provenance import program
 
 
 @dataclass(frozen=True)
@@ -38,4 +40,4 @@ def main(config: Config) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(tyro.cli(Config, description=__doc__)))
+    sys.exit(main(tyro.cli(Config, prog=shlex.join(program()), description=__doc__)))

@@ -21,10 +21,19 @@ def provenance() -> dict[str, object]:
     command = shlex.join([*program(), *sys.argv[1:]])
     return {
         "command": command,
-        "versions": {"python": platform.python_version(), **_versions()},
+        "versions": versions(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "git": _git_commit(),
     }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the libraries that are installed."""
+    found = {"python": platform.python_version()} | {name: metadata.version(name) for name in PACKAGES}
+    for name in OPTIONAL:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
 
 
 def program() -> list[str]:
@@ -55,12 +64,3 @@ def _git(*arguments: str) -> str | None:
         return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return None
-
-
-def _versions() -> dict[str, str]:
-    """Return the versions of the libraries that are installed."""
-    versions = {name: metadata.version(name) for name in PACKAGES}
-    for name in OPTIONAL:
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            versions[name] = metadata.version(name)
-    return versions

@@ -2,10 +2,7 @@
 
 from dataclasses import replace
 
-from experiments.five_reports.replication import Row, Split
-
-WHOLE = "--offset 0"  # clips from their begin: there is silence before the speech, which these rows were given
-THREE, FOUR, TEN = Split("random-80-20", 3), Split("random-80-20", 4), Split("random-80-20", 10)
+from experiments.five_reports.row import TEN, THREE, WHOLE, Row, Split
 
 
 def _table(number: str, about: str, reported: float, flags: str, tuned: bool, remark: str = "") -> Row:

@@ -16,10 +16,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
-from serjax.evaluate.blocks import gather_all, in_blocks
 from serjax.models.autoencoder import Autoencoder
 from serjax.models.vae import VAE, kl_to_standard_normal, squared_error_by_feature, standard_normal_logpdf
-from serjax.train.state import Batch, Dataset, RunInputs, pytree
+from serjax.train.state import Batch, Dataset, RunInputs, gather_all, in_blocks, pytree
 
 
 @pytree

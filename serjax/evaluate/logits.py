@@ -4,9 +4,8 @@ import chex
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from serjax.evaluate.blocks import gather_all, in_blocks
 from serjax.models.classifiers import Classifier
-from serjax.train.state import Dataset, RunInputs
+from serjax.train.state import Dataset, RunInputs, gather_all, in_blocks
 
 
 def classify_all(model: Classifier, params: chex.ArrayTree, inputs: RunInputs, dataset: Dataset) -> Float[Array, "N K"]:

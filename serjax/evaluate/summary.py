@@ -86,6 +86,14 @@ def summarise(predictions: Predictions, speakers_shared: bool) -> Summary:
     )
 
 
+def mean_fold_uar(predictions: Predictions | None) -> float | None:
+    """Return the mean over folds and seeds of each one's UAR: what to compare recipes by on validation rows."""
+    if predictions is None:
+        return None
+    cells = np.array([f"{seed}/{fold}" for seed, fold in zip(predictions.seed, predictions.fold, strict=True)])
+    return float(np.mean([uar(predictions.rows(cells == cell).confusion()) for cell in dict.fromkeys(cells.tolist())]))
+
+
 def _fold_summaries(part: Predictions) -> dict[str, FoldSummary]:
     summaries: dict[str, FoldSummary] = {}
     for fold in dict.fromkeys(part.fold):  # in the order of the folds, not of their names

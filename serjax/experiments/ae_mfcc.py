@@ -1,6 +1,6 @@
-"""One plain autoencoder an emotion: the VAE experiment without a distribution over codes.
+"""One plain autoencoder per emotion: the VAE experiment without a distribution over codes.
 
-Question: is the reconstruction error of a deterministic autoencoder as good a witness as a VAE's?
+Question: does the reconstruction error of a deterministic autoencoder tell emotions apart as well as a VAE's?
 
     python -m serjax.experiments.ae_mfcc --corpus ravdess --root RAVDESS --emotions happy sad --epochs 150 \
         --pretrain-epochs 0 --roll-frames 0 --score reconstruction --protocol speaker-6fold

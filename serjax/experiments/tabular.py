@@ -1,4 +1,4 @@
-"""Classical models on one vector a clip: nearest neighbours, trees, boosting, SVM, MLP, logistic regression, k-means.
+"""Classical models on one vector per clip: nearest neighbours, trees, boosting, SVM, MLP, logistic regression, k-means.
 
 Question: how far do hand-made statistics of a clip and a model that is fitted in seconds get?
 
@@ -8,10 +8,10 @@ Question: how far do hand-made statistics of a clip and a model that is fitted i
 Eight emotions, new speakers: accuracy .42, .17 and .11 (chance .13), in seconds; 16 classes of 180 means, tuned: up to
 .52 (experiments/results/five_reports.md).
 
-A fold's models are fitted on all its rows that are not tested, validation rows included; `--tune N` searches for
-hyper-parameters by cross-validation inside these rows. Several models get a run folder each, named as the model, below
-the common one, which holds the figures of the model named first and in `metrics.json` a summary of all. `--votes
-mlp+lightgbm "3*mlp+2*knn"` lets models of the call vote.
+A fold's models are fitted to all rows that are not tested, validation rows included. `--tune N` searches for
+hyper-parameters by cross-validation inside these rows. Each of several models gets a run folder, named as the model,
+below the common one. The common one holds the figures of the model named first; its `metrics.json` has a summary of
+all. `--votes mlp+lightgbm "3*mlp+2*knn"` lets models of the call vote.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
-"""One VAE an emotion: a clip gets the emotion whose VAE explains its MFCC picture best.
+"""One VAE per emotion: a clip gets the emotion whose VAE scores its MFCC picture best.
 
-Question: does a generative model of each emotion, trained on that emotion's clips alone, tell emotions apart? And with
-`--conditional`: does one of all emotions, told which it hears, so that emotions share what they have in common?
+Question: does a generative model of each emotion, trained on that emotion's clips alone, tell emotions apart? And does
+one VAE that is given the emotion (`--conditional`), so that emotions share what they have in common?
 
     python -m serjax.experiments.vae_mfcc --corpus ravdess --root RAVDESS --seeds 3
 

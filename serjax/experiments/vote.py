@@ -31,7 +31,7 @@ class Config:
     runs: tyro.conf.Positional[tuple[Path, ...]] = ()
     """Finished run folders that vote."""
     weights: tuple[float, ...] = ()
-    """One weight a run, in their order; default: equal ones."""
+    """One weight per run, in their order; default: equal ones."""
     out: Path | None = None
     """Run folder; default: runs/vote-CORPUS-HASH."""
     quiet: bool = False

@@ -1,6 +1,6 @@
-"""Figures of a study: confusion matrix, ROC curves, learning curves.
+"""What all figures share: size, titles, colours, lines, labels of axes, and how they are saved.
 
-Every function returns a `matplotlib.figure.Figure` and touches no global state (no pyplot). Every figure
+Functions that draw return a `matplotlib.figure.Figure` and touch no global state (no pyplot). Every figure
 takes a `title`; the caller puts the corpus into it, so that no figure of synthetic speech can be taken for a
 real one. Colours can be told apart with any of the common colour-vision deficiencies; from the ninth class
 on they repeat with another line or marker.

@@ -1,4 +1,4 @@
-"""Figures that compare runs. As in `plots`: a `Figure` comes back, no state is kept, the title names the corpus."""
+"""Figures that compare runs. As in `canvas`: a `Figure` comes back, no state is kept, the title names the corpus."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """Figures of a corpus and its features: counts, durations, histograms, box plots, correlations.
 
-As in `plots`: functions take arrays, return a `Figure`, keep no state, and take a `title` that names the corpus.
+As in `canvas`: functions take arrays, return a `Figure`, keep no state, and take a `title` that names the corpus.
 """
 
 from collections.abc import Mapping, Sequence

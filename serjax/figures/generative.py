@@ -1,6 +1,6 @@
 """Figures of generative models: reconstruction matrices, reconstructed MFCCs, latent means.
 
-As in `plots`: functions return a `Figure`, keep no state, and take a `title` that names the corpus.
+As in `canvas`: functions return a `Figure`, keep no state, and take a `title` that names the corpus.
 """
 
 from collections.abc import Mapping, Sequence

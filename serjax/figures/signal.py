@@ -1,6 +1,6 @@
 """Figures of single clips: waveforms, spectrograms and other pictures over time, curves over the waveform.
 
-As in `plots`: functions take arrays, return a `Figure`, keep no state, and take a `title` that names the corpus.
+As in `canvas`: functions take arrays, return a `Figure`, keep no state, and take a `title` that names the corpus.
 """
 
 from collections.abc import Mapping, Sequence

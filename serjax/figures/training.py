@@ -1,6 +1,6 @@
 """Figures of a training: loss against epoch."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +11,26 @@ from matplotlib.figure import Figure
 from serjax.evaluate.metrics import AnyArray
 from serjax.figures.canvas import COLOURS, LABEL_PT, TICK_PT, canvas, hide_empty, panels, save
 from serjax.figures.lettering import names_shown
-from serjax.train.record import History, check_whole
+from serjax.train.record import Row, check_whole
 
 
-def draw_training(history: History, n_runs: int, labels: tuple[str, ...], loss: str, title: str, folder: Path) -> None:
-    """Draw the learning curves of the stage in which epochs are chosen, by emotion; `loss` names it and its unit.
+def draw_training(
+    history: Callable[[], list[Row]], n_runs: int, labels: tuple[str, ...], loss: str, title: str, folder: Path
+) -> None:
+    """Draw the learning curves of the stage in which epochs are chosen, by emotion.
+
+    Args:
+      history: returns the epochs of all runs; called when the picture is drawn.
+      n_runs: how many runs the stage has.
+      labels: the emotions, a panel each.
+      loss: name and unit of the loss.
+      title: names the corpus.
+      folder: where `learning.png` goes.
 
     Raises:
       HistoryError: epochs of the `n_runs` runs are missing.
     """
-    rows = [row for row in history.read() if str(row["stage"]).startswith("train-")]
+    rows = [row for row in history() if str(row["stage"]).startswith("train-")]
     check_whole(rows, n_runs)
     runs = sorted({(str(row["emotion"]), str(row["seed"]), str(row["fold"])) for row in rows})
     place = {run: r for r, run in enumerate(runs)}

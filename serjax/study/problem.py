@@ -17,11 +17,10 @@ from serjax.data.corpora import Corpus, load_corpus
 from serjax.data.corpora.corpus import Waveforms, Window
 from serjax.data.feature_cache import Features
 from serjax.data.features import check_bad, load_features
-from serjax.data.fewer_speakers import with_train_speakers
 from serjax.data.labels import label_by, merge_emotions, parse_merges
 from serjax.data.leaks import FoundLeak, copies_in_training, feature_digests, find_leaks
 from serjax.data.notes import Note, gather
-from serjax.data.splits import Fold, Protocol, Split, default_protocol, split_corpus
+from serjax.data.splits import Fold, Protocol, Split, default_protocol, split_corpus, with_train_speakers
 from serjax.dsp import Frontend
 from serjax.errors import ConfigError
 from serjax.study.checks import check_max_bad, check_positive

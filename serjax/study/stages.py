@@ -14,11 +14,10 @@ from serjax.errors import ConfigError
 from serjax.folder.run_folder import RunFolder, open_run_folder
 from serjax.study.fingerprint import StudyFlags
 from serjax.study.flags import Machine
-from serjax.study.outcome import Outcome
+from serjax.study.outcome import Outcome, Setting
 from serjax.study.plan import Plans, settle
 from serjax.study.problem import Problem
 from serjax.study.progress import Progresses, progresses
-from serjax.study.setting import Setting
 from serjax.study.trainer import Request, Stages, Trainer, stacking, stacks, train_requests
 from serjax.study.writer import write_outcome
 from serjax.train.parallel import Layout, request_devices

@@ -139,7 +139,7 @@ class SupervisedStudy:
             train_war=train_war(problem, runs, logits_RNK),
             chosen_epochs={f"{run.seed}/{run.fold}": int(epoch) for run, epoch in zip(runs, chosen, strict=True)},
         )
-        curves = trainer.history, len(runs), ("all",), "cross-entropy / nats a clip"
+        curves = trainer.history.read, len(runs), ("all",), "cross-entropy / nats a clip"
         title = f"{self.experiment} · {problem.title}"
         return Outcome(
             predictions=classify(problem, logits_RNK, "test"),

@@ -17,9 +17,8 @@ from serjax.folder.manifest import LEAKS, METRICS, PREDICTIONS
 from serjax.folder.run_folder import open_run_folder
 from serjax.models.classical.voting import log_probabilities, member_weights, soft_vote
 from serjax.study.fingerprint import default_out, fingerprint
-from serjax.study.outcome import Facts, Outcome
+from serjax.study.outcome import Facts, Outcome, Setting
 from serjax.study.problem import make_title
-from serjax.study.setting import Setting
 from serjax.study.writer import write_outcome
 
 SAME = ("corpus", "protocol", "speakers_shared", "labels")
@@ -47,8 +46,7 @@ def write_vote(runs: Sequence[Path], weights: Sequence[float], out: Path | None)
             voted = combine([member.predictions for member in members], filled, names)
             folder.claim(ballot)
             setting = _setting(read_result(runs[0] / METRICS), read_result(runs[0] / LEAKS))
-            held_out = [member.validation for member in members if member.validation is not None]
-            validation = combine(held_out, filled, names) if len(held_out) == len(members) else None
+            validation = _combined_validation(members, filled, names)
             write_outcome(folder, setting, Outcome(voted, _facts(members, filled), validation))
     return out
 
@@ -64,6 +62,16 @@ def combine(members: Sequence[Predictions], weights: Sequence[float], names: Seq
     probability_MNK = np.stack([probabilities(m.scores_NK[rows]) for m, rows in zip(members, aligned, strict=True)])
     scores_NK = log_probabilities(soft_vote(probability_MNK, weights))
     return replace(first, prediction=classify(scores_NK), scores_NK=log_odds(scores_NK))
+
+
+def _combined_validation(
+    members: Sequence[FinishedRun], weights: Sequence[float], names: Sequence[str]
+) -> Predictions | None:
+    """Return the vote's predictions of validation rows, None unless all members have scores of the same ones."""
+    held_out = [member.validation for member in members if member.validation is not None]
+    if len(held_out) < len(members) or len({frozenset(_keys(one)) for one in held_out}) > 1:
+        return None
+    return combine(held_out, weights, names)
 
 
 def probabilities(scores_NK: Float[np.ndarray, "N K"]) -> Float[np.ndarray, "N K"]:

@@ -3,17 +3,13 @@
 from dataclasses import asdict
 from functools import partial
 
-import numpy as np
-
-from serjax.evaluate.metrics import uar
 from serjax.evaluate.predictions import Predictions, write_predictions
-from serjax.evaluate.summary import summarise
+from serjax.evaluate.summary import mean_fold_uar, summarise
 from serjax.figures.classification import draw_confusion, draw_roc
 from serjax.folder.manifest import LEAKS, METRICS, PREDICTIONS, VALIDATION, Pictures
 from serjax.folder.run_folder import RunFolder
 from serjax.provenance import provenance
-from serjax.study.outcome import Outcome
-from serjax.study.setting import Setting
+from serjax.study.outcome import Outcome, Setting
 
 
 def write_outcome(folder: RunFolder, setting: Setting, outcome: Outcome) -> None:
@@ -57,14 +53,6 @@ def metrics_content(folder: RunFolder, setting: Setting, outcome: Outcome) -> di
         "seconds": folder.seconds,
         **provenance(),
     }
-
-
-def mean_fold_uar(predictions: Predictions | None) -> float | None:
-    """Return the mean over folds and seeds of each one's UAR: what to compare recipes by on validation rows."""
-    if predictions is None:
-        return None
-    cells = np.array([f"{seed}/{fold}" for seed, fold in zip(predictions.seed, predictions.fold, strict=True)])
-    return float(np.mean([uar(predictions.rows(cells == cell).confusion()) for cell in dict.fromkeys(cells.tolist())]))
 
 
 def classification_pictures(predictions: Predictions, title: str) -> Pictures:

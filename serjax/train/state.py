@@ -1,6 +1,6 @@
 """What a run carries from step to step, and what it reads: all pytrees, so that runs stack along a leading axis."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from typing import TypeVar
 
@@ -12,6 +12,7 @@ import optax
 from jaxtyping import Array, Bool, Float, Int, Key, UInt32
 
 T = TypeVar("T")
+BLOCK = 48  # clips that are evaluated at a time, so that memory does not grow with the corpus
 
 
 def pytree(cls: type[T]) -> type[T]:
@@ -192,3 +193,20 @@ def init_state(
         best=best,
         rejected=zero,
     )
+
+
+def gather_all(dataset: Dataset, inputs: RunInputs, rows_B: Int[Array, " B"]) -> Batch:
+    """Take rows of the data set, all of which count."""
+    return gather(dataset, inputs, rows_B, jnp.ones(rows_B.shape))
+
+
+def in_blocks(function: Callable, tree: chex.ArrayTree) -> chex.ArrayTree:
+    """Apply `function` to blocks of the leading axis, one after another."""
+    n = jax.tree.leaves(tree)[0].shape[0]
+    short = -n % min(BLOCK, n)
+
+    def cut(a: Array) -> Array:
+        return jnp.concatenate([a, a[:short]]).reshape(-1, min(BLOCK, n), *a.shape[1:])
+
+    blocked = jax.lax.map(function, jax.tree.map(cut, tree))
+    return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[:n], blocked)

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from serjax.evaluate import blocks, likelihood
+from serjax.evaluate import likelihood
 from serjax.models import VAE, Autoencoder
+from serjax.train import state
 from serjax.train.state import Dataset, RunInputs
 from tests.reference import vae as reference
 
@@ -95,8 +96,8 @@ def test_a_clip_keeps_its_score_in_any_order_and_any_part_of_the_corpus():
 def test_blocks_that_do_not_divide_the_corpus_change_nothing(monkeypatch):
     outcomes = []
     for block in (48, 7, 1):
-        monkeypatch.setattr(blocks, "BLOCK", block)
-        function = jax.jit(lambda tree: blocks.in_blocks(lambda x: (x**2, x.sum(axis=1)), tree))
+        monkeypatch.setattr(state, "BLOCK", block)
+        function = jax.jit(lambda tree: state.in_blocks(lambda x: (x**2, x.sum(axis=1)), tree))
         outcomes.append(jax.device_get(function(DATASET.x_NTC[:, 0])))
     for squares, sums in outcomes:
         np.testing.assert_allclose(squares, np.asarray(DATASET.x_NTC[:, 0]) ** 2, rtol=1e-6)

@@ -40,6 +40,18 @@ def test_round_trip_is_exact(tmp_path, n_rows):
     assert_equal(pred.read_predictions(tmp_path / "predictions.csv"), table(n_rows))
 
 
+def test_a_compressed_table_is_read_back_and_is_the_same_file_twice(tmp_path):
+    for name in ("a.csv.gz", "b.csv.gz"):
+        pred.write_predictions(table(), tmp_path / name)
+    assert_equal(pred.read_predictions(tmp_path / "a.csv.gz"), table())
+    whole = (tmp_path / "a.csv.gz").read_bytes()
+    assert whole == (tmp_path / "b.csv.gz").read_bytes()
+    for harmed in (whole[:-9], whole[:60], b"utterance", whole[:30] + bytes(9) + whole[39:]):
+        (tmp_path / "a.csv.gz").write_bytes(harmed)
+        with pytest.raises(pred.PredictionsError, match=r"a.csv.gz is no table of predictions .*Write it anew"):
+            pred.read_predictions(tmp_path / "a.csv.gz")
+
+
 def test_float32_scores_survive(tmp_path):
     scores = np.random.default_rng(0).random((6, 3)).astype(np.float32)
     pred.write_predictions(dataclasses.replace(table(), scores_NK=scores), tmp_path / "p.csv")

@@ -13,8 +13,7 @@ from experiments import ablate_augmentation, ablate_features, ablate_vae, learni
 from experiments import sweep as ablation_study
 from serjax.data import load_corpus
 from serjax.data.corpora.corpus import Corpus
-from serjax.data.fewer_speakers import speaker_order, with_train_speakers
-from serjax.data.splits import ProtocolError, split_corpus
+from serjax.data.splits import ProtocolError, speaker_order, split_corpus, with_train_speakers
 from serjax.errors import ConfigError
 from serjax.experiments import cnn_mfcc, logreg, vae_mfcc
 from serjax.study.fingerprint import fingerprint

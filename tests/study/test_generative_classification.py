@@ -9,6 +9,7 @@ import pytest
 from serjax.data.corpora.corpus import Corpus, FileSource, Utterance
 from serjax.data.splits import Fold
 from serjax.evaluate.metrics import roc_auc_ovr
+from serjax.evaluate.summary import mean_fold_uar
 from serjax.models import VAE
 from serjax.study.flags import Training
 from serjax.study.generative.classification import classify_by_all, spread
@@ -16,7 +17,6 @@ from serjax.study.generative.models import Models
 from serjax.study.generative.scores import Explained
 from serjax.study.problem import Cell, Problem
 from serjax.study.runs import emotion_runs
-from serjax.study.writer import mean_fold_uar
 from serjax.train.shares import Trained
 
 N, LABELS = 24, ("happy", "sad", "angry")

@@ -16,8 +16,8 @@ from serjax.study import frontends as feature_flags
 from serjax.study import problem as problem_module
 from serjax.study.fingerprint import fingerprint
 from serjax.study.flags import Data, SupervisedTraining
+from serjax.study.outcome import Setting
 from serjax.study.problem import Problem, check_differ, load_parts, load_problem
-from serjax.study.setting import Setting
 from tests.study.stand_ins import noise
 
 

@@ -11,6 +11,8 @@ import pytest
 
 from serjax import main
 from serjax.errors import ConfigError
+from serjax.evaluate.predictions import read_predictions
+from serjax.evaluate.summary import mean_fold_uar
 from serjax.experiments import (
     cnn1d_pca,
     cnn_lstm_mfcc,
@@ -31,6 +33,7 @@ from serjax.study.frontends import ClipFeatures, Features
 from serjax.study.supervised import log_softmax, make_runs
 from serjax.train.runs import fit_projections, stack_inputs
 from serjax.train.state import gather
+from tests.study.stand_ins import METRICS
 from tests.study.tiny_table import tiny_table
 from tests.train import tiny
 
@@ -60,7 +63,10 @@ def config(out):
 def test_a_run_leaves_its_folder_and_is_not_repeated(tmp_path, capsys):
     main.run(config(tmp_path / "run"))
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert set(metrics) == METRICS
     assert metrics["experiment"] == "logreg"
+    held_out = read_predictions(tmp_path / "run" / "validation.csv.gz")
+    assert metrics["validation_uar"] == mean_fold_uar(held_out)
     assert metrics["n_models"] == 6
     assert metrics["n_parameters"] == 8 * (2 * 5) + 8  # mean and sd of 5 coefficients, to 8 emotions
     assert set(metrics["chosen_epochs"].values()) <= {1, 2}
@@ -83,6 +89,19 @@ def test_refit_and_components_run_through(tmp_path):
         "train-0",
         "refit-train-0",
     }
+
+
+def test_validation_scores_are_of_models_that_never_saw_these_rows(tmp_path):
+    """Refitting, which trains on them, leaves them as they are; where nothing is chosen there are none."""
+    for name, changed in {"once": {}, "refit": {"refit": True}, "last": {"keep": "last"}}.items():
+        main.run(replace(config(tmp_path / name), training=replace(TRAINING, **changed)))
+    assert (tmp_path / "once" / "validation.csv.gz").read_bytes() == (
+        tmp_path / "refit" / "validation.csv.gz"
+    ).read_bytes()
+    once, refit = (read_predictions(tmp_path / name / "predictions.csv") for name in ("once", "refit"))
+    assert not np.array_equal(once.scores_NK, refit.scores_NK)
+    assert not (tmp_path / "last" / "validation.csv.gz").exists()
+    assert json.loads((tmp_path / "last" / "metrics.json").read_text())["validation_uar"] is None
 
 
 def test_the_last_epoch_is_kept_where_none_is_to_be_chosen(tmp_path):

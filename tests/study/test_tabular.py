@@ -227,6 +227,26 @@ def test_all_rows_that_are_not_tested_train() -> None:
     assert not np.allclose(expected_NK, fewer_NK)
 
 
+def test_validation_rows_are_scored_by_a_model_without_them() -> None:
+    table, cell = tiny_table(), tiny_table().problem.cells[0]
+    found = fit_cell(Row("knn", "knn", Knn()), table, cell, NO_SEARCH).validation
+    assert found is not None
+    expected_NK = fit(Knn(), table.x_ND[:48], table.problem.truth_N[:48], 0).predict_proba(table.x_ND[48:60])
+    np.testing.assert_array_equal(found.prediction, expected_NK.argmax(1))
+    assert found.utterance == tuple(f"{n:02d}.wav" for n in range(48, 60))
+    whole_NK = fit(Knn(), table.x_ND[:60], table.problem.truth_N[:60], 0).predict_proba(table.x_ND[48:60])
+    assert not np.allclose(expected_NK, whole_NK)
+
+
+def test_without_validation_rows_or_a_class_beside_them_there_are_no_scores_of_them() -> None:
+    row = Row("knn", "knn", Knn())
+    none = replace(tiny_table(), held_out_cells=())
+    assert fit_cell(row, none, none.problem.cells[0], NO_SEARCH).validation is None
+    emotion_N = np.where(np.arange(72) < 48, np.arange(72) % 2, np.arange(72) % 3)
+    rare = tiny_table(emotion_N=emotion_N)  # the third emotion is in validation and test alone
+    assert fit_cell(row, rare, rare.problem.cells[0], NO_SEARCH).validation is None
+
+
 def test_classes_keep_their_names() -> None:
     table = tiny_table(shift=50.0)
     for model in (Knn(), KMeans(), TwoStage(Knn(), Knn())):

@@ -21,6 +21,7 @@ from serjax.models.classical import ClassicalError, DecisionTree, Knn, LogisticR
 from serjax.study.progress import progresses
 from serjax.study.tabular.cells import Row, Searching, fit_cell
 from serjax.study.vote import combine, parse, probabilities, write_vote
+from tests.study.stand_ins import METRICS
 from tests.study.tiny_table import tiny_table, write_row
 
 MEMBERS = {"logistic": LogisticRegression(), "tree": DecisionTree(max_depth=2), "knn": Knn()}
@@ -63,6 +64,20 @@ def test_a_vote_of_runs_is_the_vote_of_models(runs: dict[str, Path]) -> None:
     np.testing.assert_array_equal(first.prediction, expected.prediction)
     np.testing.assert_allclose(first.scores_NK, expected.scores_NK, rtol=1e-6)
     assert (first.prediction != read(runs["tree"]).rows(voted.seed == 0).prediction).any()
+
+
+def test_a_vote_has_validation_scores_where_all_members_have(runs: dict[str, Path], tmp_path: Path) -> None:
+    vote_of = [runs["logistic"], runs["knn"]]
+    out = write_vote(vote_of, (1.0, 2.0), tmp_path / "vote")
+    held_out = [read_predictions(run / "validation.csv.gz") for run in vote_of]
+    expected = combine(held_out, (1.0, 2.0), ["logistic", "knn"])
+    np.testing.assert_array_equal(read_predictions(out / "validation.csv.gz").scores_NK, expected.scores_NK)
+    metrics = [json.loads((run / "metrics.json").read_text()) for run in (out, runs["knn"])]
+    assert set(metrics[0]) == set(metrics[1]) == METRICS
+    lacking = shutil.copytree(runs["knn"], tmp_path / "lacking")
+    (lacking / "validation.csv.gz").unlink()
+    manifest.finish(lacking, {})
+    assert not (write_vote([runs["logistic"], lacking], (), tmp_path / "other") / "validation.csv.gz").exists()
 
 
 def test_a_vote_has_the_parameters_of_all_models_of_its_members(runs: dict[str, Path], tmp_path: Path) -> None:

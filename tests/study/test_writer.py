@@ -17,8 +17,7 @@ from serjax.folder.manifest import LEAKS, METRICS
 from serjax.folder.run_folder import open_run_folder
 from serjax.models.classical import Knn
 from serjax.results.show import class_column, print_notes, print_reports
-from serjax.study.outcome import Facts, Outcome
-from serjax.study.setting import Setting
+from serjax.study.outcome import Facts, Outcome, Setting
 from serjax.study.tabular.cells import Row, Searching, fit_cell
 from serjax.study.vote import write_vote
 from serjax.study.writer import write_outcome
@@ -76,5 +75,5 @@ def test_the_learning_curve_names_its_loss(tmp_path: Path, monkeypatch: pytest.M
     row = {"stage": "train-0", "emotion": "all", "seed": 0, "fold": "f", "loss": 2.0, "validation_loss": math.nan}
     history = History(tmp_path / "history.jsonl")
     history.append("train-0", [{**row, "epoch": e} for e in (1, 2)])
-    draw_training(history, 1, ("all",), "cross-entropy / nats a clip", "title", tmp_path)
+    draw_training(history.read, 1, ("all",), "cross-entropy / nats a clip", "title", tmp_path)
     assert drawn[0].get_supylabel() == "cross-entropy / nats a clip"

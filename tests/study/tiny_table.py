@@ -5,9 +5,9 @@ import numpy as np
 from serjax.data import Corpus, Utterance
 from serjax.data.splits import Fold
 from serjax.folder.run_folder import RunFolder
+from serjax.study.outcome import Setting
 from serjax.study.problem import Cell, Problem
 from serjax.study.progress import Progresses
-from serjax.study.setting import Setting
 from serjax.study.tabular.cells import Row, Searching, run_row
 from serjax.study.tabular.table import Table
 from serjax.study.writer import write_outcome
@@ -40,7 +40,8 @@ def tiny_table(shift: float = 0.8, shared: bool = False, key: int = 0, emotion_N
     corpus = Corpus("test", utterances, NoSound(), LABELS)  # type: ignore[arg-type]
     pictures_NTC = np.zeros((72, 1, 5), np.float32)
     cells = (Cell(0, fold), Cell(1, fold))
-    return Table(Problem(corpus, "speaker-5fold", shared, pictures_NTC, np.ones((72, 1), np.float32), cells), x_ND)
+    problem = Problem(corpus, "speaker-5fold", shared, pictures_NTC, np.ones((72, 1), np.float32), cells)
+    return Table(problem, x_ND, held_out_cells=cells)
 
 
 def write_row(row: Row, table: Table, folder: RunFolder, searching: Searching, shown: Progresses) -> None:

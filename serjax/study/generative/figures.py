@@ -1,5 +1,7 @@
 """The figures of a generative study: reconstructions and latent codes."""
 
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -10,14 +12,45 @@ from serjax.dsp import Frontend, Mfcc
 from serjax.evaluate.likelihood import decode_mean, latent_mean
 from serjax.figures import generative as drawn
 from serjax.figures.canvas import save
+from serjax.figures.training import draw_training
+from serjax.folder.manifest import Pictures
 from serjax.study.generative.models import Models
-from serjax.study.generative.reconstruction import Matrices
+from serjax.study.generative.reconstruction import Matrices, over_seeds
 from serjax.study.problem import Problem
 from serjax.study.trainer import pick
+from serjax.train.record import Row
 from serjax.train.runs import stack_inputs
 from serjax.train.state import gather
 
 EXAMPLES = 4
+
+
+def pictures(
+    problem: Problem,
+    models: Models,
+    frontend: Frontend,
+    matrices: Mapping[int, Matrices],
+    history: Callable[[], list[Row]],
+    title: str,
+) -> Pictures:
+    """Return the pictures of a generative study, by name.
+
+    Args:
+      problem: the clips.
+      models: those chosen on validation rows.
+      frontend: what the features are.
+      matrices: the reconstruction matrices of each seed.
+      history: returns the epochs of all runs; called when the learning curves are drawn.
+      title: names study, corpus and protocol.
+    """
+    emotions = tuple(dict.fromkeys(run.emotion for run in models.trained_runs))
+    training = history, len(models.trained_runs), emotions, "loss / nats an element"
+    return {
+        "learning.png": partial(draw_training, *training, title),
+        "reconstruction_matrix.png": partial(draw_reconstruction, over_seeds(matrices), problem.labels, title),
+        "reconstructions.png": partial(draw_examples, problem, models, frontend, title),
+        "latents.png": partial(draw_latents, problem, models, title),
+    }
 
 
 def draw_reconstruction(matrices: Matrices, labels: tuple[str, ...], title: str, folder: Path) -> None:

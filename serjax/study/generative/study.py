@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import ClassVar
 
 import jax
@@ -11,8 +10,7 @@ import numpy as np
 
 from serjax.data.feature_cache import default_cache_dir
 from serjax.errors import ConfigError
-from serjax.evaluate.summary import summarise
-from serjax.figures.training import draw_training
+from serjax.evaluate.summary import mean_fold_uar, summarise
 from serjax.folder.manifest import RECONSTRUCTION
 from serjax.models.autoencoder import Autoencoder
 from serjax.models.conditional_vae import ConditionalVAE
@@ -23,13 +21,12 @@ from serjax.study.frontends import Features
 from serjax.study.generative import figures
 from serjax.study.generative.classification import Classified, classify_by_all
 from serjax.study.generative.models import Kind, Models, make_objective, train_models
-from serjax.study.generative.reconstruction import over_seeds, reconstruction_content, reconstruction_matrices
+from serjax.study.generative.reconstruction import reconstruction_content, reconstruction_matrices
 from serjax.study.generative.scores import Explained, explain
 from serjax.study.outcome import Facts, Outcome
 from serjax.study.problem import FeatureFlags, Problem, load_problem
 from serjax.study.progress import Progresses
 from serjax.study.trainer import Stages, Trainer
-from serjax.study.writer import mean_fold_uar
 from serjax.train.runs import Run
 
 
@@ -163,11 +160,31 @@ def make_outcome(
         scaling: reconstruction_matrices(problem, selected, selecting, scaling == "minmax")
         for scaling in ("standard", "minmax")
     }
+    frontend, history = study.features.frontend(), trainer.history.read
+    return Outcome(
+        predictions=classified.test[score],
+        facts=make_facts(study, problem, trainer, selected, classified, final),
+        validation=classified.validation[score],
+        tables={RECONSTRUCTION: reconstruction_content(problem, matrices)},
+        pictures=figures.pictures(problem, selected, frontend, matrices["standard"], history, title),
+        name=study.name,
+    )
+
+
+def make_facts(
+    study: GenerativeStudy,
+    problem: Problem,
+    trainer: Trainer,
+    selected: Models,
+    classified: Classified,
+    final: Explained,
+) -> Facts:
+    """Return what `metrics.json` says of the models, and what they reach by each score."""
     scores: dict[str, object] = {
         name: {**summarise(test, problem.speakers_shared), "validation_uar": mean_fold_uar(classified.validation[name])}
         for name, test in classified.test.items()
     }
-    facts = Facts(
+    return Facts(
         model=study.kind.__name__,
         refit=study.training.refit,
         n_parameters=int(sum(a[0].size for a in jax.tree.leaves(selected.trained.params))),
@@ -175,27 +192,9 @@ def make_outcome(
         device=trainer.layout.title,
         chosen_epochs=_by_run(selected.trained_runs, selected.trained.epoch_R.tolist()),
         chosen_scores=classified.chosen,
-        score=score,
+        score=study.classification.score,
         scores=scores,
         noise_variance=_by_cell(problem, final.variance_c),
-    )
-    emotions = tuple(dict.fromkeys(run.emotion for run in selected.trained_runs))
-    training = trainer.history, len(selected.trained_runs), emotions, "loss / nats an element"
-    frontend, labels = study.features.frontend(), problem.labels
-    return Outcome(
-        predictions=classified.test[score],
-        facts=facts,
-        validation=classified.validation[score],
-        tables={RECONSTRUCTION: reconstruction_content(problem, matrices)},
-        pictures={
-            "learning.png": partial(draw_training, *training, title),
-            "reconstruction_matrix.png": partial(
-                figures.draw_reconstruction, over_seeds(matrices["standard"]), labels, title
-            ),
-            "reconstructions.png": partial(figures.draw_examples, problem, selected, frontend, title),
-            "latents.png": partial(figures.draw_latents, problem, selected, title),
-        },
-        name=study.name,
     )
 
 

@@ -17,8 +17,8 @@ from serjax.models.classical import (
 from serjax.study import vote
 from serjax.study.checks import check_positive
 from serjax.study.fingerprint import default_out, fingerprint
+from serjax.study.outcome import Setting
 from serjax.study.progress import Progresses, progresses
-from serjax.study.setting import Setting
 from serjax.study.tabular.cells import Row, Searching, run_row
 from serjax.study.tabular.flags import TabularConfig
 from serjax.study.tabular.table import Table, load_table
