@@ -70,41 +70,7 @@ def mean_recall(counts_RKK: Num[AnyArray, "R K K"]) -> Float[np.ndarray, "R"]:
     array([0.75, 0.75])
     """
     counts_RKK = _counted(counts_RKK, "recall")
-    support_RK = counts_RKK.sum(axis=2)
-    return _mean_of_present(_hits(counts_RKK), support_RK, support_RK)
-
-
-def accuracy(counts_RKK: Num[AnyArray, "R K K"]) -> Float[np.ndarray, "R"]:
-    """WAR of each matrix of a stack, as `war` defines it.
-
-    Args:
-      counts_RKK: as `mean_recall`.
-
-    Raises:
-      ValueError: a matrix of the stack is empty.
-
-    >>> accuracy(np.array([[[1, 1], [0, 2]], [[1, 0], [1, 0]]]))
-    array([0.75, 0.5 ])
-    """
-    counts_RKK = _counted(counts_RKK, "accuracy")
-    return np.trace(counts_RKK, axis1=1, axis2=2) / counts_RKK.sum(axis=(1, 2))
-
-
-def mean_f1(counts_RKK: Num[AnyArray, "R K K"]) -> Float[np.ndarray, "R"]:
-    """Macro-F1 of each matrix of a stack, as `macro_f1` defines it.
-
-    Args:
-      counts_RKK: as `mean_recall`.
-
-    Raises:
-      ValueError: a matrix of the stack is empty.
-
-    >>> mean_f1(np.array([[[1, 1], [0, 2]], [[2, 0], [0, 2]]])).round(4)
-    array([0.7333, 1.    ])
-    """
-    counts_RKK = _counted(counts_RKK, "F1")
-    support_RK, predicted_RK = counts_RKK.sum(axis=2), counts_RKK.sum(axis=1)
-    return _mean_of_present(2 * _hits(counts_RKK), support_RK + predicted_RK, support_RK)
+    return _mean_of_present(counts_RKK, 1, counts_RKK.sum(axis=2))
 
 
 def measure(metric: Metric, counts_RKK: Num[AnyArray, "R K K"]) -> Float[np.ndarray, "R"]:
@@ -124,9 +90,11 @@ def measure(metric: Metric, counts_RKK: Num[AnyArray, "R K K"]) -> Float[np.ndar
         case "uar":
             return mean_recall(counts_RKK)
         case "war":
-            return accuracy(counts_RKK)
+            counts_RKK = _counted(counts_RKK, "accuracy")
+            return np.trace(counts_RKK, axis1=1, axis2=2) / counts_RKK.sum(axis=(1, 2))
         case "macro_f1":
-            return mean_f1(counts_RKK)
+            counts_RKK = _counted(counts_RKK, "F1")
+            return _mean_of_present(counts_RKK, 2, counts_RKK.sum(axis=2) + counts_RKK.sum(axis=1))
 
 
 def uar(counts_KK: Num[AnyArray, "K K"]) -> float:
@@ -163,7 +131,7 @@ def war(counts_KK: Num[AnyArray, "K K"]) -> float:
     >>> war(np.array([[1, 1], [0, 2]]))
     0.75
     """
-    return float(accuracy(np.asarray(counts_KK)[None])[0])
+    return float(measure("war", np.asarray(counts_KK)[None])[0])
 
 
 def per_class(counts_KK: Num[AnyArray, "K K"]) -> PerClass:
@@ -207,7 +175,7 @@ def macro_f1(counts_KK: Num[AnyArray, "K K"]) -> float:
     >>> round(macro_f1(np.array([[1, 1], [0, 2]])), 4)
     0.7333
     """
-    return float(mean_f1(np.asarray(counts_KK)[None])[0])
+    return float(measure("macro_f1", np.asarray(counts_KK)[None])[0])
 
 
 def roc_auc_ovr(truth_N: Int[AnyArray, "N"], scores_NK: Float[AnyArray, "N K"]) -> RocAuc:
@@ -303,18 +271,13 @@ def _counted(counts_RKK: AnyArray, figure: str) -> Float[np.ndarray, "R K K"]:
     return counts_RKK
 
 
-def _hits(counts_RKK: Float[np.ndarray, "R K K"]) -> Float[np.ndarray, "R K"]:
-    return np.diagonal(counts_RKK, axis1=1, axis2=2)
-
-
 def _mean_of_present(
-    numerator_RK: Float[np.ndarray, "R K"],
-    denominator_RK: Float[np.ndarray, "R K"],
-    support_RK: Float[np.ndarray, "R K"],
+    counts_RKK: Float[np.ndarray, "R K K"], times: int, total_RK: Float[np.ndarray, "R K"]
 ) -> Float[np.ndarray, "R"]:
-    """Return the mean ratio over the classes that are true at least once."""
-    present_RK = support_RK > 0
-    ratio_RK = np.divide(numerator_RK, denominator_RK, out=np.zeros_like(denominator_RK), where=present_RK)
+    """Return the mean of times · C[c, c] / total_c over the classes c that are true at least once."""
+    present_RK = counts_RKK.sum(axis=2) > 0
+    hits_RK = times * np.diagonal(counts_RKK, axis1=1, axis2=2)
+    ratio_RK = np.divide(hits_RK, total_RK, out=np.zeros_like(total_RK), where=present_RK)
     return ratio_RK.sum(axis=1) / present_RK.sum(axis=1)
 
 
