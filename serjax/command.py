@@ -1,6 +1,5 @@
 """The command line: flags in, exit code out, one paragraph for whatever a user can mend."""
 
-import contextlib
 import io
 import os
 import shlex
@@ -8,29 +7,16 @@ import signal
 import sys
 import textwrap
 from collections.abc import Callable
-from functools import partial
-from typing import NamedTuple, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 
 import tyro
 
 from serjax.errors import SerjaxError
 from serjax.escape import terminal
 from serjax.provenance import program
-from serjax.signals import Interrupted, ignore_stops, stopping
+from serjax.signals import Interrupted, end_now, ignore_stops, stopping
 
 Config = TypeVar("Config")
-
-
-class Ending(NamedTuple):
-    """How a process ends: in order, or at once from whichever thread.
-
-    Args:
-      leave: exits with a code; the second argument tells whether all processes that work together do.
-      abandon: exits with a code at once.
-    """
-
-    leave: Callable[[int, bool], NoReturn]
-    abandon: Callable[[int], NoReturn]
 
 
 def run_command(
@@ -38,12 +24,13 @@ def run_command(
     run: Callable[[Config], None],
     description: str,
     prefixes: bool = False,
-    ending: Ending | None = None,
+    leave: Callable[[int], NoReturn] = sys.exit,
 ) -> NoReturn:
     """Parse flags into `config_type`, run, and exit.
 
     Flags are named by fields alone; with `prefixes`, by section and field (`--mlp.alpha`) except where a section is
-    marked `tyro.conf.OmitArgPrefixes`. `ending` is how the process ends, where it is not alone.
+    marked `tyro.conf.OmitArgPrefixes`. `leave` exits with a code after an error; where all processes that train
+    together end in the same way, each exits in order.
 
     SIGINT and SIGTERM are answered at any time (`signals.stopping`). Exit codes:
 
@@ -52,13 +39,12 @@ def run_command(
     """
     _prepare_streams()
     form = () if prefixes else (tyro.conf.OmitArgPrefixes,)
-    ending = ending or Ending(_leave, _abandon)
-    with stopping(partial(_end_late, ending)):
+    with stopping(_end_late):
         code, together = _outcome(
             lambda: run(tyro.cli(config_type, prog=shlex.join(program()), description=description, config=form))
         )
         ignore_stops()
-        ending.leave(code, together)
+        (sys.exit if together else leave)(code)
 
 
 def _outcome(work: Callable[[], None]) -> tuple[int, bool]:
@@ -96,24 +82,13 @@ def _prepare_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _end_late(ending: Ending, signum: int) -> NoReturn:
+def _end_late(signum: int) -> NoReturn:
     """End a process that a signal could not stop in time, as one in a long computation."""
     _complain(
         f"Stopped by {signal.Signals(signum).name} within a long computation, which is lost; what was saved before is "
         "whole. Give the same command again to go on."
     )
-    ending.abandon(128 + signum)
-
-
-def _leave(code: int, together: bool) -> NoReturn:
-    sys.exit(code)
-
-
-def _abandon(code: int) -> NoReturn:
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
-            stream.flush()
-    os._exit(code)
+    end_now(128 + signum)
 
 
 def _complain(message: str) -> None:

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import NoReturn, Protocol, TypeVar, runtime_checkable
 
-from serjax.command import Ending, run_command
+from serjax.command import run_command
 from serjax.results.show import show
 from serjax.study.stages import Study, complete
-from serjax.train.processes import abandon, leave
+from serjax.train.processes import leave
 
 Config = TypeVar("Config")
 
@@ -36,4 +36,4 @@ def train_command(
     config_type: type[Config], work: Callable[[Config], None], description: str, prefixes: bool = False
 ) -> NoReturn:
     """Run a command as `run_command` does, whose training several processes may share."""
-    run_command(config_type, work, description, prefixes, Ending(leave, abandon))
+    run_command(config_type, work, description, prefixes, leave)

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
+from typing import NoReturn
 
 STOPS = (signal.SIGINT, signal.SIGTERM)
 GRACE_S = 7.0  # from a signal to the end at the latest: a longer call, fit or compilation is not waited for
@@ -66,6 +67,14 @@ def stopping(end: Callable[[int], None]) -> Iterator[None]:
             over.set()
             os.close(writing)
             watcher.join()
+
+
+def end_now(code: int) -> NoReturn:
+    """End the process at once, from whichever thread; no exit handler runs, what was printed is kept."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def _again(error: BaseException | None) -> bool:

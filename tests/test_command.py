@@ -212,12 +212,12 @@ def test_a_signal_at_any_time_is_answered_by_a_line(capsys, monkeypatch, answers
     """In what nothing collects signals, such as planning and drawing; or where the exception is swallowed."""
     ended = []
 
-    def abandon(code: int) -> NoReturn:
+    def end_now(code: int) -> NoReturn:
         ended.append(code)
         raise SystemExit  # of the thread that it is called in
 
     monkeypatch.setattr(signals, "GRACE_S", 5.0 if answers else 0.1)
-    monkeypatch.setattr(command, "abandon", abandon)
+    monkeypatch.setattr(command, "end_now", end_now)
 
     def work(config: vae_mfcc.Config) -> None:
         with contextlib.suppress(*() if answers else (Interrupted,)):

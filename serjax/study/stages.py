@@ -21,7 +21,7 @@ from serjax.study.progress import Progresses, progresses
 from serjax.study.trainer import Request, Stages, Trainer, stacking, stacks, train_requests
 from serjax.study.writer import write_outcome
 from serjax.train.parallel import Layout, request_devices
-from serjax.train.processes import check_same, exchange, from_first, join_processes, watch_processes
+from serjax.train.processes import check_same, exchange, from_first, join_processes, start_together
 from serjax.train.shares import Trained
 
 
@@ -68,11 +68,14 @@ def complete(studies: Sequence[Study]) -> list[RunFolder]:
       ConfigError: flags of a study make no sense, or two studies would write the same folder.
       ProcessesError: other processes cannot be joined, or have other studies.
     """
+    flags = [study.flags for study in studies]
+    if not flags:
+        raise ConfigError("There is nothing to train: expected one study at least.")
+    machine = flags[0].machine
+    join_processes(machine.coordinator, machine.num_processes, machine.process_id)  # first: others learn of an error
     for study in studies:
         study.check()
-    _check_folders(studies)
-    flags = [study.flags for study in studies]
-    machine = flags[0].machine
+    _check_folders(flags)
     layout = lay_out(machine)
     cut = f"{layout.shard} {layout.stacking} {len(layout.devices)} {machine.stacking} {machine.stack_size}"
     check_same("configuration", " ".join([cut, *(own.fingerprint for own in flags)]))
@@ -97,11 +100,9 @@ def _is_finished(folder: RunFolder) -> bool:
     return bool(from_first(int(folder.finished)))
 
 
-def _check_folders(studies: Sequence[Study]) -> None:
+def _check_folders(flags: Sequence[StudyFlags]) -> None:
     """Raise ConfigError where two studies have the same folder."""
-    if not studies:
-        raise ConfigError("There is nothing to train: expected one study at least.")
-    places = [study.flags.out.resolve() for study in studies]
+    places = [own.out.resolve() for own in flags]
     twice = next((place for n, place in enumerate(places) if place in places[:n]), None)
     if twice is not None:
         raise ConfigError(f"Two studies would write {twice}: give each another folder, or leave one out.")
@@ -198,10 +199,8 @@ def lay_out(machine: Machine) -> Layout:
     """Return the layout that the flags ask for; must come before anything else that JAX computes.
 
     Raises:
-      ProcessesError: other processes cannot be joined as the flags say.
       DeviceError: fewer devices than asked for.
     """
-    join_processes(machine.coordinator, machine.num_processes, machine.process_id)
     devices = tuple(request_devices(machine.devices))
-    watch_processes()
+    start_together()
     return Layout(devices, machine.shard, stacking(machine))

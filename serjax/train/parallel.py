@@ -7,7 +7,7 @@ wants it; what is gathered is the same in all.
 import contextlib
 import functools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -20,7 +20,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from serjax import xla
 from serjax.errors import SerjaxError
-from serjax.train.processes import await_loss
+from serjax.train.processes import collective
 from serjax.train.step import DATA_AXIS
 
 Shard = Literal["runs", "data"]
@@ -44,7 +44,8 @@ def request_devices(n_devices: int | None) -> list[jax.Device]:
         raise DeviceError(f"--devices {n_devices}: expected at least 1.")
     with contextlib.suppress(RuntimeError):  # raised once the backend runs: what it has is then what there is
         jax.config.update("jax_num_cpu_devices", n_devices or n_cores())
-    devices = jax.local_devices()
+    with collective():  # the processes tell each other of their devices
+        devices = jax.local_devices()
     if n_devices is not None and len(devices) < n_devices:
         raise DeviceError(
             f"--devices {n_devices}: this process has {len(devices)} {devices[0].platform} device(s); "
@@ -137,7 +138,7 @@ class Layout:
             return host
         if self._n_processes == 1:
             return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[:n_runs], host)
-        with _noticing_losses():
+        with collective():
             gathered = multihost_utils.process_allgather(host)
         return jax.tree.map(lambda a: np.asarray(a).reshape(-1, *a.shape[3:])[:n_runs], gathered)
 
@@ -246,17 +247,7 @@ def _waiting(compiled: Callable) -> Callable:
 
     @functools.wraps(compiled)
     def call(*args: chex.ArrayTree) -> chex.ArrayTree:
-        with _noticing_losses():
+        with collective():
             return jax.block_until_ready(compiled(*args))
 
     return call
-
-
-@contextlib.contextmanager
-def _noticing_losses() -> Iterator[None]:
-    """Give a collective's failure the time in which a dead process is noticed and named, as the likely cause."""
-    try:
-        yield
-    except (ValueError, RuntimeError):  # the two that JAX raises of it
-        await_loss()
-        raise

@@ -1,111 +1,130 @@
 """Several processes, on one host or many, that train together: joining by `jax.distributed`, agreeing, leaving.
 
-Every process runs the same program on its share of the devices; process 0 alone writes and prints.
+Every process runs the same program on its share of the devices; process 0 alone writes and prints. That a process
+died is noticed by JAX: a call over all processes fails, or JAX aborts the others (exit code 134) within `HEARTBEAT_S`.
 """
 
-import atexit
 import contextlib
-import ctypes
+import functools
+import hashlib
 import importlib.util
 import json
 import os
-import signal
 import socket
 import sys
+import tempfile
 import textwrap
 import threading
-import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
 from typing import NoReturn
 
+import filelock
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
 from serjax.errors import SerjaxError
-from serjax.train.peers import Link, Meeting, Peers, Values, attend_meeting, host_meeting
+from serjax.signals import end_now
 
 JOIN_S = 300  # within which all processes must have started
-ANSWER_S = 5.0  # within which a process that died has been noticed, once a collective failed of it
+SHUTDOWN_S = 86_400  # for which a process that is done waits for the others, which may draw and write
+HEARTBEAT_S = 30  # of silence, after which JAX takes a process for dead
 SLURM = ("SLURM_JOB_ID", "SLURM_STEP_NODELIST", "SLURM_NTASKS", "SLURM_PROCID", "SLURM_LOCALID")
-ADDRESS_BYTES = 512
+CONTENT_BYTES = 256
+AGAIN = "If a process dies, the others end too: start all again with the same commands, to go on from what was saved."
+
+Values = list[int | str]
+_claimed: list[filelock.BaseFileLock] = []  # held until the process ends
 
 
 class ProcessesError(SerjaxError):
     """The processes cannot train together as they were started."""
 
 
-class _Membership:
-    """What this process belongs to: nothing, or a group of processes."""
+class LostProcessError(ProcessesError):
+    """A call over all processes failed, most likely because one of them died: nothing that was given is wrong."""
 
-    joined: bool = False
-    waiting: threading.Timer | None = None
-    host: str | None = None
-    peers: Peers | None = None
-
-
-_ours = _Membership()
+    exit_code = 1
 
 
 def join_processes(coordinator: str | None, num_processes: int | None, process_id: int | None) -> None:
     """Join the other processes by `jax.distributed`, before JAX first computes; alone where nothing says otherwise.
 
     Without arguments a Slurm step of several tasks and a TPU pod are found; `num_processes` 1 means alone, even there.
-    A second call does nothing.
+    A second call does nothing. If the others do not come within `JOIN_S`, the process ends.
+
+    Args:
+      coordinator: HOST:PORT, where process 0 listens.
+      num_processes: how many processes train together.
+      process_id: the number of this one, from 0.
 
     Raises:
-      ProcessesError: the three do not fit together, the address is not free, or JAX refuses. If the others do not
-        come, the process ends.
+      ProcessesError: the three do not fit together, the address or the number is taken, or JAX refuses.
     """
-    if _ours.joined or num_processes == 1 or not _asked(coordinator, num_processes, process_id):
+    if jax.distributed.is_initialized() or num_processes == 1 or not _asked(coordinator, num_processes, process_id):
         return
-    if coordinator is not None and process_id == 0:
-        _check_address(coordinator)
+    if coordinator is not None and process_id is not None:
+        _claim(coordinator, process_id)
     with contextlib.suppress(AttributeError):
         jax.config.update("jax_enable_preemption_service", False)  # it would swallow SIGTERM
-    _ours.waiting = threading.Timer(JOIN_S, _end_unjoined)
-    _ours.waiting.daemon = True
-    _ours.waiting.start()
     own_address = coordinator if process_id == 0 else None  # no other network of this host can reach it then
     try:
-        jax.distributed.initialize(
-            coordinator,
-            num_processes,
-            process_id,
-            initialization_timeout=2 * JOIN_S,
-            coordinator_bind_address=own_address,
-        )
+        with _ending_unjoined():
+            jax.distributed.initialize(
+                coordinator,
+                num_processes,
+                process_id,
+                initialization_timeout=2 * JOIN_S,
+                heartbeat_timeout_seconds=HEARTBEAT_S,
+                shutdown_timeout_seconds=SHUTDOWN_S,
+                coordinator_bind_address=own_address,
+            )
     except (RuntimeError, ValueError) as error:
-        _ours.waiting.cancel()
         if coordinator is None and not _in_slurm_step():
             return  # libtpu is installed, but this is no host of a pod
         raise ProcessesError(_unjoined(str(error))) from error
-    _ours.joined, _ours.host = True, coordinator.rpartition(":")[0] if coordinator else None
+    sys.excepthook = _end_after_error
 
 
-def watch_processes() -> None:
-    """Link the processes that have joined, once JAX has found its devices; from now on a dead one ends all."""
-    if _ours.peers is not None or not _ours.joined:
+@functools.cache
+def start_together() -> None:
+    """Say once what to do if a process dies, and silence all but the first; comes after JAX has found its devices."""
+    if jax.process_count() == 1:
         return
-    rank, links = jax.process_index(), _meet(jax.process_index()) if jax.process_count() > 1 else []
-    if _ours.waiting is not None:
-        _ours.waiting.cancel()
-    if not links:
-        return
-    _delay_aborts()
-    _ours.peers = Peers(rank, links, _end_after_loss)
-    atexit.register(_at_exit)
-    if rank:
+    if is_first():
+        _say(f"{jax.process_count()} processes train together. {AGAIN}")
+    else:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 (for the rest of the process)
 
 
 def is_first() -> bool:
-    """Whether this process writes and prints: it is alone, or process 0."""
-    return _ours.peers is None or _ours.peers.rank == 0
+    """Return whether this process writes and prints: it is alone, or process 0."""
+    return not jax.distributed.is_initialized() or jax.process_index() == 0
+
+
+def agree(content: bytes) -> list[bytes]:
+    """Return what every process gave to the same call, in their order; waits for all, also as a barrier.
+
+    All processes make the same calls in the same order. What is long is given as a hash.
+
+    Raises:
+      LostProcessError: the others did not answer.
+    """
+    if len(content) > CONTENT_BYTES - 1:
+        raise ValueError(f"{len(content)} bytes to agree on: expected at most {CONTENT_BYTES - 1}, give a hash")
+    if not jax.distributed.is_initialized():
+        return [content]
+    sized = bytes([len(content)]) + content.ljust(CONTENT_BYTES - 1)
+    with collective():
+        gathered = multihost_utils.process_allgather(np.frombuffer(sized, np.uint8))
+    return [row[1 : 1 + row[0]].tobytes() for row in gathered]
 
 
 def exchange(*values: int | str) -> list[Values]:
-    """Return what every process gave to the same call, in their order; waits for all, also as a barrier."""
-    return [list(values)] if _ours.peers is None else _ours.peers.exchange(list(values))
+    """Return the values that every process gave to the same call, in their order; waits for all, also as a barrier."""
+    return [json.loads(content) for content in agree(json.dumps(values).encode())]
 
 
 def from_first(value: int) -> int:
@@ -121,40 +140,36 @@ def processes_on_this_host() -> int:
 
 def check_same(what: str, value: str) -> None:
     """Raise ProcessesError unless all processes give the same text."""
-    given = [str(values[0]) for values in exchange(value)]
-    if len(set(given)) > 1:
-        odd = next(rank for rank, text in enumerate(given) if text != given[0])
+    given = agree(hashlib.sha256(value.encode()).digest())
+    odd = next((rank for rank, theirs in enumerate(given) if theirs != given[0]), None)
+    if odd is not None:
         raise ProcessesError(
             f"Process {odd} has another {what} than process 0: give all the same flags and the same corpus, "
             f"and let them compute features on processors of one kind, or share one --cache."
         )
 
 
-def await_loss() -> None:
-    """Wait as long as it takes to notice a dead process: called when a collective failed, perhaps because of it."""
-    if _ours.peers is not None:
-        time.sleep(ANSWER_S)
+@contextlib.contextmanager
+def collective() -> Iterator[None]:
+    """Say what it most likely means that a call over all processes failed, and what to do.
+
+    Raises:
+      LostProcessError: there are several processes, and the call failed for another reason than memory.
+    """
+    try:
+        yield
+    except (ValueError, RuntimeError) as error:  # JAX raises either: gloo's are ValueErrors
+        if not jax.distributed.is_initialized() or "RESOURCE_EXHAUSTED" in str(error):
+            raise
+        why = str(error).partition("\n")[0]
+        raise LostProcessError(f"A call over all processes failed ({type(error).__name__}: {why}). {AGAIN}") from error
 
 
-def leave(code: int, together: bool) -> NoReturn:
-    """Exit; `together`: all processes do, so wait for them. Otherwise the others are told, and end too."""
-    if _ours.peers is None:
-        if _ours.waiting is not None and _ours.waiting.is_alive():  # JAX would wait for those that have joined
-            _end(code)
-        sys.exit(code)
-    if together:
-        _ours.peers.part()
-        _ours.peers = None
-        sys.exit(code)
-    _ours.peers.desert(_ours.peers.rank, "it stopped, see its own message")
-    _end(code)
-
-
-def abandon(code: int) -> NoReturn:
-    """Exit at once, from whichever thread; the others are told, and end too."""
-    if _ours.peers is not None:
-        _ours.peers.desert(_ours.peers.rank, "it was stopped by a signal")
-    _end(code)
+def leave(code: int) -> NoReturn:
+    """Exit after an error; at once where there are other processes, for which JAX would wait."""
+    if jax.distributed.is_initialized():
+        end_now(code)
+    sys.exit(code)
 
 
 def _asked(coordinator: str | None, num_processes: int | None, process_id: int | None) -> bool:
@@ -173,8 +188,34 @@ def _asked(coordinator: str | None, num_processes: int | None, process_id: int |
     return True
 
 
+def _in_slurm_step() -> bool:
+    """Return whether `srun` started several tasks, of which this is one."""
+    return all(name in os.environ for name in SLURM) and int(os.environ["SLURM_NTASKS"]) > 1
+
+
+def _on_tpu() -> bool:
+    """Return whether this may be a host of TPUs; JAX asks its metadata how many there are."""
+    return importlib.util.find_spec("libtpu") is not None and os.environ.get("JAX_PLATFORMS", "tpu").startswith("tpu")
+
+
+def _claim(coordinator: str, process_id: int) -> None:
+    """Raise ProcessesError unless number and address are free on this host: JAX would abort all, or share the port."""
+    place = hashlib.sha256(f"{Path.home()} {coordinator} {process_id}".encode()).hexdigest()
+    lock = filelock.FileLock(Path(tempfile.gettempdir()) / f"serjax-{place[:16]}.lock")
+    try:
+        lock.acquire(blocking=False)
+    except filelock.Timeout as error:
+        raise ProcessesError(
+            f"--process-id {process_id}: another process of this host has this number and the same --coordinator "
+            f"{coordinator}. Give each process a number of its own."
+        ) from error
+    if process_id == 0:
+        _check_address(coordinator)
+    _claimed.append(lock)
+
+
 def _check_address(coordinator: str) -> None:
-    """Raise ProcessesError unless process 0 can listen there: JAX would crash, or share the port with a stranger."""
+    """Raise ProcessesError unless this process can listen there."""
     host, _, port = coordinator.rpartition(":")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)[0]
@@ -188,41 +229,21 @@ def _check_address(coordinator: str) -> None:
         ) from error
 
 
-def _in_slurm_step() -> bool:
-    """Return whether `srun` started several tasks, of which this is one."""
-    return all(name in os.environ for name in SLURM) and int(os.environ["SLURM_NTASKS"]) > 1
+@contextlib.contextmanager
+def _ending_unjoined() -> Iterator[None]:
+    """End the process where the block takes longer than `JOIN_S`: JAX would abort without a plain word."""
 
+    def end() -> NoReturn:
+        _say(_unjoined("they did not come"))
+        end_now(1)
 
-def _on_tpu() -> bool:
-    """Return whether this may be a host of TPUs; JAX asks its metadata how many there are."""
-    return importlib.util.find_spec("libtpu") is not None and os.environ.get("JAX_PLATFORMS", "tpu").startswith("tpu")
-
-
-def _meet(rank: int) -> list[Link]:
-    """Return the links of this process; where process 0 waits is told by a collective of JAX."""
-    if rank:
-        return [attend_meeting(Meeting(**_broadcast({})), rank, JOIN_S)]
-    with host_meeting(_ours.host or socket.gethostname()) as (meeting, receive):
-        _broadcast(vars(meeting))
-        return receive(jax.process_count() - 1, JOIN_S)
-
-
-def _broadcast(content: dict) -> dict:
-    """Return the content that process 0 gave."""
-    text = json.dumps(content).encode().ljust(ADDRESS_BYTES)
-    sent = multihost_utils.broadcast_one_to_all(np.frombuffer(text, np.uint8))
-    return dict(json.loads(np.asarray(sent, np.uint8).tobytes()))
-
-
-def _delay_aborts() -> None:
-    """Let a thread that aborts sleep six seconds first.
-
-    When process 0 dies, JAX aborts the others as soon as it notices; this gives `_end_after_loss` the time to be first.
-    The C function `sleep` is the handler itself: its argument is the signal's number, 6, and it needs no interpreter.
-    """
-    if os.name == "posix":
-        libc = ctypes.CDLL(None)
-        libc.signal(signal.SIGABRT, ctypes.cast(libc.sleep, ctypes.c_void_p))
+    timer = threading.Timer(JOIN_S, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _unjoined(why: str) -> str:
@@ -232,36 +253,11 @@ def _unjoined(why: str) -> str:
     )
 
 
-def _end_unjoined() -> NoReturn:
-    """Say so and end: JAX would abort."""
-    print(textwrap.fill(_unjoined("they did not come"), 100), file=sys.stderr, flush=True)
-    _end(1)
+def _end_after_error(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> NoReturn:
+    """End after an error that nobody caught: at once, as `leave` does."""
+    sys.__excepthook__(kind, error, trace)
+    end_now(1)
 
 
-def _end_after_loss(rank: int, why: str) -> NoReturn:
-    """Say which process died and end at once: the main thread may wait for it in a collective for ever."""
-    assert _ours.peers is not None
-    message = (
-        f"Process {rank} of the training ended ({why}): process {_ours.peers.rank} ends too. What was saved is whole; "
-        f"start all processes again with the same commands to go on from the last checkpoint."
-    )
-    print(textwrap.fill(message, 100), file=sys.stderr, flush=True)
-    if _ours.peers.rank == 0:
-        _ours.peers.desert(rank, why)
-    _end(1)
-
-
-def _end(code: int) -> NoReturn:
-    """End without the exit handlers: those of JAX would wait for the other processes."""
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
-            stream.flush()
-    os._exit(code)
-
-
-def _at_exit() -> None:
-    """Leave in order where nobody has called `leave`: after an error at once, else together."""
-    if _ours.peers is not None:
-        if getattr(sys, "last_value", None) is not None:
-            leave(1, together=False)
-        _ours.peers.part()
+def _say(text: str) -> None:
+    print(textwrap.fill(text, 100), file=sys.stderr, flush=True)

@@ -1,7 +1,9 @@
-"""Processes: two of one device equal one of two, a death ends the other and costs nothing, a signal stops both."""
+"""Processes: two of one device equal one of two, a death ends the other, all go on from what was saved."""
 
+import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -19,7 +21,7 @@ from serjax.folder import run_folder
 from serjax.train import checkpoint, loop, processes
 from serjax.train.checkpoint import CheckpointError, Checkpoints
 from serjax.train.parallel import Layout
-from serjax.train.processes import ProcessesError, join_processes
+from serjax.train.processes import LostProcessError, ProcessesError, join_processes
 from serjax.train.shares import Share
 from tests.conftest import COMPILED
 from tests.train import tiny
@@ -38,15 +40,44 @@ BETAS = [
 FIGURES = ("uar", "uar_ci95", "war", "macro_f1", "per_fold", "confusion", "chosen_epochs")
 
 
-def start(n: int, out: Path, devices: int, *more: str, program: tuple[str, ...] = ("tests.train.worker",)):
-    """Start `n` processes that train together on so many devices each."""
+AGREEING = """
+import json, sys
+from serjax.train import processes as p
+rank, fails = int(sys.argv[2]), sys.argv[3:]
+p.join_processes(sys.argv[1], 2, rank)
+assert not (fails and rank == 0), "a fault of the program"
+answers = [list(map(list, p.agree(bytes([0, rank, 255, 0])))), p.exchange(2**40 + rank, "é"), p.from_first(7 + rank)]
+print(json.dumps([p.is_first(), *answers, p.processes_on_this_host()]))
+"""
+
+
+def free_address() -> str:
+    """Return an address at which nobody listens."""
     with socket.create_server(("127.0.0.1", 0)) as free:
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    command = [sys.executable, "-m", *program, "--out", str(out), "--devices", str(devices), *more]
-    places = [["--coordinator", address, "--num-processes", str(n), "--process-id", str(i)] for i in range(n)]
+        return f"127.0.0.1:{free.getsockname()[1]}"
+
+
+def run_python(*arguments: str) -> subprocess.Popen[str]:
+    """Start Python from the checkout."""
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": Path(__file__).parents[2]}
     environment = {**os.environ, "JAX_COMPILATION_CACHE_DIR": str(COMPILED)}
-    return [subprocess.Popen([*command, *place], env=environment, **options) for place in places]
+    return subprocess.Popen([sys.executable, *arguments], env=environment, **options)
+
+
+def start(
+    n: int,
+    out: Path,
+    devices: int,
+    *more: str,
+    program: tuple[str, ...] = ("tests.train.worker",),
+    own: dict[int, tuple[str, ...]] | None = None,
+    address: str | None = None,
+):
+    """Start `n` processes that train together on so many devices each; `own` flags of some come last, and win."""
+    address = address or free_address()
+    command = ["-m", *program, "--out", str(out), "--devices", str(devices), *more]
+    places = [["--coordinator", address, "--num-processes", str(n), "--process-id", str(i)] for i in range(n)]
+    return [run_python(*command, *place, *(own or {}).get(i, ())) for i, place in enumerate(places)]
 
 
 def finish(started) -> list[str]:
@@ -54,6 +85,22 @@ def finish(started) -> list[str]:
     printed = [process.communicate(timeout=300) for process in started]
     assert [process.returncode for process in started] == [0] * len(started), printed
     return [out for out, _ in printed]
+
+
+def endings(started, within_s: float) -> list[tuple[int, str]]:
+    """Wait for all; return exit code and messages of each."""
+    until = time.monotonic() + within_s
+    said = [process.communicate(timeout=until - time.monotonic())[1] for process in started]
+    return [(process.returncode, " ".join(text.split())) for process, text in zip(started, said, strict=True)]
+
+
+def check_survivor(code: int, said: str) -> None:
+    """Assert that a process ended because another had: by a call that failed, which says so, or by JAX's abort."""
+    assert code in (1, -signal.SIGABRT), said
+    if code == 1:
+        assert re.search(f"A call over all processes failed .*{processes.AGAIN}", said)
+    else:
+        assert "JAX distributed service detected fatal errors" in said
 
 
 def results(out: Path, n: int) -> list[dict]:
@@ -85,14 +132,11 @@ def test_a_death_ends_the_other_and_the_same_command_resumes(tmp_path, one_proce
     started = start(2, tmp_path, 1, "--pause", "0.3")
     wait_for_checkpoint(tmp_path, started)
     started[killed].kill()
-    died = time.monotonic()
-    _, error = started[1 - killed].communicate(timeout=60)
-    assert time.monotonic() - died < 30  # measured 0.1 to 4 s
-    assert started[1 - killed].returncode == 1, error
-    assert f"Process {killed} of the training ended" in " ".join(error.split())
-    assert "same commands" in " ".join(error.split())
+    codes = endings(started, 60)  # measured 0.1 to 4 s; JAX allows 30
+    check_survivor(*codes[1 - killed])
+    assert f"2 processes train together. {processes.AGAIN}" in codes[0][1]
+    assert "train together" not in codes[1][1]
     assert not list(tmp_path.glob("result-*"))
-    started[killed].communicate()
     shutil.rmtree(max(tmp_path.glob("b/checkpoints/state/00000[1-8]")))
     finish(start(2, tmp_path, 1))
     assert results(tmp_path, 2) == [one_process, one_process]
@@ -176,60 +220,113 @@ def test_flags_that_do_not_fit_together(flags, message):
         join_processes(*flags)
 
 
-def test_process_0_says_at_once_where_it_cannot_listen(monkeypatch):
-    """A port in use, as by another process 0, and an address of another machine; JAX is not asked."""
-    monkeypatch.setattr(processes, "_ours", processes._Membership())
-    monkeypatch.setattr(processes.jax.distributed, "initialize", lambda *a, **k: pytest.fail("asked"))
+def test_what_every_process_gives_reaches_all_whole():
+    """Zeros at the end, numbers beyond 32 bits, letters beyond ASCII."""
+    address = free_address()
+    printed = finish([run_python("-c", AGREEING, address, str(rank)) for rank in range(2)])
+    answers = [[[0, 0, 255, 0], [0, 1, 255, 0]], [[2**40, "é"], [2**40 + 1, "é"]], 7, 2]
+    assert [json.loads(text.splitlines()[-1]) for text in printed] == [[True, *answers], [False, *answers]]
+
+
+def test_an_error_that_nobody_catches_ends_the_process_at_once():
+    """JAX would wait for the others first, for hours: here until the test's time is over."""
+    address = free_address()
+    started = [run_python("-c", AGREEING, address, str(rank), "fail") for rank in range(2)]
+    (code, said), other = endings(started, 40)
+    assert (code, "AssertionError: a fault of the program" in said) == (1, True)
+    check_survivor(*other)
+
+
+@pytest.mark.parametrize("wrong", [0, pytest.param(1, marks=pytest.mark.slow)])
+def test_flags_that_are_wrong_in_one_process_end_both(tmp_path, wrong):
+    """The other is told by JAX: at once of process 0, else as soon as no heartbeat came."""
+    started = start(2, tmp_path / "o", 1, program=tuple(LOGREG), own={wrong: ("--epochs", "0")})
+    codes = endings(started, 90)
+    assert (codes[wrong][0], "--epochs 0" in codes[wrong][1]) == (2, True)
+    check_survivor(*codes[1 - wrong])
+    assert not (tmp_path / "o").exists()
+
+
+def test_another_out_is_an_error_of_all(tmp_path):
+    started = start(2, tmp_path / "a", 1, own={1: ("--out", str(tmp_path / "b"))})
+    for code, said in endings(started, 40):
+        assert (code, "Process 1 has another --out than process 0" in said) == (2, True)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("twice", ["0", "1"])
+def test_a_number_that_two_processes_have_is_an_error_of_the_second(tmp_path, twice):
+    started = start(2, tmp_path, 1, own=dict.fromkeys(range(2), ("--process-id", twice)))
+    while all(process.poll() is None for process in started):
+        time.sleep(0.02)
+    for process in started:  # the first waits for the one that is missing
+        process.kill()
+    ((code, said),) = [ending for ending in endings(started, 10) if ending[0] != -signal.SIGKILL]
+    assert code == 2
+    assert f"--process-id {twice}: another process of this host has this number" in said
+
+
+def test_a_port_in_use_is_an_error_at_once(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        (first,) = start(1, tmp_path, 1, own={0: ("--num-processes", "2")}, address=address)
+        ((code, said),) = endings([first], 40)
+    assert (code, f"--coordinator {address}: process 0 cannot listen there" in said) == (2, True)
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """What `jax.distributed.initialize` was asked for, which does nothing."""
+    given: list[tuple[tuple, dict]] = []
+    monkeypatch.setattr(processes.jax.distributed, "initialize", lambda *a, **k: given.append((a, k)))
+    monkeypatch.setattr(processes.jax.distributed, "is_initialized", lambda: bool(given))
+    monkeypatch.setattr(processes.jax.config, "update", lambda *a: None)
+    monkeypatch.setattr(processes, "_claimed", [])
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    return given
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "192.0.2.1", "no-such-host.invalid"])
+def test_process_0_says_at_once_where_it_cannot_listen(asked, host):
+    """A port in use, and an address of another machine; JAX is not asked, and the number is free again."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        for host in ("127.0.0.1", "localhost", "192.0.2.1", "no-such-host.invalid"):
+        for _ in range(2):
             with pytest.raises(ProcessesError, match=rf"--coordinator {host}:{port}: process 0 cannot listen there"):
                 join_processes(f"{host}:{port}", 2, 0)
-    assert processes._ours.waiting is None
+    assert asked == []
 
 
-def test_the_service_listens_at_the_address_that_was_given_alone(monkeypatch):
-    given = []
-    monkeypatch.setattr(processes.jax.distributed, "initialize", lambda *a, **k: given.append(k))
-    monkeypatch.setattr(processes.jax.config, "update", lambda *a: None)
-    for rank in (0, 1):
-        monkeypatch.setattr(processes, "_ours", processes._Membership())
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            address = f"127.0.0.1:{free.getsockname()[1]}"
-        join_processes(address, 2, rank)
-        processes._ours.waiting.cancel()
-        assert given.pop()["coordinator_bind_address"] == (None if rank else address)
+@pytest.mark.parametrize("rank", [0, 1])
+def test_the_service_listens_at_the_address_that_was_given_alone(asked, rank):
+    address = free_address()
+    join_processes(address, 2, rank)
+    ((arguments, options),) = asked
+    assert arguments == (address, 2, rank)
+    assert options["coordinator_bind_address"] == (None if rank else address)
+    assert options["heartbeat_timeout_seconds"] == 30
 
 
 @pytest.mark.parametrize(
     ("tasks", "flags", "joins"), [("2", (None,) * 3, 1), ("1", (None,) * 3, 0), ("2", (None, 1, None), 0)]
 )
-def test_a_slurm_step_of_several_tasks_is_found(monkeypatch, tasks, flags, joins):
-    calls = []
-    monkeypatch.setattr(processes, "_ours", processes._Membership())
-    monkeypatch.setattr(processes.jax.distributed, "initialize", lambda *a, **k: calls.append(a))
-    monkeypatch.setattr(processes.jax.config, "update", lambda *a: None)
+def test_a_slurm_step_of_several_tasks_is_found_once(monkeypatch, asked, tasks, flags, joins):
     for name in processes.SLURM:
         monkeypatch.setenv(name, "0")
     monkeypatch.setenv("SLURM_NTASKS", tasks)
     join_processes(*flags)
     join_processes(*flags)
-    assert calls == [(None, None, None)] * joins
-    assert (processes._ours.waiting is not None) == bool(joins)
-    if processes._ours.waiting is not None:  # it would end this process
-        processes._ours.waiting.cancel()
+    assert [arguments for arguments, _ in asked] == [(None, None, None)] * joins
 
 
-@pytest.mark.slow
 def test_others_that_do_not_come():
     late = "from serjax.train import processes as p; p.JOIN_S = 2; p.join_processes('127.0.0.1:9', 2, 1)"
-    done = subprocess.run([sys.executable, "-c", late], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 1
-    assert "they did not come). Start all of them" in " ".join(done.stderr.split())
+    ((code, said),) = endings([run_python("-c", late)], 60)
+    assert (code, "they did not come). Start all of them" in said) == (1, True)
 
 
 def test_processes_that_train_different_things_say_so(monkeypatch):
-    monkeypatch.setattr(processes, "exchange", lambda value: [["a"], [value], ["b"]])
+    monkeypatch.setattr(processes, "agree", lambda content: [content, content, b"of another"])
     with pytest.raises(ProcessesError, match="Process 2 has another configuration than process 0: give all the same"):
         processes.check_same("configuration", "a")
 
@@ -239,7 +336,7 @@ def test_processes_that_stack_other_shares_say_so(monkeypatch, tmp_path):
     runs = tiny.make_runs(2)
     shares = [Share([run], {}, tiny.make_stage(tmp_path / name)) for name, run in zip("ab", runs, strict=True)]
     own = [f"tiny-{loop.index_blocks([run], tiny.SCHEDULE).fingerprint()}" for run in runs]
-    monkeypatch.setattr(processes, "exchange", lambda value: [[value], [own[0]]])
+    monkeypatch.setattr(processes, "agree", lambda content: [content, hashlib.sha256(own[0].encode()).digest()])
     with pytest.raises(ProcessesError, match="Process 1 has another configuration or corpus than process 0"):
         loop.train_shares(shares, tiny.OBJECTIVE, tiny.DATASET, tiny.SCHEDULE, Layout(tuple(jax.devices()[:1])))
 
@@ -276,7 +373,21 @@ def test_the_others_write_no_page(monkeypatch, tmp_path):
 
 def test_who_is_alone_is_first_and_agrees_with_himself():
     assert processes.is_first()
+    assert processes.agree(b"abc") == [b"abc"]
     assert processes.exchange(3, "a") == [[3, "a"]]
     assert processes.from_first(-1) == -1
     with pytest.raises(SystemExit, match="2"):
-        processes.leave(2, together=False)
+        processes.leave(2)
+    with pytest.raises(ValueError, match="256 bytes to agree on: expected at most 255"):
+        processes.agree(bytes(256))
+
+
+def test_only_calls_that_memory_did_not_fail_are_taken_for_a_loss(monkeypatch):
+    with pytest.raises(ValueError, match=r"^alone$"), processes.collective():
+        raise ValueError("alone")
+    monkeypatch.setattr(processes.jax.distributed, "is_initialized", lambda: True)
+    said = r"failed \(ValueError: Connection closed by peer\)\. If a process dies"
+    with pytest.raises(LostProcessError, match=said), processes.collective():
+        raise ValueError("Connection closed by peer\nand where")
+    with pytest.raises(RuntimeError, match="RESOURCE_EXHAUSTED"), processes.collective():
+        raise RuntimeError("RESOURCE_EXHAUSTED: out of memory")

@@ -10,12 +10,12 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from serjax.command import run_command
+from serjax.main import train_command
 from serjax.models.linear import LogisticRegression
 from serjax.train.loop import train_shares
 from serjax.train.objectives import ClassifierObjective, PictureAugmentation
 from serjax.train.parallel import Layout, Shard, request_devices
-from serjax.train.processes import join_processes, watch_processes
+from serjax.train.processes import check_same, join_processes, start_together
 from serjax.train.runs import Run
 from serjax.train.shares import Share
 
@@ -38,7 +38,8 @@ def run(flags: Flags) -> None:
     """Train from the newest checkpoint of `out` and write `result-RANK.json`."""
     join_processes(flags.coordinator, flags.num_processes, flags.process_id)
     layout = Layout(tuple(request_devices(flags.devices)), flags.shard)
-    watch_processes()
+    start_together()
+    check_same("--out", str(flags.out))
     from tests.train import tiny  # computes, so only after joining
 
     augmentation = PictureAugmentation(roll_frames=2, noise=0.1)
@@ -65,4 +66,4 @@ def run(flags: Flags) -> None:
 
 
 if __name__ == "__main__":
-    run_command(Flags, run, __doc__)
+    train_command(Flags, run, __doc__)
