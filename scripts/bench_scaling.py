@@ -16,7 +16,8 @@ trained and counts for all. *One by one* is a stack of one run after another, on
 over all. PyTorch trains one network after another, on as many threads as it chooses, or on the GPU where JAX has one,
 with Adam as it comes and as one kernel; it keeps no best parameters. Ratios are to the faster of each two.
 
-In a turn each of these trains for two calls of its compiled program. The second gives the time of a step. The rest is
+In a turn each of these trains for two calls of its compiled program, each of one long epoch. The second gives the time
+of a step. The rest is
 what comes around the calls; in the first turn also compiling (and what PyTorch loads at first), which has a column and
 counts in no other. From these follow `--epochs` of a run. Everything takes turns in one process; the table gives
 medians, and medians of the turns' ratios. Each number of devices has a process of its own, one after another, for CPU
@@ -48,7 +49,7 @@ from serjax.figures.tables import print_table
 from serjax.provenance import program
 from serjax.study.checks import check_positive
 from serjax.study.flags import SupervisedTraining
-from serjax.study.trainer import EPOCHS_PER_CALL, stacks
+from serjax.study.trainer import stacks
 from serjax.train.loop import Schedule, train_stack
 from serjax.train.parallel import Layout, Stacking, request_devices
 from serjax.train.record import History
@@ -60,7 +61,7 @@ N_SPEAKERS = 24
 CLIPS_A_SPEAKER = N_CLIPS // N_SPEAKERS
 BATCH_SIZE = bench_train.SCHEDULE.batch_size
 STEPS_AN_EPOCH = math.ceil((N_CLIPS - CLIPS_A_SPEAKER) / BATCH_SIZE)
-CALLS = 2  # in a turn
+CALLS = 2  # in a turn, of one epoch each
 Place = tuple[Way, int]  # in which way, and how many runs in the stack
 Tick = Callable[[], None]
 Train = Callable[[Tick], None]  # ticks after each call
@@ -81,10 +82,10 @@ class Settings:
     stack_size: int = 48
     """Models trained at a time, as the flag of experiments."""
     steps: int = 8
-    """Steps an epoch; the study has 44."""
+    """Steps that a call has at least."""
     run_steps: int = 128
-    """Steps a call, those of all runs together: as many epochs as they make, but 1 at least and at most the study's 4
-    times 44 steps."""
+    """Steps a call, those of all runs together, as near as multiples of `--steps` come; at most 4 times the study's 44
+    for each run."""
     epochs: int = SupervisedTraining.epochs
     """Epochs of a run in the study, to which times are scaled."""
     repeats: int = 2
@@ -104,13 +105,12 @@ class Settings:
 
     def schedule(self, size: int) -> Schedule:
         """Return how a stack of so many runs is trained in a turn."""
-        most = EPOCHS_PER_CALL * STEPS_AN_EPOCH // self.steps
-        epochs = max(1, min(self.run_steps // (size * self.steps), most))
-        return replace(bench_train.SCHEDULE, steps=self.steps, epochs_per_call=epochs)
+        return replace(bench_train.SCHEDULE, steps=self.steps_a_call(size))
 
     def steps_a_call(self, size: int) -> int:
         """Return how many steps a call trains each of so many runs."""
-        return self.schedule(size).epochs_per_call * self.steps
+        most = 4 * STEPS_AN_EPOCH // self.steps
+        return self.steps * max(1, min(self.run_steps // (size * self.steps), most))
 
 
 def make_runs(n: int, epochs: int) -> list[Run]:
@@ -132,7 +132,7 @@ def train_ours(settings: Settings, layout: Layout, size: int, dataset: Dataset, 
         tick()
 
     schedule, objective = settings.schedule(size), NETWORKS[settings.network].objective
-    runs = make_runs(size, CALLS * schedule.epochs_per_call)
+    runs = make_runs(size, CALLS)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         stage = Stage("train", folder, History(folder / "history.jsonl"), "bench", math.inf, report)
@@ -216,7 +216,7 @@ def main(settings: Settings) -> None:
     rows = [line for one in found for line in one.lines(one.rows(settings.sizes, settings.n_steps), settings.n_steps)]
     title = (
         f"{settings.network}, {FRAMES} frames × {N_MFCC} MFCC, batch {BATCH_SIZE}, {settings.epochs} epochs of "
-        f"{STEPS_AN_EPOCH} steps a run, measured on epochs of {settings.steps}; "
+        f"{STEPS_AN_EPOCH} steps a run, measured on calls of {settings.steps} steps or more; "
         f"{'; '.join(one.machine for one in found)}"
     )
     print_table(title, HEADER, rows)

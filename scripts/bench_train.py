@@ -46,9 +46,10 @@ from serjax.train.step import TrainEpochs
 
 N_CLIPS, FRAMES, N_MFCC, N_CLASSES = 1440, 108, 20, 8
 CLIP_NORM = 1.0
-SCHEDULE = Schedule(batch_size=32, steps=32, warmup_steps=20, clip_norm=CLIP_NORM, epochs_per_call=2, max_rejected=20)
+SCHEDULE = Schedule(batch_size=32, steps=32, warmup_steps=20, clip_norm=CLIP_NORM, max_rejected=20)
 EPOCHS = 10_000  # more than any call reaches
-STEPS_A_CALL = SCHEDULE.steps * SCHEDULE.epochs_per_call
+EPOCHS_A_CALL = 2
+STEPS_A_CALL = SCHEDULE.steps * EPOCHS_A_CALL
 Name = Literal["VAE", "CNN", "LSTM", "dense"]
 Call = Callable[[], None]
 
@@ -107,7 +108,7 @@ def make_bare_epochs(network: Network, optimizer: optax.GradientTransformation) 
         return replace(state, step=state.step + 1, params=params, opt_state=opt_state), {"loss": loss}
 
     def epochs(
-        state: TrainState, inputs: RunInputs, rows_ESB: Int[Array, "E S B"], dataset: Dataset
+        state: TrainState, inputs: RunInputs, rows_ESB: Int[Array, "E S B"], n_epochs: Int[Array, ""], dataset: Dataset
     ) -> tuple[TrainState, dict[str, Float[Array, "E S"]]]:
         def one(state: TrainState, rows_B: Int[Array, " B"]) -> tuple[TrainState, dict[str, Float[Array, ""]]]:
             return step(state, gather(dataset, inputs, rows_B, jnp.ones(rows_B.shape)))
@@ -127,11 +128,13 @@ def ours(network: Network, layout: Layout, dataset: Dataset, bare: bool) -> Call
     runs = make_runs(network.n_runs)
     shared, inputs = layout.put_shared(dataset), layout.put_runs(stack_inputs(runs))
     state = layout.put_runs(stack_states(runs, init_params(runs, network.objective), optimizer))
-    rows = layout.put_rows(next(index_blocks(runs, SCHEDULE).iterator()))
+    blocks = index_blocks(runs, SCHEDULE)
+    rows = layout.put_rows(np.stack([blocks[e] for e in range(EPOCHS_A_CALL)], axis=1))
+    n_epochs = layout.put_shared(np.int32(EPOCHS_A_CALL))
 
     def call() -> None:
         nonlocal state
-        state, _ = jax.block_until_ready(train(state, inputs, rows, shared))
+        state, _ = jax.block_until_ready(train(state, inputs, rows, n_epochs, shared))
 
     return call
 

@@ -13,10 +13,10 @@ _BALANCED = 0xBA1A4CED  # tells the seeds of a class's own shuffles from those o
 
 @dataclass(frozen=True, eq=False)
 class IndexBlocks:
-    """A random-access source whose element `c` is the index block `[R, epochs, steps, B]` of chunk `c`.
+    """A random-access source whose element `e` is the index block `[R, steps, B]` of epoch `e`.
 
     Run `r` reads its rows in one endless sequence of shuffles, each a function of the run's seed and the shuffle's
-    number alone; block `c` is the c-th piece of that sequence. All runs take equally many steps, so that runs with
+    number alone; block `e` is the e-th piece of that sequence. All runs take equally many steps, so that runs with
     fewer rows reshuffle sooner. Given `classes`, the shuffles are `balanced_rows`: classes come equally often.
     """
 
@@ -24,17 +24,16 @@ class IndexBlocks:
     seeds: Sequence[tuple[int, ...]]
     batch_size: int
     steps: int
-    epochs: int
-    n_chunks: int
+    n_epochs: int
     classes: Sequence[Int[np.ndarray, " _"]] | None = None  # of every row of every run
 
     def __len__(self) -> int:
-        return self.n_chunks
+        return self.n_epochs
 
-    def __getitem__(self, chunk: int) -> Int[np.ndarray, "R E S B"]:
-        n = self.epochs * self.steps * self.batch_size
-        pieces = [self._places(run, chunk * n, (chunk + 1) * n) for run in range(len(self.rows))]
-        return np.stack(pieces).reshape(len(pieces), self.epochs, self.steps, self.batch_size)
+    def __getitem__(self, epoch: int) -> Int[np.ndarray, "R S B"]:
+        n = self.steps * self.batch_size
+        pieces = [self._places(run, epoch * n, (epoch + 1) * n) for run in range(len(self.rows))]
+        return np.stack(pieces).reshape(len(pieces), self.steps, self.batch_size)
 
     def _places(self, run: int, start: int, stop: int) -> Int[np.ndarray, " m"]:
         if self.classes is None:
@@ -46,7 +45,7 @@ class IndexBlocks:
         digest = hashlib.sha256()
         for rows, seed in zip(self.rows, self.seeds, strict=True):
             digest.update(repr((seed, rows.tolist())).encode())
-        digest.update(repr((self.batch_size, self.steps, self.epochs, self.n_chunks)).encode())
+        digest.update(repr((self.batch_size, self.steps, self.n_epochs)).encode())
         for classes in self.classes or ():
             digest.update(repr(classes.tolist()).encode())
         return digest.hexdigest()

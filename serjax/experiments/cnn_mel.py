@@ -14,6 +14,7 @@ from typing import ClassVar
 
 from serjax.experiments.cnn_mfcc import Model
 from serjax.main import main
+from serjax.study.flags import RunsPerDevice
 from serjax.study.frontends import MelFeatures
 from serjax.study.supervised import SupervisedConfig
 
@@ -23,6 +24,7 @@ class Config(SupervisedConfig):
     """Every field of every section is a flag."""
 
     experiment: ClassVar[str] = "cnn_mel"
+    runs_per_device: ClassVar[RunsPerDevice] = RunsPerDevice(map=1, vmap=8)
     features: MelFeatures = field(default_factory=MelFeatures)
     model: Model = field(default_factory=Model)
 

@@ -16,6 +16,7 @@ from typing import ClassVar
 from serjax.main import main
 from serjax.models.convolution import Formulation
 from serjax.models.mobilenet import MobileNet
+from serjax.study.flags import RunsPerDevice
 from serjax.study.frontends import MelFeatures
 from serjax.study.supervised import SupervisedConfig
 
@@ -45,6 +46,7 @@ class Config(SupervisedConfig):
     """Every field of every section is a flag."""
 
     experiment: ClassVar[str] = "mobilenet_mel"
+    runs_per_device: ClassVar[RunsPerDevice] = RunsPerDevice(map=1, vmap=2)
     features: MelFeatures = field(default_factory=MelFeatures)
     model: Model = field(default_factory=Model)
 

@@ -17,6 +17,7 @@ from typing import ClassVar, Literal
 from serjax.main import main
 from serjax.models.convolution import Formulation
 from serjax.models.vgg import VGG, VGG_16, VGG_19
+from serjax.study.flags import RunsPerDevice
 from serjax.study.frontends import MelFeatures
 from serjax.study.supervised import SupervisedConfig
 
@@ -59,6 +60,7 @@ class Config(SupervisedConfig):
     """Every field of every section is a flag."""
 
     experiment: ClassVar[str] = "vgg_mel"
+    runs_per_device: ClassVar[RunsPerDevice] = RunsPerDevice(map=1, vmap=1)
     features: MelFeatures = field(default_factory=MelFeatures)
     model: Model = field(default_factory=Model)
 

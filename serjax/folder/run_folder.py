@@ -140,16 +140,16 @@ class RunFolder:
             content.pop("plan", None)  # it is that of other clips
         self.write_json(CONFIG, content | {"clips": digest})
 
-    def kept_plan(self, stage: str) -> dict | None:
-        """Return how `config.json` says that a stage is stacked, None where it does not."""
-        plan = _plans(self.read_json(CONFIG)).get(stage)
+    @property
+    def plan(self) -> dict | None:
+        """How `config.json` says that the study is stacked, None where it does not."""
+        plan = (self.read_json(CONFIG) or {}).get("plan")
         return plan if isinstance(plan, dict) else None
 
-    def keep_plan(self, stage: str, plan: dict[str, object]) -> None:
-        """Write to `config.json`, beside what claims the folder, how a stage is stacked."""
-        content = self.read_json(CONFIG) or {}
-        if _plans(content).get(stage) != plan:
-            self.write_json(CONFIG, content | {"plan": _plans(content) | {stage: plan}})
+    def keep_plan(self, plan: dict[str, object]) -> None:
+        """Write to `config.json`, beside what claims the folder, how the study is stacked."""
+        if self.writes and self.plan != plan:
+            self.write_json(CONFIG, (self.read_json(CONFIG) or {}) | {"plan": plan})
 
     def write_json(self, name: str, content: object) -> None:
         """Write a JSON file of the folder, whole or not at all."""
@@ -165,11 +165,6 @@ def _determining(content: dict) -> object:
     """Return what a `config.json` says of the flags on which results depend: all but those of the machine."""
     config = content.get("config")
     return {k: v for k, v in config.items() if k != MACHINE} if isinstance(config, dict) else None
-
-
-def _plans(content: dict | None) -> dict:
-    plans = (content or {}).get("plan")
-    return plans if isinstance(plans, dict) else {}
 
 
 def _plain(section: object) -> object:

@@ -4,13 +4,13 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from serjax.data.audio import file_digest
 from serjax.data.corpora import CORPUS_NAMES
-from serjax.study.flags import Data, Machine
+from serjax.study.flags import Data, Machine, RunsPerDevice
 
 
 @dataclass(frozen=True)
@@ -22,12 +22,14 @@ class StudyFlags:
       sections: what the result depends on, by name: sections of flags, and single flags.
       machine: where and how loudly it runs; no result depends on it.
       problem: the flags that decide clips, features and folds; studies with equal ones share them in memory.
+      runs_per_device: how many models a device trains at a time where `machine` does not say it.
     """
 
     experiment: str
     sections: Mapping[str, object]
     machine: Machine
     problem: Hashable
+    runs_per_device: RunsPerDevice = field(default_factory=RunsPerDevice)
 
     @cached_property
     def fingerprint(self) -> str:

@@ -159,16 +159,26 @@ class Machine:
     shard: Shard = "runs"
     """What is spread over the devices: the runs, or the batch of each run."""
     stacking: Stacking | Literal["auto"] = "auto"
-    """Runs of one device one after another (map) or in one batched program (vmap); auto: map on CPU, else vmap, of
-    long stages the faster one, measured at their first start."""
+    """Runs of one device one after another (map) or in one batched program (vmap); auto: map on CPU, else vmap."""
     stack_size: int | None = None
-    """Models trained at a time; default: what memory holds, at most 24 a device by map, 512 by vmap (on CPU 8)."""
+    """Models trained at a time; default: 24 a device by map, 512 by vmap (on CPU 8), fewer of networks on pictures."""
     save_every: float = 30.0
     """Seconds between checkpoints at least; stacks that take long to save are saved less often."""
     cache: Path | None = None
     """Folder of computed features; default: $SERJAX_CACHE, else the user's cache folder."""
     quiet: bool = False
     """No progress, only the result."""
+
+
+@dataclass(frozen=True)
+class RunsPerDevice:
+    """How many runs a device is given at a time where no flag says it: one after another (map), or batched (vmap).
+
+    By map more gain nothing and are saved more seldom. By vmap on accelerators nothing has been measured.
+    """
+
+    map: int = 24
+    vmap: int = 512
 
 
 def corpus_name(corpus: str) -> str:

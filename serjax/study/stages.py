@@ -6,8 +6,8 @@ which is then written. So it reads the same whether it trains alone or beside a 
 
 import contextlib
 import time
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 from serjax.errors import ConfigError
@@ -15,10 +15,10 @@ from serjax.folder.run_folder import RunFolder, open_run_folder
 from serjax.study.fingerprint import StudyFlags
 from serjax.study.flags import Machine
 from serjax.study.outcome import Outcome, Setting
-from serjax.study.plan import Plans, settle
+from serjax.study.plan import settle, usual_stacking
 from serjax.study.problem import Problem
 from serjax.study.progress import Progresses, progresses
-from serjax.study.trainer import Request, Stages, Trainer, stacking, stacks, train_requests
+from serjax.study.trainer import Request, Stages, Trainer, stacks, train_requests
 from serjax.study.writer import write_outcome
 from serjax.train.parallel import Layout, request_devices
 from serjax.train.processes import check_same, exchange, from_first, join_processes, start_together
@@ -58,11 +58,11 @@ def complete(studies: Sequence[Study]) -> list[RunFolder]:
     """Train and write each study, or what is missing of it; return their folders, finished.
 
     Studies that differ in nothing but numbers of a run (learning rate, weight decay, dropout, β, class weights, and
-    how far pictures or waveforms are shifted or how much noise they get, where they are) are entries of the same
-    stacks; those that differ in epochs too, if each has as many as one compiled call trains. Each folder ends with
-    what it has when its study is trained alone, and a study that was stopped goes on alone or with others. The
-    seconds of a folder are those spent on it alone and its share of those spent on stacks. Several processes take
-    the same steps in the same order: the first decides what is left, and none goes on while it writes.
+    how far pictures or waveforms are shifted or how much noise they get, where they are; epochs) are entries of the
+    same stacks. Each folder ends with what it has when its study is trained alone, and a study that was stopped goes
+    on alone or with others. The seconds of a folder are those spent on it alone and its share of those spent on
+    stacks. Several processes take the same steps in the same order: the first decides what is left, and none goes on
+    while it writes.
 
     Raises:
       ConfigError: flags of a study make no sense, or two studies would write the same folder.
@@ -117,20 +117,27 @@ def _begin(left: Sequence[tuple[Study, RunFolder]], layout: Layout, shown: Progr
         own = study.flags
         if own.problem not in problems:
             problems[own.problem] = study.load(shown)
-        problem, trainer = problems[own.problem], make_trainer(own, folder, layout, shown)
-        begun.append(Work(folder, problem, _claimed(own, folder, problem, study.train(problem, trainer))))
+        problem = problems[own.problem]
+        begun.append(Work(folder, problem, _claimed(study, folder, problem, layout, shown)))
         folder.clock.stop()
     return begun
 
 
+def _claimed(study: Study, folder: RunFolder, problem: Problem, layout: Layout, shown: Progresses) -> Stages[Outcome]:
+    """Claim the folder for a study and its clips when its turn comes, then let it train."""
+    flags = study.flags
+    folder.claim({**flags.sections, "machine": flags.machine})
+    folder.meet(problem.digest())
+    return (yield from study.train(problem, make_trainer(flags, folder, layout, shown)))
+
+
 def make_trainer(flags: StudyFlags, folder: RunFolder, layout: Layout, shown: Progresses) -> Trainer:
-    """Return what trains the stages of a study, and keeps their state in its folder."""
-    machine = flags.machine
+    """Return what trains the stages of a study, and keeps their state in its folder, which is claimed."""
+    plan = settle(flags.machine, layout, flags.runs_per_device, folder)
     return Trainer(
-        layout=layout,
-        stacking=machine.stacking,
-        stack_size=machine.stack_size,
-        save_every_s=machine.save_every,
+        layout=replace(layout, stacking=plan.stacking),
+        stack_size=plan.stack_size,
+        save_every_s=flags.machine.save_every,
         checkpoints=folder.path / "checkpoints",
         history=folder.history,
         fingerprint=flags.fingerprint,
@@ -138,20 +145,12 @@ def make_trainer(flags: StudyFlags, folder: RunFolder, layout: Layout, shown: Pr
     )
 
 
-def _claimed(flags: StudyFlags, folder: RunFolder, problem: Problem, stages: Stages[Outcome]) -> Stages[Outcome]:
-    """Claim the folder for a study and its clips when its turn comes, then let it train."""
-    folder.claim({**flags.sections, "machine": flags.machine})
-    folder.meet(problem.digest())
-    return (yield from stages)
-
-
 def advance(begun: Sequence[Work], shown: Progresses) -> None:
     """Bring all studies to their end, stage by stage, training together what has the same program and fits a stack.
 
     Those that were trained last go on first, so that folders are finished, and memory is free, as early as can be.
     """
-    plans: Plans = {}
-    waiting = [(work, request) for work in begun if (request := _go_on(work, None, plans, shown.say)) is not None]
+    waiting = [(work, request) for work in begun if (request := _go_on(work, None)) is not None]
     while waiting:
         first = waiting[0][1]
         program = first.program
@@ -160,23 +159,20 @@ def advance(begun: Sequence[Work], shown: Progresses) -> None:
         waiting = alike[fitting.stop :] + [pair for pair in waiting if pair[1].program != program]
         alike = alike[: fitting.stop]
         trained = _train([work for work, _ in alike], [request for _, request in alike])
-        asked = [
-            (work, _go_on(work, outcome, plans, shown.say)) for (work, _), outcome in zip(alike, trained, strict=True)
-        ]
+        asked = [(work, _go_on(work, outcome)) for (work, _), outcome in zip(alike, trained, strict=True)]
         waiting = [(work, request) for work, request in asked if request is not None] + waiting
         if len(begun) > 1:
             shown.update("studies", len(begun) - len(waiting), len(begun))
 
 
-def _go_on(work: Work, trained: Trained | None, plans: Plans, say: Callable[[str], None]) -> Request | None:
-    """Let a study go on with what was trained for it; return what it asks for next, planned, None at its end.
+def _go_on(work: Work, trained: Trained | None) -> Request | None:
+    """Let a study go on with what was trained for it; return what it asks for next, None at its end.
 
     The first process writes the folder at that end: the others wait, or a collective of theirs might wait too long.
     """
     work.folder.clock.go()
     try:
-        request = next(work.stages) if trained is None else work.stages.send(trained)
-        return settle(request, work.folder, plans, say)
+        return next(work.stages) if trained is None else work.stages.send(trained)
     except StopIteration as end:
         write_outcome(work.folder, Setting.of(work.problem), end.value)
         exchange()
@@ -203,4 +199,5 @@ def lay_out(machine: Machine) -> Layout:
     """
     devices = tuple(request_devices(machine.devices))
     start_together()
-    return Layout(devices, machine.shard, stacking(machine))
+    usual = usual_stacking(devices[0].platform)
+    return Layout(devices, machine.shard, usual if machine.stacking == "auto" else machine.stacking)

@@ -25,7 +25,7 @@ from serjax.study.augmentation import Augmentation, check_augmentation
 from serjax.study.checks import check_dropout, check_positive, check_sizes, check_training
 from serjax.study.copies import load_copies
 from serjax.study.fingerprint import StudyFlags
-from serjax.study.flags import Data, Machine, SupervisedTraining
+from serjax.study.flags import Data, Machine, RunsPerDevice, SupervisedTraining
 from serjax.study.outcome import Facts, Outcome, predict
 from serjax.study.problem import FeatureFlags, Problem, load_problem, with_waveforms
 from serjax.study.progress import Progresses
@@ -53,6 +53,7 @@ class SupervisedConfig:
     """The flags of a supervised experiment; each adds its own front end and model."""
 
     experiment: ClassVar[str]
+    runs_per_device: ClassVar[RunsPerDevice] = RunsPerDevice()
     data: Data = field(default_factory=Data)
     features: FeatureFlags
     model: ModelFlags
@@ -85,7 +86,7 @@ class SupervisedStudy:
         }
         changed = augmentation if augmentation.copies_before_split else augmentation.in_train_step
         problem = (config.data, config.features, config.machine.cache, changed)
-        return StudyFlags(self.experiment, sections, config.machine, problem)
+        return StudyFlags(self.experiment, sections, config.machine, problem, config.runs_per_device)
 
     def check(self) -> None:
         """Raise ConfigError for flags that make no sense."""

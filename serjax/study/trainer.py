@@ -1,9 +1,9 @@
 """Training and evaluating many runs as few compiled stacks: what every study does, whatever it trains."""
 
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import chex
 import jax
@@ -11,20 +11,17 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from serjax.models.weights import load_weights
-from serjax.study.flags import Machine, Optimisation
+from serjax.study.flags import Optimisation
 from serjax.study.problem import Problem
 from serjax.train.loop import Schedule, train_shares
 from serjax.train.objectives import AutoencoderObjective, ClassifierObjective, VaeObjective
-from serjax.train.parallel import Layout, Stacking
-from serjax.train.plan import Plan, Stack
+from serjax.train.parallel import Layout
 from serjax.train.record import History
 from serjax.train.runs import Run, init_params, n_epochs, stack_inputs
 from serjax.train.shares import DivergedError, Share, Stage, Trained
 from serjax.train.state import Dataset
 from serjax.train.waveforms import AugmentedFeatures
 
-EPOCHS_PER_CALL = 4  # of networks that are not too large for it
-EVALUATED_RUNS = 48  # at a time, where no stack size is given
 Report = Callable[[str, int, int, float], None]
 TrainableObjective = VaeObjective | AutoencoderObjective | ClassifierObjective
 
@@ -43,26 +40,18 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Trainer:
-    """What all stages of a study share: which devices, where to write; `report(stage, done, total, loss)`.
+    """What all stages of a study share: which devices, models at a time, where to write, and whom to tell.
 
-    Where the flags leave `stacking` or `stack_size` open, each stage is planned when its turn comes, and so is
-    `epochs_per_call`.
+    `report(stage, done, total, loss)` is told of progress.
     """
 
     layout: Layout
-    stacking: Stacking | Literal["auto"]
-    stack_size: int | None
+    stack_size: int
     save_every_s: float
     checkpoints: Path
     history: History
     fingerprint: str
     report: Report
-    epochs_per_call: int | None = None
-
-    def planned(self, plan: Plan) -> "Trainer":
-        """Return what trains as planned."""
-        layout = replace(self.layout, stacking=plan.stacking)
-        return replace(self, layout=layout, stack_size=plan.stack_size, epochs_per_call=plan.epochs_per_call)
 
     def evaluate(
         self,
@@ -74,7 +63,7 @@ class Trainer:
     ) -> chex.ArrayTree:
         """Evaluate `compiled((params, inputs, *extras), shared)` for every run, a stack at a time, on the host."""
         parts, layout = [], self.layout.by_runs()
-        for rows in stacks(len(runs), self.stack_size or EVALUATED_RUNS):
+        for rows in stacks(len(runs), self.stack_size):
             inputs = stack_inputs([runs[r] for r in rows])
             stacked = (take(params_R, rows), inputs, *take(extras, rows))
             parts.append(layout.get_runs(compiled(layout.put_runs(stacked), shared), len(rows)))
@@ -110,7 +99,6 @@ class Request:
             steps=-(-longest // training.batch_size),
             warmup_steps=training.warmup_steps,
             clip_norm=training.clip_norm,
-            epochs_per_call=min(self.trainer.epochs_per_call or EPOCHS_PER_CALL, self.epochs),
             max_rejected=training.max_rejected,
             optimizer=training.optimizer,
             momentum=training.momentum,
@@ -130,21 +118,9 @@ class Request:
         return self.problem.dataset if self.recipe.augmented is None else self.problem.sounding_dataset
 
     @property
-    def stack_size(self) -> int:
-        """How many runs are trained at a time."""
-        assert self.trainer.stack_size is not None, "the stage has not been planned"
-        return self.trainer.stack_size
-
-    @property
     def capacity(self) -> int:
         """How many such requests fill a stack."""
-        return max(1, self.stack_size // len(self.runs))
-
-    def sample(self, n_runs: int) -> Stack:
-        """Return the first of its runs, as what is to be trained."""
-        recipe, runs = self.recipe, self.runs[:n_runs]
-        params_R, layout = self.start(range(len(runs))), self.trainer.layout
-        return Stack(runs, params_R, recipe.objective, self.dataset, self.schedule, layout, recipe.augmented)
+        return max(1, self.trainer.stack_size // len(self.runs))
 
     def share(self, number: int, rows: range, reports: bool) -> Share:
         """Return some of its runs as a share of a stack, which tells how far it is if it `reports`."""
@@ -218,8 +194,8 @@ def train_requests(requests: Sequence[Request]) -> list[Trained]:
     first = requests[0]
     recipe, layout, dataset = first.recipe, first.trainer.layout, first.dataset
     parts: list[list[Trained]] = [[] for _ in requests]
-    for number, rows in enumerate(stacks(len(first.runs), first.stack_size)):
-        for several in stacks(len(requests), first.stack_size // len(rows)):
+    for number, rows in enumerate(stacks(len(first.runs), first.trainer.stack_size)):
+        for several in stacks(len(requests), first.trainer.stack_size // len(rows)):
             longest = max(several, key=lambda n: requests[n].epochs)
             shares = [requests[n].share(number, rows, reports=n == longest) for n in several]
             trained = train_shares(shares, recipe.objective, dataset, first.schedule, layout, recipe.augmented)
@@ -235,13 +211,6 @@ def _join(pieces: list[Trained]) -> Trained:
         np.concatenate([piece.epoch_R for piece in pieces]),
         np.concatenate([piece.loss_R for piece in pieces]),
     )
-
-
-def stacking(machine: Machine) -> Stacking:
-    """Return how the runs of one device are stacked: on CPU one after another, else batched, unless asked otherwise."""
-    if machine.stacking != "auto":
-        return machine.stacking
-    return "map" if jax.default_backend() == "cpu" else "vmap"
 
 
 def stacks(n_runs: int, stack_size: int) -> list[range]:

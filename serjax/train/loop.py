@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import itertools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -31,9 +32,13 @@ from serjax.train.shares import (
     record,
     save,
 )
-from serjax.train.state import Dataset, TrainState
-from serjax.train.step import Objective, TrainEpochs, make_train_epochs, make_train_step
+from serjax.train.state import Dataset, RunInputs, TrainState
+from serjax.train.step import Metrics, Objective, TrainEpochs, make_train_epochs, make_train_step
+from serjax.train.too_large import check_fits, naming_flags
 from serjax.train.waveforms import AugmentedFeatures
+
+MOST_EPOCHS = 16  # that a call can have: the program's block of indices has room for so many
+CALL_S = 5.0  # a call is made twice as long as long as that should take less
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,6 @@ class Schedule:
     steps: int
     warmup_steps: int
     clip_norm: float | None
-    epochs_per_call: int
     max_rejected: int
     optimizer: OptimizerName = "adam"
     momentum: float = 0.9
@@ -63,14 +67,16 @@ def train_stack(
     """Train `runs` as one stack from the parameters `params_R`, or from the newest checkpoint of `stage`.
 
     With `augmented`, the waveforms of the data set are changed at random and their features computed in each step.
-    The result depends on configuration, plan and device count, never on when the training was saved, killed or resumed,
-    nor on how many processes the devices belong to; each of them gets all of it, process 0 writes.
+    The result depends on configuration, stacking and device count. It never depends on how long calls are, on when the
+    training was saved, killed or resumed, or on how many processes the devices belong to. Each process gets all of it,
+    process 0 writes.
 
     Raises:
       ProcessesError: the processes do not train the same.
       Interrupted: SIGINT or SIGTERM came; the state is saved and the same call goes on from it.
       DivergedError: a run refused `max_rejected` non-finite steps in a row, or ended by a loss that is not finite.
       CheckpointError: the checkpoints of the stage are of another training, or cannot be written.
+      TooLargeError: memory cannot hold the stack.
     """
     return train_shares([Share(runs, params_R, stage)], objective, dataset, schedule, layout, augmented)[0]
 
@@ -97,7 +103,9 @@ def train_shares(
     for epoch in sorted({start.epoch for start in left.values()}):
         members = [n for n, start in left.items() if start.epoch == epoch]
         stack = [left[n] for n in members]
-        for n, start, state in zip(members, stack, _train(stack, train, dataset, schedule, layout), strict=True):
+        with naming_flags(sum(len(start.share.runs) for start in stack), schedule.batch_size):
+            states = _train(stack, train, dataset, schedule, layout)
+        for n, start, state in zip(members, stack, states, strict=True):
             outcomes[n] = finish(start, state)
     return [outcomes[n] for n in range(len(shares))]
 
@@ -136,62 +144,114 @@ def index_blocks(runs: list[Run], schedule: Schedule) -> IndexBlocks:
         seeds=[run.entropy for run in runs],
         batch_size=schedule.batch_size,
         steps=schedule.steps,
-        epochs=schedule.epochs_per_call,
-        n_chunks=-(-n_epochs(runs) // schedule.epochs_per_call),
+        n_epochs=n_epochs(runs),
         classes=classes or None,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Program:
+    """The compiled epochs of a stack, with what all calls of them read, on the devices."""
+
+    train: Callable
+    inputs: RunInputs
+    dataset: Dataset
+    layout: Layout
+    block: tuple[int, int, int]  # runs, steps, clips of an epoch
+
+    def call(self, state: TrainState, rows: Sequence[Int[np.ndarray, "R S B"]]) -> tuple[TrainState, Metrics]:
+        """Train for as many epochs as there are `rows`; return state and metrics once they are there.
+
+        Waiting for each call keeps devices that share cores from drifting apart until a collective times out.
+        """
+        return jax.block_until_ready(self.train(state, *self._given(rows)))  # type: ignore[no-any-return]
+
+    def check_fits(self, state: TrainState) -> None:
+        """Compile, and raise TooLargeError where memory cannot hold what is computed."""
+        n_runs, _, batch_size = self.block
+        compiled = self.train.lower(state, *self._given([])).compile()  # type: ignore[attr-defined]
+        check_fits(compiled, self.layout.devices, n_runs, batch_size)
+
+    def _given(self, rows: Sequence[Int[np.ndarray, "R S B"]]) -> tuple[chex.ArrayTree, ...]:
+        unused = [np.zeros(self.block, np.int32)] * (MOST_EPOCHS - len(rows))
+        rows_RESB, n_epochs = np.stack([*rows, *unused], axis=1), np.int32(len(rows))
+        return self.inputs, self.layout.put_rows(rows_RESB), self.layout.put_shared(n_epochs), self.dataset
+
+
+class _Saving:
+    """When a stack is saved: every so many seconds, a large one less often: saving takes a twentieth at most."""
+
+    def __init__(self, stack: list[Start]) -> None:
+        self._stack = stack
+        self._every_s = self._pause_s = stack[0].share.stage.save_every_s
+        self._at_s = time.monotonic()
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time."""
+        return time.monotonic() - self._at_s > self._pause_s
+
+    def save(self, state: TrainState, epoch: int, iterator: object) -> None:
+        """Save, and note how long that takes."""
+        started_s = time.monotonic()
+        save(self._stack, state, epoch, iterator)
+        self._at_s = time.monotonic()
+        if self._every_s:
+            self._pause_s = max(self._every_s, 20 * (self._at_s - started_s))
 
 
 def _train(
     stack: list[Start], train: Callable, dataset: Dataset, schedule: Schedule, layout: Layout
 ) -> list[TrainState]:
-    """Run the compiled `train` over all index blocks that are left; return the last state of each share, on the host.
+    """Train for all epochs that are left, some of them a call; return the last state of each share, on the host.
 
     All shares of the stack stand at the same epoch.
     """
-    runs = [run for start in stack for run in start.share.runs]
-    blocks, last_epoch = index_blocks(runs, schedule), n_epochs(runs)
-    iterator = blocks.iterator()
     for start in stack:
-        check_iterator(start, blocks.epochs)
+        check_iterator(start)
+    runs = [run for start in stack for run in start.share.runs]
+    n_runs, epoch, last_epoch = len(runs), stack[0].epoch, n_epochs(runs)
+    iterator = index_blocks(runs, schedule).iterator()
     if stack[0].iterator is not None:
         iterator.set_state(stack[0].iterator)
-    first_state = jax.tree.map(lambda *a: np.concatenate(a), *[start.state for start in stack])
-    shared, inputs, state = (
-        layout.put_shared(dataset),
-        layout.put_runs(stack_inputs(runs)),
-        layout.put_runs(first_state),
-    )
-    save_every_s = stack[0].share.stage.save_every_s
-    saved_at, pause_s = time.monotonic(), save_every_s
+    inputs, shared = layout.put_runs(stack_inputs(runs)), layout.put_shared(dataset)
+    program = _Program(train, inputs, shared, layout, (n_runs, schedule.steps, schedule.batch_size))
+    state = layout.put_runs(jax.tree.map(lambda *a: np.concatenate(a), *[start.state for start in stack]))
     with contextlib.closing(iterator), stop_requests() as requests:
-        for rows in iterator:
-            # Waiting for each call keeps devices that share cores from drifting apart until a collective times out.
-            state, metrics = jax.block_until_ready(train(state, inputs, layout.put_rows(rows), shared))
-            done = iterator.get_state()["next_index"]
-            metrics_RE, reached = layout.get_runs((metrics, _without_params(state)), len(runs))
-            epoch = min(done * blocks.epochs, last_epoch) if reached.trains.any() else last_epoch
-            record(stack, metrics_RE, (done - 1) * blocks.epochs, reached.epoch)
-            _stop_if_diverged(reached.rejected, stack, schedule)
+        program.check_fits(state)
+        saving, length = _Saving(stack), 1
+        while epoch < last_epoch:
+            rows = list(itertools.islice(iterator, min(length, last_epoch - epoch)))
+            started_s = time.monotonic()
+            state, metrics = program.call(state, rows)
+            length = _next_length(length, time.monotonic() - started_s)
+            metrics_RE, reached = layout.get_runs((metrics, _without_params(state)), n_runs)
+            metrics_RE = {name: values_RE[:, : len(rows)] for name, values_RE in metrics_RE.items()}
+            rejected_RE = metrics_RE.pop("rejected")
+            record(stack, metrics_RE, epoch, reached.epoch)
+            _stop_if_diverged(rejected_RE, stack, schedule)
+            epoch = epoch + len(rows) if reached.trains.any() else last_epoch
             for start, loss_RE in zip(stack, cut(metrics_RE["loss"], stack), strict=True):
                 start.share.stage.report(epoch, _last_mean(loss_RE))
             # Asked once: a signal during what follows is answered after the next call, or below.
-            signum, is_due = _agree(requests[0] if requests else 0, time.monotonic() - saved_at > pause_s)
+            signum, is_due, length = _agree(requests[0] if requests else 0, saving.is_due, length)
             if signum or is_due:
-                started = time.monotonic()
-                save(stack, layout.get_runs(state, len(runs)), epoch, iterator.get_state())
-                saved_at = time.monotonic()
-                if pause_s:  # a large stack is saved less often: saving takes a twentieth of the time at most
-                    pause_s = max(save_every_s, 20 * (saved_at - started))
+                saving.save(layout.get_runs(state, n_runs), epoch, iterator.get_state())
             if signum:
                 raise _interrupted(signum, epoch, last_epoch, stack)
-            if epoch == last_epoch:
-                break
-        signum, _ = _agree(requests[0] if requests else 0, is_due=False)
+        signum, *_ = _agree(requests[0] if requests else 0, is_due=False, length=length)
         if signum:
-            save(stack, layout.get_runs(state, len(runs)), last_epoch, iterator.get_state())
+            save(stack, layout.get_runs(state, n_runs), last_epoch, iterator.get_state())
             raise _interrupted(signum, last_epoch, last_epoch, stack)
-    return cut(layout.get_runs(state, len(runs)), stack)
+    return cut(layout.get_runs(state, n_runs), stack)
+
+
+def _next_length(length: int, seconds: float) -> int:
+    """Return how many epochs the next call may have, after one of `length` that took so long.
+
+    Between calls progress is shown, states are saved and a signal is answered: no call should take long.
+    """
+    return min(2 * length, MOST_EPOCHS) if 2 * seconds < CALL_S else length
 
 
 def _without_params(state: TrainState) -> TrainState:
@@ -199,10 +259,10 @@ def _without_params(state: TrainState) -> TrainState:
     return replace(state, params={}, opt_state=(), best=replace(state.best, params={}))
 
 
-def _agree(signum: int, is_due: bool) -> tuple[int, bool]:
-    """Return the signal that any process got (0: none), and whether process 0 finds it time to save."""
-    answers = exchange(signum, int(is_due))
-    return max(int(asked) for asked, _ in answers), bool(answers[0][1])
+def _agree(signum: int, is_due: bool, length: int) -> tuple[int, bool, int]:
+    """Return the signal that any process got (0: none), and of process 0 whether to save and how long a call is."""
+    answers = exchange(signum, int(is_due), length)
+    return max(int(asked) for asked, *_ in answers), bool(answers[0][1]), int(answers[0][2])
 
 
 def _interrupted(signum: int, epoch: int, last_epoch: int, stack: list[Start]) -> Interrupted:
@@ -211,14 +271,16 @@ def _interrupted(signum: int, epoch: int, last_epoch: int, stack: list[Start]) -
     return Interrupted(signum, f"saved after epoch {epoch} of {last_epoch} ({where})")
 
 
-def _stop_if_diverged(rejected_R: Int[np.ndarray, " R"], stack: list[Start], schedule: Schedule) -> None:
-    worst = int(np.argmax(rejected_R))
-    if rejected_R[worst] >= schedule.max_rejected:
+def _stop_if_diverged(rejected_RE: Float[np.ndarray, "R E"], stack: list[Start], schedule: Schedule) -> None:
+    """Raise DivergedError for the first epoch at whose end a run has refused too many steps in a row."""
+    too_many = np.argwhere(np.transpose(rejected_RE) >= schedule.max_rejected)
+    if len(too_many):
+        epoch, worst = too_many[0]
         run, stage = [(run, start.share.stage) for start in stack for run in start.share.runs][worst]
         raise DivergedError(
-            f"The run of {run.title} gave {rejected_R[worst]} non-finite losses or gradients in a row, at learning "
-            f"rate {run.learning_rate:g} ({stage.folder}). Its parameters are those before the first of them; lower "
-            f"--learning-rate or --clip-norm."
+            f"The run of {run.title} gave {int(rejected_RE[worst, epoch])} non-finite losses or gradients in a row, at "
+            f"learning rate {run.learning_rate:g} ({stage.folder}). Its parameters are those before the first of them; "
+            f"lower --learning-rate or --clip-norm."
         )
 
 

@@ -143,11 +143,11 @@ class Layout:
         return jax.tree.map(lambda a: np.asarray(a).reshape(-1, *a.shape[3:])[:n_runs], gathered)
 
     def train(self, train_epochs: Callable) -> Callable:
-        """Compile `train_epochs(state, inputs, rows, dataset)` of one run for the whole stack; `state` is donated."""
+        """Compile `train_epochs(state, inputs, rows, n_epochs, dataset)` of a run for the stack; `state` is donated."""
         if self.shard == "data":
-            in_axes = (None, None, 0, None)
+            in_axes = (None, None, 0, None, None)
             return self._pmap(self._stack(train_epochs), DATA_AXIS, in_axes, None, donate=(0,))
-        return self._pmap(self.on_a_device(train_epochs), RUNS_AXIS, (0, 0, 0, None), 0, donate=(0,))
+        return self._pmap(self.on_a_device(train_epochs), RUNS_AXIS, (0, 0, 0, None, None), 0, donate=(0,))
 
     def on_a_device(self, train_epochs: Callable) -> Callable:
         """Return `train_epochs` of one run for all runs of a device, with the whole of a batch."""
@@ -172,7 +172,9 @@ class Layout:
         return replace(self, shard="runs")
 
     def _stack(self, train_epochs: Callable) -> Callable:
-        return jax.vmap(train_epochs, (0, 0, 0, None)) if self.stacking == "vmap" else _in_place(train_epochs)
+        if self.stacking == "vmap":
+            return jax.vmap(train_epochs, (0, 0, 0, None, None))
+        return _in_place(train_epochs)
 
     def _pmap(
         self,
@@ -228,12 +230,16 @@ def _in_place(train_epochs: Callable) -> Callable:
     """
 
     def train(
-        state_R: chex.ArrayTree, inputs_R: chex.ArrayTree, rows_RESB: jax.Array, dataset: chex.ArrayTree
+        state_R: chex.ArrayTree,
+        inputs_R: chex.ArrayTree,
+        rows_RESB: jax.Array,
+        n_epochs: jax.Array,
+        dataset: chex.ArrayTree,
     ) -> tuple:
         def next_run(state_R: chex.ArrayTree, one: tuple) -> tuple:
             r, inputs, rows_ESB = one
             state = jax.tree.map(lambda leaf_R: jax.lax.dynamic_index_in_dim(leaf_R, r, keepdims=False), state_R)
-            state, metrics_E = train_epochs(state, inputs, rows_ESB, dataset)
+            state, metrics_E = train_epochs(state, inputs, rows_ESB, n_epochs, dataset)
             put = functools.partial(jax.lax.dynamic_update_index_in_dim, index=r, axis=0)
             return jax.tree.map(put, state_R, state), metrics_E
 
@@ -250,4 +256,5 @@ def _waiting(compiled: Callable) -> Callable:
         with collective():
             return jax.block_until_ready(compiled(*args))
 
+    call.lower = compiled.lower  # type: ignore[attr-defined]
     return call

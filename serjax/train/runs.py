@@ -145,11 +145,6 @@ def stack_states(runs: Sequence[Run], params_R: chex.ArrayTree, optimizer: optax
     return jax.device_get(_compile_start(optimizer)(_entropy(runs), params_R, stack_hyper(runs)))
 
 
-def state_shapes(runs: Sequence[Run], params_R: chex.ArrayTree, optimizer: optax.GradientTransformation) -> TrainState:
-    """Return the shapes of what `stack_states` returns, without a program."""
-    return jax.eval_shape(_compile_start(optimizer), _entropy(runs), params_R, stack_hyper(runs))
-
-
 def stack_hyper(runs: Sequence[Run]) -> Hyper:
     """Return the numbers of the runs, stacked."""
     return Hyper(

@@ -100,9 +100,9 @@ def begin(share: Share, fingerprint: str, optimizer: optax.GradientTransformatio
     return start if epoch < n_epochs(share.runs) else finish(start, state)
 
 
-def check_iterator(start: Start, epochs_per_call: int) -> None:
+def check_iterator(start: Start) -> None:
     """Raise CheckpointError unless a share that goes on stands in its index stream where its epoch says."""
-    expected = {"next_index": start.epoch // epochs_per_call}
+    expected = {"next_index": start.epoch}
     if start.epoch and start.iterator != expected:
         raise CheckpointError(
             f"{start.running.folder}: the checkpoint of epoch {start.epoch} says that the index stream is at "

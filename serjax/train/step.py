@@ -18,7 +18,9 @@ from serjax.train.waveforms import AugmentedFeatures
 Metrics = dict[str, Float[Array, "*e"]]
 Held = tuple[dict[str, chex.ArrayTree], optax.OptState]
 TrainStep = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
-TrainEpochs = Callable[[TrainState, RunInputs, Int[Array, "E S B"], Dataset], tuple[TrainState, Metrics]]
+TrainEpochs = Callable[
+    [TrainState, RunInputs, Int[Array, "E S B"], Int[Array, ""], Dataset], tuple[TrainState, Metrics]
+]
 
 
 @runtime_checkable
@@ -96,7 +98,10 @@ def make_train_epochs(
     augmented: AugmentedFeatures | None = None,
     one_by_one: bool = False,
 ) -> TrainEpochs:
-    """Return a function that trains one run for `E` epochs of `S` steps and validates after each.
+    """Return a function that trains one run for `n_epochs` epochs of `S` steps and validates after each.
+
+    `n_epochs` is up to `E`. It is a number that the compiled program is given, so that calls of all lengths share one.
+    The metrics of the other epochs are NaN. `rejected` is that of the state at the end of an epoch.
 
     Training clips have the features of the data set, or those of their `augmented` waveforms; validation clips always
     the former. Rows of −1 in the index block are padding. The metrics of an epoch in which the run stood still are NaN.
@@ -104,7 +109,11 @@ def make_train_epochs(
     """
 
     def train_epochs(
-        state: TrainState, inputs: RunInputs, rows_ESB: Int[Array, "E S B"], dataset: Dataset
+        state: TrainState,
+        inputs: RunInputs,
+        rows_ESB: Int[Array, "E S B"],
+        n_epochs: Int[Array, ""],
+        dataset: Dataset,
     ) -> tuple[TrainState, Metrics]:
         def one_step(state: TrainState, rows_B: Int[Array, " B"]) -> tuple[TrainState, Metrics]:
             weight_B = (rows_B >= 0).astype(jnp.float32)
@@ -132,9 +141,17 @@ def make_train_epochs(
             state = remember_best(state, means["validation_loss"])
             broken = trains & jnp.any(inputs.validation_weight_V > 0) & ~jnp.isfinite(means["validation_loss"])
             state = replace(state, rejected=jnp.where(broken, jnp.maximum(state.rejected, 1), state.rejected))
+            means["rejected"] = state.rejected.astype(jnp.float32)
             return state, {name: jnp.where(trains, value, jnp.nan) for name, value in means.items()}
 
-        return jax.lax.scan(one_epoch, state, rows_ESB)
+        def next_epoch(e: Int[Array, ""], reached: tuple[TrainState, Metrics]) -> tuple[TrainState, Metrics]:
+            state, metrics_E = reached
+            state, metrics = one_epoch(state, rows_ESB[e])
+            return state, {name: values_E.at[e].set(metrics[name]) for name, values_E in metrics_E.items()}
+
+        names = jax.eval_shape(one_epoch, state, rows_ESB[0])[1]
+        untrained = {name: jnp.full(len(rows_ESB), jnp.nan) for name in names}
+        return jax.lax.fori_loop(0, n_epochs, next_epoch, (state, untrained))
 
     return train_epochs
 

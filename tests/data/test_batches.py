@@ -10,20 +10,19 @@ from serjax.data.batches import IndexBlocks, balanced_rows, shuffled_rows
 
 ROWS = [np.arange(10, 20), np.array([3, 5, 8, 13]), np.arange(40, 47)]
 SEEDS = [(0, 7), (0, 8), (1, 7)]
-BLOCKS = IndexBlocks(rows=ROWS, seeds=SEEDS, batch_size=5, steps=2, epochs=3, n_chunks=4)
+BLOCKS = IndexBlocks(rows=ROWS, seeds=SEEDS, batch_size=5, steps=2, n_epochs=12)
 CLASSES = [np.repeat([0, 1, 2], [7, 2, 1]), np.array([1, 0, 1, 1]), np.zeros(7, np.int64)]
 BALANCED = replace(BLOCKS, classes=CLASSES)
 
 
 def sequence(blocks: IndexBlocks) -> np.ndarray:
     """Return what each run reads over all blocks, `[R, places]`."""
-    chunks = [blocks[c] for c in range(len(blocks))]
-    return np.concatenate([chunk.reshape(len(ROWS), -1) for chunk in chunks], axis=1)
+    return np.concatenate([blocks[e].reshape(len(ROWS), -1) for e in range(len(blocks))], axis=1)
 
 
 def test_blocks_have_the_promised_shape_and_type():
-    assert len(BLOCKS) == 4
-    assert BLOCKS[0].shape == (3, 3, 2, 5)
+    assert len(BLOCKS) == 12
+    assert BLOCKS[0].shape == (3, 2, 5)
     assert BLOCKS[0].dtype == np.int32
 
 
@@ -36,9 +35,9 @@ def test_every_row_comes_once_a_shuffle_and_smaller_sets_reshuffle_sooner():
         assert len({tuple(shuffle) for shuffle in rounds[:-1]}) > 1  # not one order again and again
 
 
-@pytest.mark.parametrize(("steps", "epochs", "n_chunks"), [(1, 1, 24), (3, 2, 4), (24, 1, 1), (1, 5, 5)])
-def test_block_sizes_cut_one_and_the_same_sequence(steps, epochs, n_chunks):
-    other = replace(BLOCKS, steps=steps, epochs=epochs, n_chunks=n_chunks)
+@pytest.mark.parametrize(("steps", "n_epochs"), [(1, 24), (3, 8), (24, 1), (1, 25)])
+def test_block_sizes_cut_one_and_the_same_sequence(steps, n_epochs):
+    other = replace(BLOCKS, steps=steps, n_epochs=n_epochs)
     n = min(sequence(other).shape[1], 120)
     np.testing.assert_array_equal(sequence(other)[:, :n], sequence(BLOCKS)[:, :n])
 
@@ -62,9 +61,9 @@ def test_balanced_batches_have_all_classes_equally_likely():
     assert np.std(classes[places].mean(axis=1)) > 0.05  # drawn, not dealt: batches differ
 
 
-@pytest.mark.parametrize(("steps", "epochs", "n_chunks"), [(1, 1, 24), (3, 2, 4), (24, 1, 1), (1, 5, 5)])
-def test_block_sizes_cut_one_and_the_same_balanced_sequence(steps, epochs, n_chunks):
-    other = replace(BALANCED, steps=steps, epochs=epochs, n_chunks=n_chunks)
+@pytest.mark.parametrize(("steps", "n_epochs"), [(1, 24), (3, 8), (24, 1), (1, 25)])
+def test_block_sizes_cut_one_and_the_same_balanced_sequence(steps, n_epochs):
+    other = replace(BALANCED, steps=steps, n_epochs=n_epochs)
     n = min(sequence(other).shape[1], 120)
     np.testing.assert_array_equal(sequence(other)[:, :n], sequence(BALANCED)[:, :n])
     assert not np.array_equal(sequence(BALANCED), sequence(BLOCKS))
@@ -99,8 +98,8 @@ def test_shuffles_differ_between_seeds_and_rounds():
 def test_the_iterator_goes_on_exactly_where_it_was():
     with contextlib.closing(BLOCKS.iterator()) as iterator:
         whole = list(iterator)
-    assert len(whole) == 4
-    for done in range(5):
+    assert len(whole) == 12
+    for done in (0, 1, 4, 11, 12):
         with contextlib.closing(BLOCKS.iterator()) as before:
             read = [next(before) for _ in range(done)]
             state = before.get_state()
@@ -118,8 +117,7 @@ def test_the_iterator_goes_on_exactly_where_it_was():
         {"seeds": [(0, 7), (0, 9), (1, 7)]},
         {"batch_size": 6},
         {"steps": 3},
-        {"epochs": 2},
-        {"n_chunks": 5},
+        {"n_epochs": 5},
         {"classes": CLASSES},
     ],
 )

@@ -304,9 +304,9 @@ def test_a_configuration_that_was_changed_is_written_anew(whole: Path, out: Path
     now, before = (json.loads((place / "config.json").read_text()) for place in (out, whole))
     assert (now["config"], now["clips"]) == (before["config"], before["clips"])
     with open_run_folder(out, "tabular/knn", "mark") as folder:
-        assert folder.kept_plan("train") is None
-        folder.keep_plan("train", {"stack_size": 3})
-        assert folder.kept_plan("train") == {"stack_size": 3}
+        assert folder.plan is None
+        folder.keep_plan({"stack_size": 3})
+        assert folder.plan == {"stack_size": 3}
 
 
 def test_folders_of_hidden_files_are_empty(tmp_path: Path) -> None:

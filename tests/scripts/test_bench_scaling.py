@@ -55,7 +55,7 @@ def test_runs_are_cut_into_stacks_as_experiments_cut_them():
 def test_a_call_has_as_many_steps_as_asked_for_within_those_of_a_study(size, steps, run_steps, expected):
     settings = Settings(steps=steps, run_steps=run_steps)
     assert settings.steps_a_call(size) == expected
-    assert settings.schedule(size).epochs_per_call * steps == expected
+    assert settings.schedule(size).steps == expected
 
 
 def test_each_run_leaves_a_speaker_out():

@@ -122,7 +122,7 @@ def test_one_that_was_stopped_goes_on(finished: Path, tmp_path: Path, monkeypatc
     study = declared(tmp_path / "o", refit=True)
     with monkeypatch.context() as patch:
         stop_after_first_epoch(patch)
-        with pytest.raises(Interrupted, match=f"epoch 4 of {N_EPOCHS}"):
+        with pytest.raises(Interrupted, match=f"epoch 1 of {N_EPOCHS}"):
             complete([study])
     complete([study])
     assert_same(study.flags.out, finished)
@@ -134,7 +134,7 @@ def trained(problem: Problem, out: Path) -> tuple[Trainer, Models]:
     objective = make_objective(ConditionalVAE, FLAGS.model, FLAGS.training, problem)
     layout = Layout(tuple(jax.devices()[:1]))
     places = (99, 1e9, out / "checkpoints", History(out / "history.jsonl"), "x", lambda *_: None)
-    trainer = Trainer(layout, "map", *places)
+    trainer = Trainer(layout, *places)
     stages = train_models(problem, trainer, objective, FLAGS.training, FLAGS.beta)
     request = next(stages)
     assert [run.train.tolist() for run in request.runs] == [cell.fold.train.tolist() for cell in problem.cells]

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from serjax.experiments import dense_stats, logreg
-from serjax.study import trainer
 from serjax.study.augmentation import Augmentation
 from serjax.study.flags import Machine
 from serjax.study.frontends import ClipFeatures
@@ -103,11 +102,8 @@ def test_no_weight_decay_is_one_of_zero(tmp_path: Path) -> None:
     assert plain.flags.fingerprint != zero.flags.fingerprint
 
 
-def test_studies_of_several_epochs_share_a_stack(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stacks: list[list[int]], traces: list[object]
-) -> None:
+def test_studies_of_several_epochs_share_a_stack(tmp_path: Path, stacks: list[list[int]], traces: list[object]) -> None:
     """Each along a curve of its own length; a refit keeps that of its study, however early it stops."""
-    monkeypatch.setattr(trainer, "EPOCHS_PER_CALL", 1)
     studies = [declare(config, tmp_path / name) for name, config in apply(LINEAR, vary("epochs", 2, 4, 3)).items()]
     complete(studies)
     assert stacks == [[6, 6, 6], [6, 6, 6]]  # train, refit-train
@@ -123,7 +119,7 @@ def test_studies_of_several_epochs_share_a_stack(
 def test_a_study_that_was_done_before_its_stack_was_stopped_goes_on_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trainer, "EPOCHS_PER_CALL", 1)
+    monkeypatch.setattr("serjax.train.loop.CALL_S", 0.0)  # calls of one epoch each
     short, long = (declare(config, tmp_path / name) for name, config in apply(LINEAR, vary("epochs", 1, 3)).items())
 
     def report(self: object, stage: str, done: int, *_: object) -> None:
@@ -139,11 +135,3 @@ def test_a_study_that_was_done_before_its_stack_was_stopped_goes_on_alone(
     for study in (short, long):
         complete([declare(study.config, tmp_path / "alone" / study.flags.out.name)])
         assert_same(study.flags.out, tmp_path / "alone" / study.flags.out.name)
-
-
-def test_studies_of_fewer_epochs_than_a_call_are_a_program_of_their_own(
-    tmp_path: Path, stacks: list[list[int]]
-) -> None:
-    studies = [declare(config, tmp_path / name) for name, config in apply(LINEAR, vary("epochs", 2, 4, 5)).items()]
-    complete(studies)
-    assert sorted(stacks) == [[6], [6], [6, 6], [6, 6]]

@@ -13,7 +13,6 @@ from serjax.errors import ConfigError
 from serjax.evaluate.predictions import read_predictions
 from serjax.experiments import logreg
 from serjax.models.vae import VAE
-from serjax.study import trainer
 from serjax.study.flags import Classification, Data, Machine, Model, SupervisedTraining, Training
 from serjax.study.frontends import Features as FeatureFlags
 from serjax.study.generative.study import GenerativeStudy
@@ -81,7 +80,6 @@ def test_vaes_of_several_betas_are_one_stack_a_stage(tmp_path: Path, stacks: lis
 
 
 def test_a_stack_that_was_stopped_goes_on_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trainer, "EPOCHS_PER_CALL", 1)
     complete([linear(tmp_path / "whole", 0.1)])
     studies = [linear(tmp_path / f"stopped-{rate}", rate) for rate in RATES]
     with monkeypatch.context() as patch:

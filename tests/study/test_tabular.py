@@ -117,9 +117,9 @@ def test_cells_of_one_table_are_not_put_beside_those_of_another(tmp_path: Path) 
     with open_run_folder(tmp_path, "tabular", "mark") as folder:
         folder.claim({})
         folder.meet(digests["number"])
-        folder.keep_plan("train", {"stack_size": 8})
+        folder.keep_plan({"stack_size": 8})
         folder.meet(digests["one"])  # nothing is computed yet
-        assert folder.kept_plan("train") is None
+        assert folder.plan is None
         folder.write_json("folds.json", {})
     with open_run_folder(tmp_path, "tabular", "mark") as folder:
         folder.meet(digests["one"])

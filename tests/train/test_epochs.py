@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from serjax.train.loop import compile_training, index_blocks
+from serjax.train.loop import compile_training
 from serjax.train.optimizer import make_optimizer
 from serjax.train.parallel import Layout
 from serjax.train.state import init_state
@@ -16,7 +16,7 @@ from serjax.train.step import remember_best
 from tests.reference import vae as reference
 from tests.train import tiny
 
-SCHEDULE = replace(tiny.SCHEDULE, epochs_per_call=1)
+SCHEDULE = tiny.SCHEDULE
 EPOCHS = (9, 4, 9)
 RUNS = [
     replace(run, epochs=epochs) for run, epochs in zip(tiny.make_runs(3, 9, learning_rate=0.3), EPOCHS, strict=True)
@@ -31,9 +31,9 @@ def epochs():
     _, train = compile_training(tiny.OBJECTIVE, SCHEDULE, layout)
     state, inputs, shared = tiny.lay(layout, RUNS, tiny.make_state(RUNS))
     found = []
-    blocks = index_blocks(RUNS, SCHEDULE)
     for e in range(max(EPOCHS)):
-        state, metrics = train(state, inputs, layout.put_rows(blocks[e]), shared)
+        rows = layout.put_rows(tiny.make_rows(RUNS, SCHEDULE, 1, first=e))
+        state, metrics = train(state, inputs, rows, np.int32(1), shared)
         found.append((layout.get_runs(state, 3), layout.get_runs(metrics, 3)))
     return found
 
@@ -83,7 +83,8 @@ def test_a_run_without_a_lower_validation_loss_for_its_patience_stands_still(epo
     _, train = compile_training(tiny.OBJECTIVE, SCHEDULE, layout)
     state, inputs, shared = tiny.lay(layout, runs, tiny.make_state(runs))
     for e in range(max(EPOCHS)):
-        state, metrics = train(state, inputs, layout.put_rows(index_blocks(runs, SCHEDULE)[e]), shared)
+        rows = layout.put_rows(tiny.make_rows(runs, SCHEDULE, 1, first=e))
+        state, metrics = train(state, inputs, rows, np.int32(1), shared)
     last, metrics = layout.get_runs((state, metrics), 3)
     losses = [found["validation_loss"][0, 0] for _, found in epochs]
     waits = [e - int(np.argmin(losses[: e + 1])) for e in range(len(losses))]

@@ -1,5 +1,6 @@
 """The host loop: interrupted and resumed it ends bit for bit like one that was not; left-out state is noticed."""
 
+import math
 import os
 import signal
 import threading
@@ -15,11 +16,11 @@ from serjax.train.checkpoint import CheckpointError, Checkpoints
 from serjax.train.loop import DivergedError, Interrupted, index_blocks, stop_requests, train_stack
 from serjax.train.objectives import VaeObjective
 from serjax.train.parallel import Layout
-from serjax.train.shares import Trained
+from serjax.train.shares import Share, Start, Trained
 from tests.train import tiny
 
 LAYOUT = Layout(tuple(jax.devices()[:2]))
-SCHEDULE = tiny.SCHEDULE  # 5 epochs, 2 a call: calls end after epochs 2, 4 and 5
+SCHEDULE = tiny.SCHEDULE
 RUNS = tiny.make_runs()
 RUNS[1] = replace(RUNS[1], epochs=3)
 FINGERPRINT = f"tiny-{index_blocks(RUNS, SCHEDULE).fingerprint()}"
@@ -46,6 +47,22 @@ def train(stage, runs=RUNS, schedule=SCHEDULE):
     return train_stack(runs, tiny.make_params(runs), OBJECTIVE, tiny.DATASET, schedule, LAYOUT, stage)
 
 
+@pytest.fixture(autouse=True)
+def only_short_calls(monkeypatch):
+    """Let no call seem long, however busy the machine is: of 5 epochs, calls end after 1, 3 and 5."""
+    monkeypatch.setattr(loop, "CALL_S", math.inf)
+
+
+def call_ends(first=0, last=5):
+    """Return after which epochs the calls end that begin after `first`: the first has one, each later twice as many."""
+    ends, length = [], 1
+    while first < last:
+        first = min(first + length, last)
+        ends.append(first)
+        length = min(2 * length, loop.MOST_EPOCHS)
+    return ends
+
+
 def outcome(trained: Trained):
     return trained.params, trained.epoch_R, trained.loss_R
 
@@ -54,7 +71,9 @@ def outcome(trained: Trained):
 def whole(tmp_path_factory):
     """Return outcome and history of a training that nothing interrupts, and the epochs it reported."""
     stage, epochs = tiny.make_stage(tmp_path_factory.mktemp("whole")), []
-    trained = train(replace(stage, report=lambda epoch, loss: epochs.append((epoch, loss))))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "CALL_S", math.inf)
+        trained = train(replace(stage, report=lambda epoch, loss: epochs.append((epoch, loss))))
     return outcome(trained), stage.history.path.read_text(), epochs, stage
 
 
@@ -68,10 +87,10 @@ def test_a_stack_whose_runs_have_all_lost_patience_is_finished(tmp_path):
     assert stops == [best + 2 for best in trained.epoch_R]
     assert len(rows) == sum(stops)
     assert max(stops) < 48
-    assert reported == [*range(2, max(stops), 2), 50]
+    assert reported == [*(epoch for epoch in call_ends(last=50) if epoch < max(stops)), 50]
     again = tiny.make_stage(tmp_path / "again", save_every_s=1e9)
     with pytest.raises(Interrupted):
-        train(replace(again, report=at_epoch(2, send(signal.SIGTERM))), runs)
+        train(replace(again, report=at_epoch(1, send(signal.SIGTERM))), runs)
     assert tiny.leaves_equal(outcome(train(again, runs)), outcome(trained))
     assert again.history.path.read_text() == stage.history.path.read_text()
 
@@ -98,9 +117,45 @@ def test_an_uninterrupted_training_writes_every_run_and_epoch_once(whole):
         losses = [row["validation_loss"] for row in rows if row["emotion"] == f"emotion{r}"]
         assert epoch_R[r] == 1 + int(np.argmin(losses))
         assert loss_R[r] == pytest.approx(min(losses), rel=1e-5)
-    assert [epoch for epoch, _ in epochs] == [2, 4, 5]
+    assert [epoch for epoch, _ in epochs] == call_ends() == [1, 3, 5]
     last = [row["loss"] for row in rows if row["epoch"] == 5]
     assert epochs[-1][1] == pytest.approx(np.mean(last), rel=1e-5)
+
+
+def test_how_long_calls_are_changes_nothing(whole, tmp_path, monkeypatch):
+    """Parameters, losses, best epochs and history, bit for bit."""
+    monkeypatch.setattr(loop, "CALL_S", 0.0)
+    stage, epochs = tiny.make_stage(tmp_path), []
+    trained = train(replace(stage, report=lambda epoch, loss: epochs.append(epoch)))
+    assert epochs == [1, 2, 3, 4, 5]
+    assert tiny.leaves_equal(outcome(trained), whole[0])
+    assert stage.history.path.read_text() == whole[1]
+
+
+def test_calls_double_as_long_as_the_next_should_be_short(monkeypatch):
+    monkeypatch.setattr(loop, "CALL_S", 5.0)
+    calls = {(1, 2.4): 2, (4, 2.4): 8, (4, 2.6): 4, (1, 60.0): 1}
+    assert {call: loop._next_length(*call) for call in calls} == calls
+    assert loop._next_length(loop.MOST_EPOCHS, 0.1) == loop.MOST_EPOCHS
+
+
+def test_process_0_says_how_long_calls_are(tmp_path, monkeypatch):
+    """By its clock; with another length each process would wait for the others for ever."""
+    monkeypatch.setattr(loop, "exchange", lambda *own: [[0, 0, 1], list(own)])
+    epochs = []
+    train(replace(tiny.make_stage(tmp_path), report=lambda epoch, loss: epochs.append(epoch)))
+    assert epochs == [1, 2, 3, 4, 5]
+
+
+def test_refused_steps_stop_a_training_however_long_calls_are(tmp_path):
+    """A run that has too many at the end of an epoch, and none at the end of the call."""
+    rejected_RE = np.array([[0, 0, 0], [3, 4, 0]], np.float32)
+    folder = Checkpoints(tmp_path, "x")
+    share = Share(RUNS[:2], tiny.make_params(RUNS[:2]), tiny.make_stage(tmp_path))
+    stack = [Start(share, 0, tiny.make_state(RUNS[:2]), None, folder, folder)]
+    with pytest.raises(DivergedError, match="emotion1 gave 4 non-finite"):
+        loop._stop_if_diverged(rejected_RE, stack, SCHEDULE)
+    loop._stop_if_diverged(rejected_RE[:, ::2], stack, SCHEDULE)
 
 
 def test_a_finished_training_is_not_trained_again(whole):
@@ -112,7 +167,7 @@ def test_a_finished_training_is_not_trained_again(whole):
 
 
 @pytest.mark.parametrize(
-    ("signum", "epoch"), [(signal.SIGINT, 2), (signal.SIGTERM, 4), (signal.SIGTERM, 5), (signal.SIGINT, 5)]
+    ("signum", "epoch"), [(signal.SIGINT, 1), (signal.SIGTERM, 3), (signal.SIGTERM, 5), (signal.SIGINT, 5)]
 )
 def test_a_signal_saves_and_the_same_call_goes_on(whole, tmp_path, signum, epoch):
     stage = tiny.make_stage(tmp_path, save_every_s=1e9)
@@ -121,23 +176,23 @@ def test_a_signal_saves_and_the_same_call_goes_on(whole, tmp_path, signum, epoch
     assert caught.value.signum == signum
     epochs = []
     trained = train(replace(stage, report=lambda now, loss: epochs.append(now)))
-    assert epochs == [e for e in (2, 4, 5) if e > epoch]
+    assert epochs == call_ends(epoch)
     assert tiny.leaves_equal(outcome(trained), whole[0])
     assert stage.history.path.read_text() == whole[1]
 
 
-@pytest.mark.parametrize(("save_every_s", "saved"), [(0.0, 2), (1e9, 0)])
+@pytest.mark.parametrize(("save_every_s", "saved"), [(0.0, 1), (1e9, 0)])
 def test_a_kill_goes_back_to_what_was_saved(whole, tmp_path, save_every_s, saved):
-    """Killed after the history of epoch 4 was written and before its checkpoint; the lines are not written twice."""
+    """Killed after the history of epoch 3 was written and before its checkpoint; the lines are not written twice."""
     stage = tiny.make_stage(tmp_path, save_every_s=save_every_s)
     with pytest.raises(Killed):
-        train(replace(stage, report=at_epoch(4, kill)))
-    assert max(row["epoch"] for row in stage.history.read()) == 4
+        train(replace(stage, report=at_epoch(3, kill)))
+    assert max(row["epoch"] for row in stage.history.read()) == 3
     with stage.history.path.open("a") as file:
         file.write('{"stage": "train", "se')  # and a line cut short
     epochs = []
     trained = train(replace(stage, report=lambda now, loss: epochs.append(now)))
-    assert epochs == [e for e in (2, 4, 5) if e > saved]
+    assert epochs == call_ends(saved)
     assert tiny.leaves_equal(outcome(trained), whole[0])
     assert stage.history.path.read_text() == whole[1]
 
@@ -147,11 +202,11 @@ def test_a_damaged_checkpoint_costs_time_not_the_result(whole, tmp_path):
     with pytest.raises(Killed):
         train(replace(stage, report=at_epoch(5, kill)))
     newest = max(stage.folder.glob("state/0*"))
-    assert newest.name == "000004"
+    assert newest.name == "000003"
     (newest / "progress.json").write_text("{}")
     epochs = []
     trained = train(replace(stage, report=lambda now, loss: epochs.append(now)))
-    assert epochs == [4, 5]
+    assert epochs == call_ends(1)
     assert tiny.leaves_equal(outcome(trained), whole[0])
     assert stage.history.path.read_text() == whole[1]
 
@@ -191,7 +246,7 @@ def test_a_resume_that_leaves_something_out_ends_differently(whole, tmp_path, fo
     """Negative controls: the comparison of bits notices each of them (and not the honest round trip)."""
     stage = tiny.make_stage(tmp_path, save_every_s=1e9)
     with pytest.raises(Interrupted):
-        train(replace(stage, report=at_epoch(2, send(signal.SIGTERM))))
+        train(replace(stage, report=at_epoch(1, send(signal.SIGTERM))))
     checkpoints = Checkpoints(stage.folder / "state", FINGERPRINT)
     number, state, progress = checkpoints.load(tiny.make_state(RUNS))
     checkpoints.save(number, *forget(jax.tree.map(jnp.asarray, state), progress))
@@ -203,7 +258,7 @@ def test_a_resume_that_leaves_something_out_ends_differently(whole, tmp_path, fo
 def test_an_index_stream_that_stands_elsewhere_is_refused(tmp_path, iterator):
     stage = tiny.make_stage(tmp_path)
     Checkpoints(stage.folder / "state", FINGERPRINT).save(4, tiny.make_state(RUNS), {"iterator": iterator})
-    with pytest.raises(CheckpointError, match=r"epoch 4 says that the index stream is at .*expected {'next_index': 2}"):
+    with pytest.raises(CheckpointError, match=r"epoch 4 says that the index stream is at .*expected {'next_index': 4}"):
         train(stage)
 
 
@@ -219,7 +274,7 @@ def test_an_index_stream_that_stands_elsewhere_is_refused(tmp_path, iterator):
 def test_a_checkpoint_of_another_stream_is_refused(tmp_path, runs, schedule):
     stage = tiny.make_stage(tmp_path)
     with pytest.raises(Interrupted):
-        train(replace(stage, report=at_epoch(2, send(signal.SIGTERM))))
+        train(replace(stage, report=at_epoch(1, send(signal.SIGTERM))))
     with pytest.raises(CheckpointError, match="another configuration, corpus or index stream"):
         train(stage, runs, schedule)
 
@@ -229,16 +284,16 @@ def test_a_signal_while_it_is_decided_whether_to_save_is_not_lost(whole, tmp_pat
     clock, sent = loop.time.monotonic, []
 
     def monotonic():
-        if len(sent) == 1:  # the first question is when training starts
+        if len(sent) == 3:  # those before are when training starts, and how long a call takes
             send(signal.SIGTERM)()
         sent.append(True)
         return clock()
 
     monkeypatch.setattr(loop.time, "monotonic", monotonic)
     stage = tiny.make_stage(tmp_path, save_every_s=1e9)
-    with pytest.raises(Interrupted, match="saved after epoch 4"):
+    with pytest.raises(Interrupted, match="saved after epoch 3"):
         train(stage)
-    assert [path.name for path in (stage.folder / "state").iterdir()] == ["000004"]
+    assert [path.name for path in (stage.folder / "state").iterdir()] == ["000003"]
     assert tiny.leaves_equal(outcome(train(stage)), whole[0])
 
 
@@ -266,7 +321,7 @@ def test_outside_the_main_thread_signals_are_left_alone():
 
 
 def test_non_finite_losses_in_a_row_stop_the_training(tmp_path):
-    """Run 1 never gets a finite batch: six refusals in the first call, four are allowed."""
+    """Run 1 never gets a finite batch: six refusals in the first two epochs, four are allowed."""
     broken = replace(RUNS[1], shift_C=np.full(tiny.C, np.nan, np.float32))
     stage = tiny.make_stage(tmp_path)
     with pytest.raises(DivergedError, match=r"emotion1.*gave 6 non-finite.*lower --learning-rate") as caught:

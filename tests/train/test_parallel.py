@@ -8,15 +8,14 @@ import numpy as np
 import pytest
 
 from serjax.train import parallel
-from serjax.train.loop import compile_training, index_blocks, make_training
-from serjax.train.memory import tree_bytes
+from serjax.train.loop import compile_training, make_training
 from serjax.train.objectives import PictureAugmentation
 from serjax.train.parallel import DeviceError, Layout, request_devices
 from serjax.train.runs import stack_inputs
 from tests.train import tiny
 
 STEPS = 50
-SCHEDULE = replace(tiny.SCHEDULE, steps=1, epochs_per_call=STEPS, warmup_steps=5)
+SCHEDULE = replace(tiny.SCHEDULE, steps=1, warmup_steps=5)
 RUNS = tiny.make_runs(3, epochs=STEPS)
 OBJECTIVE = replace(tiny.OBJECTIVE, augmentation=PictureAugmentation(roll_frames=0))
 
@@ -29,7 +28,7 @@ def train(where, runs=RUNS):
     """Return state and metrics of 50 steps, an epoch a step, so that every loss is seen."""
     _, compiled = compile_training(OBJECTIVE, SCHEDULE, where)
     state, inputs, shared = tiny.lay(where, runs, tiny.make_state(runs))
-    outcome = compiled(state, inputs, where.put_rows(index_blocks(runs, SCHEDULE)[0]), shared)
+    outcome = compiled(state, inputs, where.put_rows(tiny.make_rows(runs, SCHEDULE, STEPS)), np.int32(STEPS), shared)
     return where.get_runs(outcome, len(runs))
 
 
@@ -83,13 +82,13 @@ def test_pmap_is_what_trains(monkeypatch, shard, axis):
     monkeypatch.setattr(parallel.jax, "pmap", spy)
     where = layout(4, shard)
 
-    def train_epochs(state, inputs, rows_ESB, shared):
-        return state + inputs * jax.lax.psum(jnp.sum(rows_ESB), "data") + shared, state
+    def train_epochs(state, inputs, rows_ESB, n_epochs, shared):
+        return state + inputs * jax.lax.psum(jnp.sum(rows_ESB[n_epochs]), "data") + shared, state
 
     stack_R, rows = np.arange(3.0, dtype=np.float32), np.arange(3 * 2 * 1 * 4).reshape(3, 2, 1, 4)
-    put = where.put_runs(stack_R), where.put_runs(stack_R + 1), where.put_rows(rows), where.put_shared(jnp.float32(7))
-    state, _ = where.train(train_epochs)(*put)
-    expected_R = stack_R + (stack_R + 1) * rows.sum(axis=(1, 2, 3)) + 7
+    state_R, inputs_R = where.put_runs(stack_R), where.put_runs(stack_R + 1)
+    state, _ = where.train(train_epochs)(state_R, inputs_R, where.put_rows(rows), np.int32(1), jnp.float32(7))
+    expected_R = stack_R + (stack_R + 1) * rows[:, 1].sum(axis=(1, 2)) + 7
     np.testing.assert_array_equal(where.get_runs(state, 3), expected_R)
     assert len(state.devices()) == 4
     assert [call["axis_name"] for call in calls] == [axis]
@@ -102,7 +101,8 @@ def test_the_compiled_stack_calls_no_host(shard):
     where = layout(2, shard)
     _, compiled = compile_training(OBJECTIVE, SCHEDULE, where)
     state, inputs, shared = tiny.lay(where, RUNS, tiny.make_state(RUNS))
-    text = compiled.lower(state, inputs, where.put_rows(index_blocks(RUNS, SCHEDULE)[0]), shared).as_text()
+    rows = where.put_rows(tiny.make_rows(RUNS, SCHEDULE, 2))
+    text = compiled.lower(state, inputs, rows, np.int32(2), shared).as_text()
     assert "stablehlo.while" in text
     assert "callback" not in text
     talking = jax.pmap(lambda x: jax.debug.print("{}", x), devices=where.devices)
@@ -116,11 +116,12 @@ def test_runs_that_take_turns_leave_their_states_where_they_are(stacking, held_o
     def needed(n_runs):
         runs, where = tiny.make_runs(n_runs, epochs=STEPS), layout(1, stacking=stacking)
         _, train_epochs = make_training(OBJECTIVE, tiny.SCHEDULE, where)
-        given = tiny.make_state(runs), stack_inputs(runs), index_blocks(runs, tiny.SCHEDULE)[0], tiny.DATASET
+        rows = tiny.make_rows(runs, tiny.SCHEDULE, 2)
+        given = tiny.make_state(runs), stack_inputs(runs), rows, np.int32(2), tiny.DATASET
         program = jax.jit(where.on_a_device(train_epochs), donate_argnums=(0,)).lower(*given)
         return program.compile().memory_analysis().temp_size_in_bytes
 
-    one_state = tree_bytes(tiny.make_state(RUNS)) / len(RUNS)
+    one_state = sum(leaf.nbytes for leaf in jax.tree.leaves(tiny.make_state(RUNS))) / len(RUNS)
     assert (needed(5) - needed(2) < 0.1 * one_state) == held_once
 
 

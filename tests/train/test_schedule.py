@@ -38,7 +38,7 @@ def test_the_schedule_names_the_optimiser_and_its_momentum():
 
 
 def test_runs_that_say_the_class_of_their_rows_read_classes_equally_often():
-    rows_RESB, plain_RESB = index_blocks(BALANCED, SCHEDULE)[0], index_blocks(PLAIN, SCHEDULE)[0]
+    rows_RESB, plain_RESB = (tiny.make_rows(runs, SCHEDULE, 2) for runs in (BALANCED, PLAIN))
     assert rows_RESB.shape == plain_RESB.shape  # an epoch has as many steps
     for run, rows_ESB, plain_ESB in zip(BALANCED, rows_RESB, plain_RESB, strict=True):
         assert set(rows_ESB.ravel().tolist()) == set(run.train.tolist())

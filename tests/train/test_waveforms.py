@@ -11,7 +11,7 @@ import pytest
 
 from serjax.dsp import Frontend, extract, frame_mask
 from serjax.models.linear import LogisticRegression
-from serjax.train.loop import compile_training, index_blocks
+from serjax.train.loop import compile_training
 from serjax.train.objectives import ClassifierObjective, PictureAugmentation
 from serjax.train.parallel import Layout
 from serjax.train.runs import Run, init_params, stack_inputs, stack_states
@@ -61,7 +61,7 @@ def make_runs() -> list[Run]:
 
 RUNS = make_runs()
 OBJECTIVE = ClassifierObjective(LogisticRegression(3), PictureAugmentation(2), T, 2)
-SCHEDULE = replace(tiny.SCHEDULE, epochs_per_call=2, steps=3)
+SCHEDULE = replace(tiny.SCHEDULE, steps=3)
 
 
 def train(layout, augmentation, runs=RUNS):
@@ -70,8 +70,8 @@ def train(layout, augmentation, runs=RUNS):
     optimizer, compiled = compile_training(OBJECTIVE, SCHEDULE, layout, augmented)
     state = layout.put_runs(stack_states(runs, init_params(runs, OBJECTIVE), optimizer))
     shared = layout.put_shared(replace(DATASET, sound=None) if augmentation is None else DATASET)
-    rows = layout.put_rows(index_blocks(runs, SCHEDULE)[0])
-    state, metrics = layout.get_runs(compiled(state, layout.put_runs(stack_inputs(runs)), rows, shared), len(runs))
+    rows, inputs = layout.put_rows(tiny.make_rows(runs, SCHEDULE, 2)), layout.put_runs(stack_inputs(runs))
+    state, metrics = layout.get_runs(compiled(state, inputs, rows, np.int32(2), shared), len(runs))
     return state.params, metrics
 
 

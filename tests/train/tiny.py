@@ -6,9 +6,10 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Int
 
 from serjax.models import VAE, Autoencoder
-from serjax.train.loop import Schedule
+from serjax.train.loop import Schedule, index_blocks
 from serjax.train.objectives import AutoencoderObjective, PictureAugmentation, VaeObjective
 from serjax.train.optimizer import make_optimizer
 from serjax.train.parallel import Layout
@@ -23,7 +24,7 @@ AUGMENTATION = PictureAugmentation(roll_frames=2, noise=0.1)
 OBJECTIVE = VaeObjective(VAE(T, C, latent_dim=8, hidden=(16,)), AUGMENTATION)
 AUTOENCODER = AutoencoderObjective(Autoencoder(T, C, latent_dim=8, hidden=(16,)), AUGMENTATION)
 EPOCHS = 5
-SCHEDULE = Schedule(batch_size=6, steps=3, warmup_steps=3, clip_norm=1.0, epochs_per_call=2, max_rejected=4)
+SCHEDULE = Schedule(batch_size=6, steps=3, warmup_steps=3, clip_norm=1.0, max_rejected=4)
 
 
 def make_dataset() -> Dataset:
@@ -70,6 +71,12 @@ def make_state(runs: list[Run]) -> TrainState:
 def lay(layout: Layout, runs: list[Run], state: TrainState) -> tuple[TrainState, RunInputs, Dataset]:
     """Return what the compiled stack takes beside its rows: state, inputs and data, on the devices."""
     return layout.put_runs(state), layout.put_runs(stack_inputs(runs)), layout.put_shared(DATASET)
+
+
+def make_rows(runs: list[Run], schedule: Schedule, n_epochs: int, first: int = 0) -> Int[np.ndarray, "R E S B"]:
+    """Return the rows of some epochs of a stack."""
+    blocks = index_blocks(runs, schedule)
+    return np.stack([blocks[first + e] for e in range(n_epochs)], axis=1)
 
 
 def make_stage(folder: Path, save_every_s: float = 0.0) -> Stage:

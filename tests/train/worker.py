@@ -45,7 +45,6 @@ def run(flags: Flags) -> None:
     augmentation = PictureAugmentation(roll_frames=2, noise=0.1)
     objective = ClassifierObjective(LogisticRegression(3, "flatten"), augmentation, tiny.T, tiny.C)
     runs = tiny.make_runs(3, epochs=8, learning_rate=flags.learning_rate)
-    schedule = dataclasses.replace(tiny.SCHEDULE, epochs_per_call=1)
 
     def share(name: str, own: list[Run]) -> Share:
         stage = tiny.make_stage(flags.out / name)
@@ -54,7 +53,7 @@ def run(flags: Flags) -> None:
         return Share(own, tiny.make_params(own, objective), stage)
 
     shares = [share("a", runs[:2]), share("b", runs[2:])]
-    trained = train_shares(shares, objective, tiny.DATASET, schedule, layout)
+    trained = train_shares(shares, objective, tiny.DATASET, tiny.SCHEDULE, layout)
     histories = [(flags.out / name / "history.jsonl").read_bytes() for name in ("a", "b")]
     result = {
         "params": [np.asarray(leaf).tolist() for one in trained for leaf in jax.tree.leaves(one.params)],
