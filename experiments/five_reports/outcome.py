@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-
 from experiments.five_reports.row import SIDES, Losses, Row, Side
 from serjax.errors import ConfigError
 from serjax.evaluate.comparison import estimate, measure, seed_counts
 from serjax.evaluate.predictions import read_predictions
 from serjax.folder.finished import read_result
 from serjax.folder.manifest import METRICS, PREDICTIONS, RECONSTRUCTION
+from serjax.results import reconstruction
+from serjax.results.reconstruction import losses_of
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,9 @@ def read_outcome(row: Row, folder: Path, shown: str) -> Outcome:
     war, uar = (estimate(predictions, name, speakers_shared=shared) for name in ("war", "uar"))
     counts_RKK = seed_counts(predictions).sum(axis=1)
     shows_classes = row.also.shows_classes
-    losses, losses_sd = _losses(folder / RECONSTRUCTION) if isinstance(row.reported, Losses) else (None, None)
+    of_happy = None
+    if isinstance(row.reported, Losses):
+        of_happy = losses_of(read_result(folder / RECONSTRUCTION), "happy")
     return Outcome(
         war=war.mean,
         uar=uar.mean,
@@ -103,7 +105,7 @@ def read_outcome(row: Row, folder: Path, shown: str) -> Outcome:
         roc_auc=metrics["roc_auc"]["macro"],
         train_war=metrics["train_war"],
         cv_war=metrics["cv_war"],
-        losses=losses,
+        losses=None if of_happy is None else as_lists(of_happy.over_seeds),
         protocol=metrics["protocol"],
         seeds=len(counts_RKK),
         minutes=round(metrics["seconds"] / 60, 1),
@@ -112,7 +114,7 @@ def read_outcome(row: Row, folder: Path, shown: str) -> Outcome:
         n_clips=len(set(predictions.utterance)),
         n_speakers=len(set(predictions.speaker)),
         n_tested=len(predictions.utterance) // len(counts_RKK),
-        losses_sd=losses_sd,
+        losses_sd=None if of_happy is None else of_happy.sd(),
         f1={label: metrics["per_class"][label]["f1"] for label in metrics["labels"]} if shows_classes else None,
         confusion=metrics["confusion"] if shows_classes else None,
         war_by_seed=measure("war", counts_RKK).tolist(),
@@ -155,18 +157,6 @@ def _members_uar(row: Row, metrics: Mapping) -> dict[str, float]:
     return {name: member["uar"] for name, member in zip(row.members, metrics["members"], strict=True)}
 
 
-def _losses(path: Path) -> tuple[dict[str, list[float]], dict[str, list[float]] | None]:
-    """Return the mean losses of the model of happy clips, in units of each coefficient's range, and deviations."""
-    content = read_result(path)
-    order = [content["labels"].index(emotion) for emotion in ("happy", "sad")]
-
-    def of_happy(matrices: Mapping[str, list[list[float]]]) -> dict[str, list[float]]:
-        return {part: [matrices[part][order[0]][n] for n in order] for part in ("train", "test", "all")}
-
-    by_seed = [of_happy(matrices) for matrices in content["minmax"]["by_seed"].values()]
-    if len(by_seed) == 1:
-        return by_seed[0], None
-    values = [seed | {"ratio": [seed["all"][1] / seed["all"][0]]} for seed in by_seed]
-    return of_happy(content["minmax"]), {
-        part: np.std([value[part] for value in values], axis=0, ddof=1).tolist() for part in values[0]
-    }
+def as_lists(losses: reconstruction.Losses) -> dict[str, list[float]]:
+    """Return `[happy, sad]` of training clips, test clips and all clips."""
+    return {part: list(getattr(losses, part)) for part in ("train", "test", "all")}
