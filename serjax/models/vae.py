@@ -89,13 +89,6 @@ def kl_to_standard_normal(mean: Float[Array, "*b Z"], logvar: Float[Array, "*b Z
     return 0.5 * jnp.sum(jnp.exp(logvar) + mean**2 - 1.0 - logvar, axis=-1)
 
 
-def gaussian_loglik(
-    squared_error: Float[Array, "*b"], n_elements: Float[Array, "*#b"], variance: Float[Array, "*#b"]
-) -> Float[Array, "*b"]:
-    """Return `log N(x; x̂, s²I) = −½ (‖x − x̂‖² / s² + n log 2πs²)` in nats, from the summed squared error."""
-    return -0.5 * (squared_error / variance + n_elements * jnp.log(2 * math.pi * variance))
-
-
 def standard_normal_logpdf(z: Float[Array, "*b Z"]) -> Float[Array, "*b"]:
     """Return `log N(z; 0, I)` in nats, summed over the last axis."""
     return -0.5 * jnp.sum(z**2 + math.log(2 * math.pi), axis=-1)

@@ -141,12 +141,6 @@ class Checkpoints:
                 f"choose another --out, or remove {self.folder} to train anew."
             )
 
-    def clear_before(self, number: int) -> None:
-        """Remove every checkpoint older than `number`."""
-        for old in self._numbers():
-            if old < number:
-                shutil.rmtree(self.folder / f"{old:06d}", ignore_errors=True)
-
     def _numbers(self) -> list[int]:
         names = {path.name for path in self.folder.glob("[0-9]*") if path.name.isdecimal() and path.name.isascii()}
         return sorted(int(name) for name in names if name == f"{int(name):06d}")

@@ -17,12 +17,12 @@ from serjax.evaluate.summary import summarise
 from serjax.experiments import vote
 from serjax.folder import manifest
 from serjax.folder.run_folder import open_run_folder
-from serjax.models.classical import ClassicalError, DecisionTree, Knn, LogisticRegression, Single, SoftVote
+from serjax.models.classical import ClassicalError, DecisionTree, Knn, LogisticRegression, Single, fit, soft_vote
 from serjax.study.progress import progresses
-from serjax.study.tabular.cells import Row, Searching, fit_cell
+from serjax.study.tabular.cells import Row, Searching
 from serjax.study.vote import combine, parse, probabilities, write_vote
 from tests.study.stand_ins import METRICS
-from tests.study.tiny_table import tiny_table, write_row
+from tests.study.tiny_table import TEST, tiny_table, write_row
 
 MEMBERS = {"logistic": LogisticRegression(), "tree": DecisionTree(max_depth=2), "knn": Knn()}
 
@@ -58,11 +58,11 @@ def test_a_vote_of_runs_is_the_vote_of_models(runs: dict[str, Path]) -> None:
     table = tiny_table()
     members, weights = tuple(MEMBERS.values()), (3.0, 2.0, 1.0)
     voted = combine([read(run) for run in runs.values()], weights, list(runs))
-    row = Row("vote", "vote", SoftVote(members, weights))  # type: ignore[arg-type]
-    expected = fit_cell(row, table, table.problem.cells[0], Searching(0, 3, Path("journal"))).test
+    fitted = [fit(model, table.x_ND[:60], table.alphabetical_N[:60], 0) for model in members]
+    expected_NK = soft_vote(np.stack([one.predict_proba(table.x_ND[TEST]) for one in fitted]), weights)[:, table.rank_K]
     first = voted.rows(voted.seed == 0)
-    np.testing.assert_array_equal(first.prediction, expected.prediction)
-    np.testing.assert_allclose(first.scores_NK, expected.scores_NK, rtol=1e-6)
+    np.testing.assert_array_equal(first.prediction, expected_NK.argmax(axis=1))
+    np.testing.assert_allclose(probabilities(first.scores_NK), expected_NK, rtol=1e-6)
     assert (first.prediction != read(runs["tree"]).rows(voted.seed == 0).prediction).any()
 
 

@@ -62,8 +62,6 @@ def test_an_empty_or_absent_folder_holds_nothing(tmp_path):
 def test_two_are_kept(copy):
     copy.save(10, TREE, PROGRESS)
     assert sorted(path.name for path in copy.folder.iterdir()) == ["000006", "000010"]
-    copy.clear_before(10)
-    assert [path.name for path in copy.folder.iterdir()] == ["000010"]
 
 
 def test_an_unfinished_save_is_ignored_and_written_over(copy):

@@ -1,6 +1,6 @@
 """Classical models: of feature vectors (`fit`), and one an emotion of MFCC pictures (`classical.pictures`)."""
 
-from serjax.models.classical.fitting import Fitted, FittedVote, balanced_weights, fit, fit_view
+from serjax.models.classical.fitting import Fitted, balanced_weights, fit, fit_view
 from serjax.models.classical.packages import ClassicalError, one_thread
 from serjax.models.classical.specs import (
     Bagging,
@@ -14,7 +14,6 @@ from serjax.models.classical.specs import (
     OnComponents,
     RandomForest,
     Single,
-    SoftVote,
     Svm,
     Weighable,
     XgBoost,
@@ -28,7 +27,6 @@ __all__ = [
     "DecisionTree",
     "Fitted",
     "FittedTwoStage",
-    "FittedVote",
     "KMeans",
     "Knn",
     "LightGbm",
@@ -38,7 +36,6 @@ __all__ = [
     "OnComponents",
     "RandomForest",
     "Single",
-    "SoftVote",
     "Svm",
     "TwoStage",
     "Weighable",

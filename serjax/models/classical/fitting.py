@@ -26,12 +26,10 @@ from serjax.models.classical.specs import (
     OnComponents,
     RandomForest,
     Single,
-    SoftVote,
     Svm,
     Weighable,
     XgBoost,
 )
-from serjax.models.classical.voting import member_weights, soft_vote
 
 Vectors = Float[np.ndarray, "N D"]
 Labels = Int[np.ndarray, " N"]
@@ -92,24 +90,6 @@ class Fitted:
         return None
 
 
-@dataclass(frozen=True, eq=False)
-class FittedVote:
-    """Fitted members that vote."""
-
-    members: tuple[Fitted, ...]
-    weights: tuple[float, ...]
-
-    def predict_proba(self, x_ND: Vectors) -> Probabilities:
-        """Return the weighted mean of the members' probabilities."""
-        return soft_vote(np.stack([member.predict_proba(x_ND) for member in self.members]), self.weights)
-
-    @property
-    def n_parameters(self) -> int | None:
-        """Numbers that were fitted, of all members; None where one has none."""
-        numbers = [member.n_parameters for member in self.members]
-        return None if None in numbers else sum(filter(None, numbers))
-
-
 def fit(
     model: Model,
     x_ND: Vectors,
@@ -117,7 +97,7 @@ def fit(
     seed: int,
     n_classes: int | None = None,
     class_weights: bool = False,
-) -> Fitted | FittedVote:
+) -> Fitted:
     """Fit a model to training clips; mean, sd and components are those of these clips.
 
     Args:
@@ -130,8 +110,8 @@ def fit(
 
     Raises:
       ClassicalError: the library is not installed; clips of fewer than two classes; features that are not finite;
-        k-means where a class has no clip; hyper-parameters that its library refuses; a vote without members or with
-        weights that do not fit them; class weights for a model that takes none.
+        k-means where a class has no clip; hyper-parameters that its library refuses; class weights for a model that
+        takes none.
     """
     n_classes = int(label_N.max()) + 1 if n_classes is None else n_classes
     present = np.unique(label_N)
@@ -140,13 +120,7 @@ def fit(
             f"{len(label_N)} training clips of {len(present)} class(es), {int((~np.isfinite(x_ND)).sum())} features "
             "not finite: expected two classes at least and finite features. Choose another protocol or other features."
         )
-    match model:
-        case SoftVote():
-            weights = member_weights(len(model.members), model.weights)
-            members = [_fit_one(member, x_ND, label_N, seed, n_classes, class_weights) for member in model.members]
-            return FittedVote(tuple(members), weights)
-        case _:
-            return _fit_one(model, x_ND, label_N, seed, n_classes, class_weights)
+    return _fit_one(model, x_ND, label_N, seed, n_classes, class_weights)
 
 
 def balanced_weights(label_N: Labels) -> Float[np.ndarray, " N"]:

@@ -177,12 +177,4 @@ class OnComponents:
             raise ClassicalError(f"A share of {self.variance} of the variance: expected a number between 0 and 1.")
 
 
-@dataclass(frozen=True)
-class SoftVote:
-    """The weighted mean of its members' probabilities; no weights: equal ones."""
-
-    members: "tuple[Single | OnComponents, ...]"
-    weights: tuple[float, ...] = ()
-
-
-Model = Single | OnComponents | SoftVote
+Model = Single | OnComponents

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
-from serjax.models.classical.fitting import Fitted, FittedVote, fit
+from serjax.models.classical.fitting import Fitted, fit
 from serjax.models.classical.packages import ClassicalError
 from serjax.models.classical.specs import Model
 
@@ -23,8 +23,8 @@ class FittedTwoStage:
     """A fitted gender model and one emotion model for each gender, in the order of `genders`."""
 
     genders: tuple[str, ...]
-    gender: Fitted | FittedVote
-    by_gender: tuple[Fitted | FittedVote, ...]
+    gender: Fitted
+    by_gender: tuple[Fitted, ...]
 
     def predict_gender(self, x_ND: Float[np.ndarray, "N D"]) -> Int[np.ndarray, " N"]:
         """Return positions in `genders`."""

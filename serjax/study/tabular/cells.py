@@ -17,9 +17,7 @@ from serjax.folder.run_folder import RunFolder
 from serjax.models.classical import (
     Fitted,
     FittedTwoStage,
-    FittedVote,
     Model,
-    SoftVote,
     TwoStage,
     fit,
     fit_two_stage,
@@ -173,9 +171,7 @@ def fit_cell(row: Row, table: Table, cell: Cell, searching: Searching) -> CellRe
     return CellResult(_predict(fitted, table, cell, test), _validation(chosen, table, cell), facts)
 
 
-def _predict(
-    fitted: Fitted | FittedVote | FittedTwoStage, table: Table, cell: Cell, rows: Int[np.ndarray, " n"]
-) -> Predictions:
+def _predict(fitted: Fitted | FittedTwoStage, table: Table, cell: Cell, rows: Int[np.ndarray, " n"]) -> Predictions:
     probability_NK = fitted.predict_proba(table.x_ND[rows])[:, table.rank_K]
     return predict(table.problem, cell, log_probabilities(probability_NK), rows)
 
@@ -205,7 +201,7 @@ def cross_validated_war(row: Row, table: Table, cell: Cell, n_folds: int) -> flo
     return float(np.mean(reached))
 
 
-def _fit(row: Row, table: Table, rows_n: Int[np.ndarray, " n"], seed: int) -> Fitted | FittedVote | FittedTwoStage:
+def _fit(row: Row, table: Table, rows_n: Int[np.ndarray, " n"], seed: int) -> Fitted | FittedTwoStage:
     """Fit the row's model to rows of the table."""
     x_ND, label_N, n_classes = table.x_ND[rows_n], table.alphabetical_N[rows_n], len(table.problem.labels)
     if isinstance(row.model, TwoStage):
@@ -213,19 +209,18 @@ def _fit(row: Row, table: Table, rows_n: Int[np.ndarray, " n"], seed: int) -> Fi
     return fit(row.model, x_ND, label_N, seed, n_classes, row.class_weights)
 
 
-def _war(fitted: Fitted | FittedVote | FittedTwoStage, table: Table, rows_n: Int[np.ndarray, " n"]) -> float:
+def _war(fitted: Fitted | FittedTwoStage, table: Table, rows_n: Int[np.ndarray, " n"]) -> float:
     return float(np.mean(fitted.predict_proba(table.x_ND[rows_n]).argmax(axis=1) == table.alphabetical_N[rows_n]))
 
 
 def _tuned(row: Row, table: Table, cell: Cell, searching: Searching) -> tuple[Row, float | None]:
     """Return the row with the cell's model, tuned if asked for; of two stages both get what was tuned in one stage."""
-    if not searching.n_trials or isinstance(row.model, SoftVote):  # members of a vote are tuned as rows of their own
+    if not searching.n_trials:
         return row, None
     rows = _training_rows(row, table, cell)
     name = f"{row.single}/{cell.seed}/{cell.fold.name}"
     search = Search(searching.n_trials, searching.n_folds, searching.journal, name, cell.seed)
     if isinstance(row.model, TwoStage):
-        assert not isinstance(row.model.emotion, SoftVote)
         found = tune(row.model.emotion, rows, search)
         return replace(row, model=TwoStage(found.model, found.model)), found.uar
     found = tune(row.model, rows, search)

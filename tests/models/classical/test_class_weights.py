@@ -17,7 +17,6 @@ from serjax.models.classical import (
     Model,
     OnComponents,
     RandomForest,
-    SoftVote,
     Svm,
     TwoStage,
     XgBoost,
@@ -35,9 +34,8 @@ TAKES: tuple[Model, ...] = (
     Svm(),
     LogisticRegression(),
     OnComponents(LogisticRegression(), 0.9),
-    SoftVote((LogisticRegression(), Svm())),
 )
-REFUSES: tuple[Model, ...] = (Knn(), Mlp(), KMeans(), OnComponents(Knn()), SoftVote((LogisticRegression(), Knn())))
+REFUSES: tuple[Model, ...] = (Knn(), Mlp(), KMeans(), OnComponents(Knn()))
 
 
 def uneven() -> tuple[np.ndarray, np.ndarray]:

@@ -26,7 +26,6 @@ from serjax.models.classical import (
     Model,
     OnComponents,
     RandomForest,
-    SoftVote,
     Svm,
     TwoStage,
     XgBoost,
@@ -49,7 +48,6 @@ MODELS: tuple[Model, ...] = (
     LogisticRegression(),
     KMeans(),
     OnComponents(LogisticRegression(), 0.9),
-    SoftVote((Knn(), LogisticRegression()), (3.0, 2.0)),
 )
 each_model = pytest.mark.parametrize("model", MODELS, ids=lambda model: type(model).__name__)
 
@@ -196,9 +194,9 @@ def test_a_vote_is_the_weighted_mean_of_its_members() -> None:
     x_ND, label_N = clips(shift=0.8)
     members = (Knn(), DecisionTree(max_depth=2), LogisticRegression())
     one_NK = [fit(member, x_ND, label_N, seed=1).predict_proba(x_ND) for member in members]
-    voted_NK = fit(SoftVote(members, (3.0, 2.0, 1.0)), x_ND, label_N, seed=1).predict_proba(x_ND)
+    voted_NK = soft_vote(np.stack(one_NK), (3.0, 2.0, 1.0))
     np.testing.assert_allclose(voted_NK, (3 * one_NK[0] + 2 * one_NK[1] + one_NK[2]) / 6, rtol=1e-12)
-    equal_NK = fit(SoftVote(members), x_ND, label_N, seed=1).predict_proba(x_ND)
+    equal_NK = soft_vote(np.stack(one_NK))
     np.testing.assert_allclose(equal_NK, np.mean(one_NK, axis=0), rtol=1e-12)
 
 
