@@ -14,10 +14,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from serjax import command, signals
+from serjax import command, provenance, signals
 from serjax.command import run_command
 from serjax.experiments import vae_mfcc
-from serjax.folder import run_folder
 from serjax.folder.run_folder import open_run_folder
 from serjax.main import main
 from serjax.train.loop import DivergedError, Interrupted
@@ -256,7 +255,7 @@ def test_a_reader_that_has_read_enough_is_no_error():
 def test_the_commit_is_that_of_the_checkout_that_runs():
     git = ("git", "-C", str(Path(__file__).parents[1]), "rev-parse", "--short=12", "HEAD")
     asked = subprocess.run(git, capture_output=True, text=True, check=False)
-    commit = str(run_folder.provenance()["git"])
+    commit = str(provenance.provenance()["git"])
     assert commit.removesuffix("-dirty") == (asked.stdout.strip() if asked.returncode == 0 else "None")
 
 
@@ -282,5 +281,5 @@ def test_the_commit_is_that_of_the_source_and_results_do_not_make_it_dirty(tmp_p
 
 
 def commit(source: Path, monkeypatch: pytest.MonkeyPatch) -> object:
-    monkeypatch.setattr(run_folder, "PACKAGE", source.parent)
-    return run_folder.provenance()["git"]
+    monkeypatch.setattr(provenance, "PACKAGE", source.parent)
+    return provenance.provenance()["git"]

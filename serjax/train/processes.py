@@ -70,21 +70,25 @@ def join_processes(coordinator: str | None, num_processes: int | None, process_i
     with contextlib.suppress(AttributeError):
         jax.config.update("jax_enable_preemption_service", False)  # it would swallow SIGTERM
     own_address = coordinator if process_id == 0 else None  # no other network of this host can reach it then
+    waiting = threading.Timer(JOIN_S, _end_unjoined)
+    waiting.daemon = True
+    waiting.start()
     try:
-        with _ending_unjoined():
-            jax.distributed.initialize(
-                coordinator,
-                num_processes,
-                process_id,
-                initialization_timeout=2 * JOIN_S,
-                heartbeat_timeout_seconds=HEARTBEAT_S,
-                shutdown_timeout_seconds=SHUTDOWN_S,
-                coordinator_bind_address=own_address,
-            )
+        jax.distributed.initialize(
+            coordinator,
+            num_processes,
+            process_id,
+            initialization_timeout=2 * JOIN_S,
+            heartbeat_timeout_seconds=HEARTBEAT_S,
+            shutdown_timeout_seconds=SHUTDOWN_S,
+            coordinator_bind_address=own_address,
+        )
     except (RuntimeError, ValueError) as error:
         if coordinator is None and not _in_slurm_step():
             return  # libtpu is installed, but this is no host of a pod
         raise ProcessesError(_unjoined(str(error))) from error
+    finally:
+        waiting.cancel()
     sys.excepthook = _end_after_error
 
 
@@ -229,21 +233,10 @@ def _check_address(coordinator: str) -> None:
         ) from error
 
 
-@contextlib.contextmanager
-def _ending_unjoined() -> Iterator[None]:
-    """End the process where the block takes longer than `JOIN_S`: JAX would abort without a plain word."""
-
-    def end() -> NoReturn:
-        _say(_unjoined("they did not come"))
-        end_now(1)
-
-    timer = threading.Timer(JOIN_S, end)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
+def _end_unjoined() -> NoReturn:
+    """Say so and end: JAX would abort without a plain word."""
+    _say(_unjoined("they did not come"))
+    end_now(1)
 
 
 def _unjoined(why: str) -> str:
