@@ -136,12 +136,6 @@ def from_first(value: int) -> int:
     return int(exchange(value)[0][0])
 
 
-def processes_on_this_host() -> int:
-    """Return how many of the processes run on the same host as this one, itself included; waits for all."""
-    hosts = [values[0] for values in exchange(socket.gethostname())]
-    return hosts.count(socket.gethostname())
-
-
 def check_same(what: str, value: str) -> None:
     """Raise ProcessesError unless all processes give the same text."""
     given = agree(hashlib.sha256(value.encode()).digest())
