@@ -9,6 +9,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Real
 
+from serjax.dsp.compiled import compiled
 from serjax.dsp.framing import frame_rows, pad_ends
 from serjax.dsp.mel import melspectrogram
 from serjax.dsp.parameters import (
@@ -26,7 +27,6 @@ from serjax.dsp.parameters import (
     check_choice,
     check_number,
     check_size,
-    plain_arguments,
 )
 from serjax.dsp.spectral import power_to_db
 
@@ -34,7 +34,7 @@ from serjax.dsp.spectral import power_to_db
 _PAD_OF_MODE = {"nearest": "edge", "mirror": "reflect", "constant": "constant", "wrap": "wrap"}
 
 
-@plain_arguments
+@compiled
 def dct(
     x: Real[ArrayLike, "..."], type: DctType = 2, axis: int = -1, norm: DctNorm | None = None
 ) -> Float[Array, "..."]:
@@ -106,7 +106,7 @@ def _dct_table(size: int, dct_type: DctType, norm: DctNorm | None) -> np.ndarray
     return basis.T if dct_type == 3 else basis
 
 
-@plain_arguments
+@compiled
 def mfcc(
     y: Float[ArrayLike, "*batch N"] | None = None,
     *,
@@ -213,15 +213,15 @@ def cepstral_window(n_mfcc: int, lifter: Number) -> np.ndarray:
     return 1.0 + lifter / 2.0 * np.sin(np.pi * np.arange(1, n_mfcc + 1) / lifter)
 
 
-@plain_arguments
+@compiled
 def delta(
-    data: Real[ArrayLike, "*shape"],
+    data: Real[ArrayLike, "*axes"],
     *,
     width: int = 9,
     order: int = 1,
     axis: int = -1,
     mode: DeltaMode = "interp",
-) -> Float[Array, "*shape"]:
+) -> Float[Array, "*axes"]:
     """Slope over time by a Savitzky-Golay filter: the derivative of a polynomial fitted to `width` frames around each.
 
     Args:

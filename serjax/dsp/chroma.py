@@ -9,6 +9,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Real
 
 from serjax.dsp.columns import check_norm, normalize_columns, spectrum_of
+from serjax.dsp.compiled import compiled
 from serjax.dsp.parameters import (
     Number,
     PadMode,
@@ -18,12 +19,11 @@ from serjax.dsp.parameters import (
     as_spectrum,
     check_number,
     check_size,
-    plain_arguments,
 )
 from serjax.dsp.tuning import LOWEST_A_HZ, tuning_of
 
 
-@plain_arguments
+@compiled
 def chroma_filterbank(
     *,
     sr: Number,
@@ -103,7 +103,7 @@ def _chroma_tables(sr: float, n_fft: int, n_chroma: int, base_c: bool) -> tuple[
     return pitch[None, :kept], distance[:, :kept], width[None, :kept]
 
 
-@plain_arguments
+@compiled
 def chroma_stft(
     y: Float[ArrayLike, "*batch N"] | None = None,
     *,
@@ -170,7 +170,7 @@ def chroma_stft(
     return normalize_columns(jnp.einsum(sums, weights, power, precision="highest"), norm)
 
 
-@plain_arguments
+@compiled
 def tonnetz(chroma: Real[ArrayLike, "*batch C T"]) -> Float[Array, "*batch 6 T"]:
     """Centre of the tones on the circles of fifths, minor thirds and major thirds, two coordinates each.
 

@@ -1,5 +1,6 @@
 """Spectral contrast: how far the peaks of each octave stand out of its valleys."""
 
+from functools import partial
 from itertools import pairwise
 
 import jax
@@ -9,6 +10,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Real
 
 from serjax.dsp.columns import spectrum_of
+from serjax.dsp.compiled import compiled
 from serjax.dsp.parameters import (
     Number,
     PadMode,
@@ -17,12 +19,11 @@ from serjax.dsp.parameters import (
     check_fraction,
     check_number,
     check_size,
-    plain_arguments,
 )
 from serjax.dsp.spectral import power_to_db
 
 
-@plain_arguments
+@partial(compiled, known=("freq",))
 def spectral_contrast(
     y: Float[ArrayLike, "*batch N"] | None = None,
     *,

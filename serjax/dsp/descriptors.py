@@ -6,6 +6,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Real
 
 from serjax.dsp.columns import bin_frequencies, column_sum, normalize_columns, safe_power, spectrum_of
+from serjax.dsp.compiled import compiled
 from serjax.dsp.parameters import (
     Number,
     PadMode,
@@ -14,11 +15,10 @@ from serjax.dsp.parameters import (
     as_real,
     check_fraction,
     check_number,
-    plain_arguments,
 )
 
 
-@plain_arguments
+@compiled
 def spectral_centroid(
     y: Float[ArrayLike, "*batch N"] | None = None,
     *,
@@ -66,7 +66,7 @@ def spectral_centroid(
     return column_sum(bin_frequencies(freq, sr, n_fft, magnitude) * normalize_columns(magnitude, 1))
 
 
-@plain_arguments
+@compiled
 def spectral_bandwidth(
     y: Float[ArrayLike, "*batch N"] | None = None,
     *,
@@ -129,7 +129,7 @@ def spectral_bandwidth(
     return unit_hz * safe_power(column_sum((shares if norm else magnitude) * distance), 1 / p)
 
 
-@plain_arguments
+@compiled
 def spectral_rolloff(
     y: Float[ArrayLike, "*batch N"] | None = None,
     *,
@@ -181,7 +181,7 @@ def spectral_rolloff(
     return jnp.where(jnp.isnan(total), jnp.nan, first)
 
 
-@plain_arguments
+@compiled
 def spectral_flatness(
     y: Float[ArrayLike, "*batch N"] | None = None,
     *,

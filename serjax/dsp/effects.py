@@ -8,6 +8,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Complex, Float, Int, Real
 
+from serjax.dsp.compiled import compiled
 from serjax.dsp.framing import fit_length
 from serjax.dsp.inverse import as_complex, istft
 from serjax.dsp.parameters import (
@@ -18,7 +19,6 @@ from serjax.dsp.parameters import (
     as_real,
     check_number,
     check_size,
-    plain_arguments,
 )
 from serjax.dsp.resampling import resample
 from serjax.dsp.spectral import stft
@@ -31,7 +31,7 @@ _MOST_PLACES = 2**31 - 1
 _SILENT = 1e-18
 
 
-@plain_arguments
+@compiled
 def preemphasis(
     y: Float[ArrayLike, "*batch N"], *, coef: Number = 0.97, zi: Real[ArrayLike, "*batch 1"] | None = None
 ) -> Float[Array, "*batch N"]:
@@ -60,7 +60,7 @@ def preemphasis(
     return jnp.concatenate([first + start, signal[..., 1:] - coef * signal[..., :-1]], axis=-1)[..., : signal.shape[-1]]
 
 
-@plain_arguments
+@compiled
 def phase_vocoder(
     D: Complex[ArrayLike, "*batch F T"], *, rate: Number, hop_length: int | None = None, n_fft: int | None = None
 ) -> Complex[Array, "*batch F S"]:
@@ -123,7 +123,7 @@ def _polar(D: Complex[Array, "*batch F T"]) -> tuple[Float[Array, "*batch F T"],
     return length * peak, jnp.where(heard, scaled / jnp.where(heard, length, 1.0), 1.0)
 
 
-@plain_arguments
+@compiled
 def time_stretch(
     y: Float[ArrayLike, "*batch N"],
     *,
@@ -178,7 +178,7 @@ def _check_rate(length: int, rate: Number) -> None:
         raise ParameterError(f"rate={rate!r} makes {length / rate:.3g} of {length}, too many: give a larger rate.")
 
 
-@plain_arguments
+@compiled
 def pitch_shift(
     y: Float[ArrayLike, "*batch N"],
     *,

@@ -9,6 +9,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Shaped
 
+from serjax.dsp.compiled import compiled
 from serjax.dsp.parameters import (
     PadMode,
     ParameterError,
@@ -22,7 +23,6 @@ from serjax.dsp.parameters import (
     check_choice,
     check_number,
     check_size,
-    plain_arguments,
 )
 
 # w[n] = sum_k (-1)^k a_k cos(2 pi k n / N); F. J. Harris, "On the use of windows for harmonic analysis with the DFT",
@@ -40,7 +40,7 @@ _COSINE_TERMS = {
 _MOST_HOPS = 16
 
 
-@plain_arguments
+@compiled
 def frame(
     x: Shaped[Array | np.ndarray, "..."], *, frame_length: int, hop_length: int, axis: int = -1
 ) -> Shaped[Array, "..."]:
@@ -122,7 +122,7 @@ def fit_length(y: Float[Array, "*batch N"], length: int) -> Float[Array, "*batch
     return jnp.pad(y[..., :length], [(0, 0)] * (y.ndim - 1) + [(0, missing)])
 
 
-@plain_arguments
+@compiled
 def get_window(window: Window, Nx: int, *, fftbins: bool = True) -> Float[Array, " Nx"]:
     r"""Make a window of `Nx` samples, `w[n] = sum_k (-1)^k a_k cos(2 pi k n / N)`.
 

@@ -1,7 +1,6 @@
 """Frontends: frozen configurations that turn waveforms into features, frames first, as models take them."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import partial
 from typing import get_args
@@ -11,12 +10,10 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int
 
+from serjax.dsp.compiled import BLOCK, compiled, map_blocks
 from serjax.dsp.framing import fit_length
 from serjax.dsp.parameters import ParameterError, Transform, as_audio, check_choice, check_size, plain, plain_arguments
 from serjax.dsp.spectral import energy_of, magnitude_of, stft
-
-# Clips that are computed together; XLA's CPU threads take such groups of a block side by side.
-GROUP = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +89,7 @@ def extract(
     wav: Float[ArrayLike, "*batch N"],
     *,
     n_valid: Int[ArrayLike, "*batch"] | None = None,
-    block: int | None = 8,
+    block: int | None = BLOCK,
 ) -> Float[Array, "*batch T D"]:
     """Extract the features of a batch of clips, such as `features[..., t, d] = mfcc(wav)[..., d, t]`.
 
@@ -128,37 +125,17 @@ def extract(
         raise ParameterError(f"n_valid has shape {valid.shape}, expected {tuple(lead)}: one number a clip.")
     clips_BN = fit_length(clips.reshape(math.prod(lead), n_samples), frontend.n_samples)
     valid_B = jnp.minimum(valid.reshape(clips_BN.shape[0]), frontend.n_samples)
-    features_BTD = _map_blocks(frontend.features, clips_BN, valid_B, block)
+    if block is None:
+        features_BTD = frontend.features(clips_BN, valid_B)
+    else:
+        n_clips = clips_BN.shape[0]
+        if isinstance(n_clips, int):  # else a symbol of a program that is exported for any batch
+            block = min(block, max(n_clips, 1))
+        features_BTD = map_blocks(lambda both: frontend.features(*both), (clips_BN, valid_B), block)
     return features_BTD.reshape(*lead, frontend.n_frames, frontend.n_features)
 
 
-def _map_blocks(
-    function: Callable[[Float[Array, "b N"], Int[Array, " b"]], Float[Array, "b T D"]],
-    clips_BN: Float[Array, "B N"],
-    n_valid_B: Int[Array, " B"],
-    block: int | None,
-) -> Float[Array, "B T D"]:
-    """Apply a function to `block` clips at a time, in groups; silence fills the last block: one program serves all."""
-    n_clips = clips_BN.shape[0]
-    if block is None:
-        return function(clips_BN, n_valid_B)
-    if isinstance(n_clips, int):  # else a symbol of a program that is exported for any batch
-        block = min(block, max(n_clips, 1))
-    n_blocks = -(-n_clips // block)
-    short = n_blocks * block - n_clips
-    cut_BN = jnp.pad(clips_BN, ((0, short), (0, 0))).reshape(n_blocks, block, clips_BN.shape[1])
-    cut_B = jnp.pad(n_valid_B, (0, short)).reshape(n_blocks, block)
-    groups = [slice(first, first + GROUP) for first in range(0, block, GROUP)]
-
-    def side_by_side(both: tuple[Array, Array]) -> Array:
-        clips_bN, n_valid_b = both
-        return jnp.concatenate([function(clips_bN[group], n_valid_b[group]) for group in groups])
-
-    blocks = jax.lax.map(side_by_side, (cut_BN, cut_B))
-    return blocks.reshape(n_blocks * block, *blocks.shape[2:])[:n_clips]
-
-
-@plain_arguments
+@compiled
 def frame_mask(frontend: Frontend, n_valid: Int[ArrayLike, "*batch"]) -> Bool[Array, "*batch T"]:
     """Tell which frames are centred inside the valid samples, `mask[..., t] = t * hop <= n_valid` (none if that is 0).
 

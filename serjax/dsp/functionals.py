@@ -12,11 +12,12 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Real
 
 from serjax.dsp.columns import safe_power
+from serjax.dsp.compiled import compiled
 from serjax.dsp.extrema import largest
-from serjax.dsp.parameters import Number, ParameterError, as_real, check_number, plain_arguments
+from serjax.dsp.parameters import Number, ParameterError, as_real, check_number
 
 
-@plain_arguments
+@compiled
 def masked_mean(x: Real[ArrayLike, "*batch D T"], mask: Bool[ArrayLike, "*batch T"]) -> Float[Array, "*batch D"]:
     """Mean over the valid frames, `sum_t m[t] x[t] / sum_t m[t]`.
 
@@ -34,7 +35,7 @@ def masked_mean(x: Real[ArrayLike, "*batch D T"], mask: Bool[ArrayLike, "*batch 
     return _mean(values, valid)[..., 0]
 
 
-@plain_arguments
+@compiled
 def masked_std(x: Real[ArrayLike, "*batch D T"], mask: Bool[ArrayLike, "*batch T"]) -> Float[Array, "*batch D"]:
     """Root of the mean square distance from the mean, `sqrt(mean_t (x[t] - mean) ** 2)`, over the valid frames.
 
@@ -58,7 +59,7 @@ def masked_std(x: Real[ArrayLike, "*batch D T"], mask: Bool[ArrayLike, "*batch T
     return (unit * safe_power(_mean(jnp.square(distance / unit), valid), 0.5))[..., 0]
 
 
-@plain_arguments
+@compiled
 def masked_min(x: Real[ArrayLike, "*batch D T"], mask: Bool[ArrayLike, "*batch T"]) -> Float[Array, "*batch D"]:
     """Smallest value among the valid frames.
 
@@ -76,7 +77,7 @@ def masked_min(x: Real[ArrayLike, "*batch D T"], mask: Bool[ArrayLike, "*batch T
     return _where_any(valid, -largest(jnp.where(valid, -values, -jnp.inf), -1)[..., 0])
 
 
-@plain_arguments
+@compiled
 def masked_max(x: Real[ArrayLike, "*batch D T"], mask: Bool[ArrayLike, "*batch T"]) -> Float[Array, "*batch D"]:
     """Largest value among the valid frames.
 
@@ -94,7 +95,7 @@ def masked_max(x: Real[ArrayLike, "*batch D T"], mask: Bool[ArrayLike, "*batch T
     return _where_any(valid, largest(jnp.where(valid, values, -jnp.inf), -1)[..., 0])
 
 
-@plain_arguments
+@compiled
 def masked_percentile(
     x: Real[ArrayLike, "*batch D T"], mask: Bool[ArrayLike, "*batch T"], q: Number
 ) -> Float[Array, "*batch D"]:
@@ -126,7 +127,7 @@ def masked_percentile(
     return jnp.where(jnp.isnan(values).any(axis=-1), jnp.nan, low + share * (high - low))
 
 
-@plain_arguments
+@compiled
 def masked_slope(x: Real[ArrayLike, "*batch D T"], mask: Bool[ArrayLike, "*batch T"]) -> Float[Array, "*batch D"]:
     """Slope of the straight line fitted to the valid frames, in units of `x` a frame; 0 for a single frame.
 

@@ -8,6 +8,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Complex, Float, Real
 
 from serjax.dsp.cepstral import cepstral_window, cosine_basis
+from serjax.dsp.compiled import compiled
 from serjax.dsp.framing import fit_length, padded_window
 from serjax.dsp.mel import checked_weights
 from serjax.dsp.parameters import (
@@ -21,12 +22,11 @@ from serjax.dsp.parameters import (
     as_spectrum,
     check_number,
     check_size,
-    plain_arguments,
 )
 from serjax.dsp.spectral import db_to_power
 
 
-@plain_arguments
+@compiled
 def istft(
     stft_matrix: Complex[ArrayLike, "*batch F T"],
     *,
@@ -125,7 +125,7 @@ def overlap_add(frames: Float[Array, "*batch T L"], hop_length: int) -> Float[Ar
     return hops.reshape(*lead, (n_frames + n_hops - 1) * hop_length)[..., : frame_length + hop_length * (n_frames - 1)]  # type: ignore[union-attr]
 
 
-@plain_arguments
+@compiled
 def db_to_amplitude(S_db: Real[ArrayLike, "*shape"], *, ref: Number = 1.0) -> Float[Array, "*shape"]:
     """Decibels to amplitude, `ref * 10 ** (S_db / 20)`, the inverse of `amplitude_to_db` where that did not clip.
 
@@ -143,7 +143,7 @@ def db_to_amplitude(S_db: Real[ArrayLike, "*shape"], *, ref: Number = 1.0) -> Fl
     return ref * 10.0 ** (as_real("S_db", S_db) / 20.0)
 
 
-@plain_arguments
+@compiled
 def mfcc_to_mel(
     mfcc: Real[ArrayLike, "*batch C T"],
     *,
@@ -195,7 +195,7 @@ def _lift(n_mfcc: int, lifter: Number) -> np.ndarray:
     return lift
 
 
-@plain_arguments
+@compiled
 def mel_to_power(
     M: Real[ArrayLike, "*batch M T"],
     *,

@@ -1,17 +1,21 @@
 """The mel scale, its filterbank, and mel spectrograms."""
 
+import inspect
 import math
 import warnings
 from functools import lru_cache
+from pathlib import Path
 from types import ModuleType
 from typing import Any, get_args
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Real
 
 from serjax.dsp.columns import spectrum_of
+from serjax.dsp.compiled import compiled
 from serjax.dsp.parameters import (
     MelNorm,
     Number,
@@ -21,7 +25,6 @@ from serjax.dsp.parameters import (
     check_choice,
     check_number,
     check_size,
-    plain_arguments,
     upper_edge_hz,
 )
 
@@ -32,7 +35,7 @@ _BREAK_MEL = _BREAK_HZ / _HZ_PER_MEL
 _LOG_STEP = math.log(6.4) / 27.0
 
 
-@plain_arguments
+@compiled
 def hz_to_mel(frequencies: Real[ArrayLike, "*shape"], *, htk: bool = False) -> Float[Array, "*shape"]:
     """Frequency to mel: `3 f / 200` below 1 kHz, above it `15 + 27 log(f / 1000) / log(6.4)`.
 
@@ -53,7 +56,7 @@ def hz_to_mel(frequencies: Real[ArrayLike, "*shape"], *, htk: bool = False) -> F
     return _hz_to_mel(as_real("frequencies", frequencies), htk, jnp)
 
 
-@plain_arguments
+@compiled
 def mel_to_hz(mels: Real[ArrayLike, "*shape"], *, htk: bool = False) -> Float[Array, "*shape"]:
     """Mel to frequency in Hz, the inverse of `hz_to_mel`.
 
@@ -87,7 +90,7 @@ def _mel_to_hz(mels: Any, htk: bool, xp: ModuleType) -> Any:
     return xp.where(mels >= _BREAK_MEL, exponential, mels * _HZ_PER_MEL)
 
 
-@plain_arguments
+@compiled
 def mel_frequencies(
     n_mels: int = 128, *, fmin: Number = 0.0, fmax: Number = 11025.0, htk: bool = False
 ) -> Float[Array, " n_mels"]:
@@ -116,7 +119,7 @@ def _mel_points(n_points: int, fmin: Number, fmax: Number, htk: bool) -> np.ndar
     return _mel_to_hz(np.linspace(low, high, n_points), htk, np)
 
 
-@plain_arguments
+@compiled
 def mel_filterbank(
     *,
     sr: Number,
@@ -186,12 +189,21 @@ def _mel_table(
             f"zero, {n_empty} of them (sr={sr:g}, fmin={fmin:g}, htk={htk}, norm={norm!r}): use fewer bands or a "
             f"longer transform.",
             UserWarning,
-            stacklevel=5,
+            stacklevel=_outside(),
         )
     return weights if norm is None else weights * (2.0 / (edges[2:] - edges[:-2]))[:, None]
 
 
-@plain_arguments
+def _outside() -> int:
+    """Count the calls from the caller of this function up to the first line that is neither JAX's nor ours."""
+    inside = (str(Path(__file__).parent), str(Path(jax.__file__).parent))
+    frame, level = inspect.currentframe(), 0
+    while frame is not None and frame.f_code.co_filename.startswith(inside):
+        frame, level = frame.f_back, level + 1
+    return level
+
+
+@compiled
 def melspectrogram(
     y: Float[ArrayLike, "*batch N"] | None = None,
     *,

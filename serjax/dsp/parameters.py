@@ -41,7 +41,7 @@ def plain_arguments(function: Callable[Arguments, Result]) -> Callable[Arguments
     """
     parameters = inspect.signature(function).parameters
     names = list(parameters)
-    of_arrays = {name for name in names if _holds_array(parameters[name].annotation)}
+    of_arrays = {name for name in names if array_kinds(parameters[name].annotation)}
 
     @wraps(function)
     def called(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
@@ -52,8 +52,10 @@ def plain_arguments(function: Callable[Arguments, Result]) -> Callable[Arguments
     return called
 
 
-def _holds_array(annotation: object) -> bool:
-    return any(isinstance(kind, type) and issubclass(kind, AbstractArray) for kind in get_args(annotation))
+def array_kinds(annotation: object) -> list[type[AbstractArray]]:
+    """List the kinds of arrays that an annotation allows."""
+    kinds = get_args(annotation) or (annotation,)
+    return [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, AbstractArray)]
 
 
 def plain(value: Any, is_array: bool = False) -> Any:

@@ -8,6 +8,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from serjax.dsp.columns import FAINT, neighbours, parabola_shift
+from serjax.dsp.compiled import compiled
 from serjax.dsp.framing import framed_signal
 from serjax.dsp.parameters import (
     Number,
@@ -15,12 +16,11 @@ from serjax.dsp.parameters import (
     ParameterError,
     check_number,
     check_size,
-    plain_arguments,
     upper_edge_hz,
 )
 
 
-@plain_arguments
+@compiled
 def yin(
     y: Float[ArrayLike, "*batch N"],
     *,

@@ -11,8 +11,9 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
+from serjax.dsp.compiled import compiled
 from serjax.dsp.framing import fit_length
-from serjax.dsp.parameters import Number, ParameterError, as_audio, check_number, plain_arguments
+from serjax.dsp.parameters import Number, ParameterError, as_audio, check_number
 
 # What is kept, as a share of the lower of the two half rates; what lies above that half rate is damped by _STOP_DB.
 _PASS_SHARE = 0.9
@@ -30,7 +31,7 @@ _LIMITS = (1_000, 4_000, 16_000)
 _MOST_TIMES = 1_000
 
 
-@plain_arguments
+@compiled
 def resample(
     y: Float[ArrayLike, "*batch N"], *, orig_sr: Number, target_sr: Number, scale: bool = False
 ) -> Float[Array, "*batch M"]:

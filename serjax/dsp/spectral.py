@@ -11,6 +11,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Complex, Float, Real
 
+from serjax.dsp.compiled import compiled
 from serjax.dsp.extrema import largest
 from serjax.dsp.framing import framed_signal, padded_window
 from serjax.dsp.parameters import (
@@ -24,11 +25,10 @@ from serjax.dsp.parameters import (
     check_choice,
     check_number,
     check_size,
-    plain_arguments,
 )
 
 
-@plain_arguments
+@compiled
 def stft(
     y: Float[ArrayLike, "*batch N"],
     *,
@@ -95,7 +95,7 @@ def _fourier_matrix(n_fft: int) -> np.ndarray:
     return np.concatenate([np.cos(2 * np.pi * turns), -np.sin(2 * np.pi * turns)], axis=1)
 
 
-@plain_arguments
+@compiled
 def spectrogram(
     y: Float[ArrayLike, "*batch N"],
     *,
@@ -181,7 +181,7 @@ def safe_power(values: Float[Array, "*shape"], exponent: Number) -> Float[Array,
     return jnp.where(zero, 0.0, jnp.sqrt(base) if exponent == 0.5 else base**exponent)
 
 
-@plain_arguments
+@compiled
 def power_to_db(
     S: Real[ArrayLike, "*shape"],
     *,
@@ -237,7 +237,7 @@ def _reference(S: Float[Array, "*shape"], ref: Number | Callable[[Array], ArrayL
     return found.reshape(lead + (1,) * len(clip))
 
 
-@plain_arguments
+@compiled
 def db_to_power(S_db: Real[ArrayLike, "*shape"], *, ref: Number = 1.0) -> Float[Array, "*shape"]:
     """Decibels to power, `ref * 10 ** (S_db / 10)`, the inverse of `power_to_db` where that did not clip.
 
@@ -255,7 +255,7 @@ def db_to_power(S_db: Real[ArrayLike, "*shape"], *, ref: Number = 1.0) -> Float[
     return ref * 10.0 ** (as_real("S_db", S_db) / 10.0)
 
 
-@plain_arguments
+@compiled
 def amplitude_to_db(
     S: Real[ArrayLike, "*shape"],
     *,

@@ -9,6 +9,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Real
 
 from serjax.dsp.columns import neighbours, parabola_shift, spectrum_of
+from serjax.dsp.compiled import compiled
 from serjax.dsp.parameters import (
     Number,
     PadMode,
@@ -17,14 +18,13 @@ from serjax.dsp.parameters import (
     check_fraction,
     check_number,
     check_size,
-    plain_arguments,
 )
 
 # The A four octaves below concert pitch, the zero of the octaves that tuning counts in.
 LOWEST_A_HZ = 27.5
 
 
-@plain_arguments
+@compiled
 def piptrack(
     y: Float[ArrayLike, "*batch N"] | None = None,
     *,
@@ -104,7 +104,7 @@ def _peaks(
     return peak, shift, spectrum + 0.25 * (above - below) * shift
 
 
-@plain_arguments
+@compiled
 def estimate_tuning(
     y: Float[ArrayLike, "*batch N"] | None = None,
     *,

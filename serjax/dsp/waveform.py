@@ -6,6 +6,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Real
 
 from serjax.dsp.columns import check_one, column_sum, safe_power
+from serjax.dsp.compiled import compiled
 from serjax.dsp.framing import framed_signal
 from serjax.dsp.parameters import (
     Number,
@@ -14,11 +15,10 @@ from serjax.dsp.parameters import (
     as_spectrum,
     check_number,
     check_size,
-    plain_arguments,
 )
 
 
-@plain_arguments
+@compiled
 def rms(
     y: Float[ArrayLike, "*batch N"] | None = None,
     *,
@@ -66,7 +66,7 @@ def rms(
     return safe_power(column_sum(jnp.asarray(weights, magnitude.dtype) * jnp.square(magnitude)), 0.5)
 
 
-@plain_arguments
+@compiled
 def zero_crossing_rate(
     y: Float[ArrayLike, "*batch N"],
     *,

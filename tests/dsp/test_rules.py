@@ -10,7 +10,7 @@ import pytest
 
 from serjax import dsp
 from serjax.dsp import augment
-from serjax.dsp.parameters import _holds_array
+from serjax.dsp.parameters import array_kinds
 from tests.dsp.cases import CLIPS_BN, POWER_BFT
 from tests.dsp.test_conformance import every_case
 from tests.reference.dsp import relative_error
@@ -122,7 +122,7 @@ def test_every_function_and_every_parameter_is_asked():
     assert names == set(CALLS)
     for name, (args, kwargs) in CALLS.items():
         parameters = list(inspect.signature(function_of(name)).parameters.values())[len(args) :]
-        arrays = {one.name for one in parameters if _holds_array(one.annotation)} | {"n_valid"}
+        arrays = {one.name for one in parameters if array_kinds(one.annotation)} | {"n_valid"}
         assert {one.name for one in parameters} - arrays <= set(kwargs), name
 
 
