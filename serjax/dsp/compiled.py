@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from serjax.dsp.parameters import Arguments, ParameterError, Result, array_kinds, plain_arguments
+from serjax.dsp.parameters import Arguments, ParameterError, Result, array_kinds, plain, plain_arguments
 
 # Clips that stay in the processor's cache.
 BLOCK = 8
@@ -94,10 +94,10 @@ def _apart(
         return None  # the function names itself in the error
     bound.apply_defaults()
     given = bound.arguments
-    arrays = {name: value for name, value in given.items() if name in axes and _is_taken(value)}
-    if not arrays:  # then numbers stand for them, as in hz_to_mel(440.0)
-        arrays = {name: value for name, value in given.items() if name in axes and isinstance(value, float)}
-    others = {name: value for name, value in given.items() if name not in arrays}
+    taken = {name: value for name, value in given.items() if name in axes and _is_taken(value)}
+    # A number beside arrays is fixed; alone, as in hz_to_mel(440.0), it stands for one.
+    arrays = {name: value for name, value in taken.items() if isinstance(value, jax.Array) or np.ndim(value)} or taken
+    others = {name: plain(value) for name, value in given.items() if name not in arrays}
     if not arrays or any(isinstance(value, jax.core.Tracer) for value in given.values()):
         return None
     try:
@@ -110,7 +110,7 @@ def _apart(
 def _is_taken(value: object) -> bool:
     if isinstance(value, np.ndarray | np.generic):
         return value.dtype in _TAKEN
-    return isinstance(value, jax.Array)
+    return isinstance(value, jax.Array | float)
 
 
 def _lead(arrays: dict[str, Any], axes: dict[str, int | None]) -> tuple[int, ...]:
