@@ -7,6 +7,8 @@ Random changes for the train step are in `serjax.dsp.augment`. What differs from
   never its neighbours (so does librosa from 1.0 on).
 - Shapes are static: sizes, hops and choices are numbers and names, of Python or NumPy, known when a function is traced
   (`functools.partial` or `static_argnames` under `jit`). `extract` can be exported for a batch of any size.
+- A call with arrays is compiled, once for each shape and each setting; a function given as `ref` or `window` is such a
+  setting, and one made anew at every call is compiled anew. `spectral_contrast` with `freq` is not compiled by itself.
 - The signal may be given by position (`mfcc(y, sr=...)`), and exactly one of `y` and `S` is accepted.
 - No argument tunnels: `melspectrogram` and `mfcc` spell out all theirs. `dtype` and `out` are absent; a computation
   has the precision of its input, float32 at least.

@@ -215,13 +215,13 @@ def cepstral_window(n_mfcc: int, lifter: Number) -> np.ndarray:
 
 @compiled
 def delta(
-    data: Real[ArrayLike, "*axes"],
+    data: Real[ArrayLike, "*shape"],
     *,
     width: int = 9,
     order: int = 1,
     axis: int = -1,
     mode: DeltaMode = "interp",
-) -> Float[Array, "*axes"]:
+) -> Float[Array, "*shape"]:
     """Slope over time by a Savitzky-Golay filter: the derivative of a polynomial fitted to `width` frames around each.
 
     Args:

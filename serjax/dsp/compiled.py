@@ -43,8 +43,8 @@ def compiled(function: Callable[Arguments, Result], known: tuple[str, ...] = ())
     """Decorate a public function: it compiles itself, and takes a batch of clips block by block on a CPU.
 
     Numbers and strings of NumPy become Python's. The annotations tell which parameters hold arrays, and which of these
-    a batch: `"*batch N"` has one axis behind those of the batch, `"*shape"` has two at most. Lists of numbers, whole
-    numbers of 64 bits, and calls without any array are not compiled.
+    a batch: `"*batch N"` has one axis behind those of the batch. Lists of numbers, whole numbers of 64 bits, and calls
+    without any array are not compiled.
 
     Args:
         function: its result is an array, or several, each with the axes of the batch in front.
@@ -78,8 +78,6 @@ def compiled(function: Callable[Arguments, Result], known: tuple[str, ...] = ())
 
 def _clip_axes(dimensions: str) -> int | None:
     """Count the axes of one clip in an annotation; `None` where it names no batch."""
-    if dimensions == "*shape":
-        return 2
     batch, *clip = dimensions.split() or [""]
     return len(clip) if batch == "*batch" else None
 

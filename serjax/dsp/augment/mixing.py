@@ -8,12 +8,13 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, PRNGKeyArray, Real
 
 from serjax.dsp.augment.draws import as_came, check_range
+from serjax.dsp.compiled import compiled
 from serjax.dsp.parameters import Number, ParameterError, as_real, check_number, plain_arguments
 
 Change = Callable[[PRNGKeyArray, Array], Array]
 
 
-@plain_arguments
+@compiled
 def mixup(
     key: PRNGKeyArray, x: Real[ArrayLike, "B *shape"], labels: Real[ArrayLike, "B K"], *, alpha: Number = 0.2
 ) -> tuple[Float[Array, "B *shape"], Float[Array, "B K"]]:

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, Real
 
 from serjax.dsp import effects
 from serjax.dsp.augment.draws import Bounds, Fill, Range, as_came, check_range, draw, one_example
+from serjax.dsp.compiled import compiled
 from serjax.dsp.framing import fit_length
 from serjax.dsp.parameters import (
     Number,
@@ -20,12 +21,11 @@ from serjax.dsp.parameters import (
     check_choice,
     check_number,
     check_size,
-    plain_arguments,
 )
 from serjax.dsp.speed import FINENESS, resample_by, stretch_by
 
 
-@plain_arguments
+@compiled
 def add_noise(
     key: PRNGKeyArray,
     y: Float[ArrayLike, " N"],
@@ -74,7 +74,7 @@ def noise_by_peak(key: PRNGKeyArray, y: Float[Array, " N"], peak_share: Bounds) 
     return y + draw(level_key, peak_share, y.dtype) * jnp.abs(y).max(initial=0.0) * noise
 
 
-@plain_arguments
+@compiled
 def gain(key: PRNGKeyArray, y: Float[ArrayLike, "*shape"], *, gain_db: Range) -> Float[Array, "*shape"]:
     """Make louder or softer, `y 10 ** (gain_db / 20)`.
 
@@ -93,7 +93,7 @@ def gain(key: PRNGKeyArray, y: Float[ArrayLike, "*shape"], *, gain_db: Range) ->
     return as_came(signal * 10.0 ** (draw(key, check_range("gain_db", gain_db, -200.0), signal.dtype) / 20.0), y)
 
 
-@plain_arguments
+@compiled
 def roll(
     key: PRNGKeyArray,
     x: Real[ArrayLike, "*shape"],
@@ -138,7 +138,7 @@ def _shift(x: Float[Array, "*shape"], shift: Int[Array, ""], fill: Fill, axis: i
     return jnp.where((source >= 0) & (source < x.shape[axis]), rolled, 0.0)
 
 
-@plain_arguments
+@compiled
 def time_stretch(
     key: PRNGKeyArray, y: Float[ArrayLike, " N"], *, rate: Range, n_fft: int = 2048, hop_length: int | None = None
 ) -> Float[Array, " N"]:
@@ -171,7 +171,7 @@ def time_stretch(
     return as_came(stretch_by(signal, steps, signal.shape[0], n_fft, hop_length), y)
 
 
-@plain_arguments
+@compiled
 def pitch_shift(
     key: PRNGKeyArray, y: Float[ArrayLike, " N"], *, n_steps: Range, n_fft: int = 2048, hop_length: int | None = None
 ) -> Float[Array, " N"]:
