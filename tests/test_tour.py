@@ -43,6 +43,7 @@ LEFT_OUT = {
     "serjax.study.fingerprint": "tells configurations apart",
     "serjax.study.plan": "how many models are trained at a time",
     "serjax.study.progress": "what the terminal shows",
+    "serjax.train.too_large": "refuses what memory does not hold",
     "serjax.train.parallel": "which device computes what",
     "serjax.train.processes": "several processes",
     "serjax.train.shares": "where training goes on after a stop",

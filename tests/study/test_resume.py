@@ -21,8 +21,8 @@ def command(out: Path) -> list[str]:
     return [sys.executable, "-m", "serjax.experiments.vae_mfcc", *DATA, *MODEL, *TRAINING, "--out", str(out)]
 
 
-def start(out: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(command(out), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+def start(out: Path, words: list[str] | None = None) -> subprocess.Popen[str]:
+    return subprocess.Popen(words or command(out), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
 def finish(out: Path) -> dict[str, object]:
@@ -51,6 +51,11 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
 def n_lines(out: Path) -> int:
     history = out / "history.jsonl"
     return len(history.read_bytes().splitlines()) if history.exists() else 0
+
+
+def planned(out: Path) -> bool:
+    """Return whether a study has read its clips and is about to train."""
+    return (out / "config.json").exists() and "plan" in json.loads((out / "config.json").read_text())
 
 
 @pytest.mark.parametrize("kills", [1, pytest.param(20, marks=pytest.mark.slow)])
@@ -82,6 +87,23 @@ def test_a_signal_in_training_saves_and_the_same_command_goes_on(tmp_path, whole
     assert process.returncode == 128 + how
     assert "same command again" in " ".join(error.split())
     assert finish(out) == whole.figures
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("busy", ["compiling", "training"])
+def test_a_large_network_answers_a_signal_within_ten_seconds(tmp_path, busy):
+    out = tmp_path / "vgg"
+    model = ["--synthetic-clips", "96", "--size", "64", "--width", "0.25", "--epochs", "999", "--devices", "1"]
+    process = start(out, [sys.executable, "-m", "serjax.experiments.vgg_mel", *model, "--quiet", "--out", str(out)])
+    while process.poll() is None and not (n_lines(out) >= 2 if busy == "training" else planned(out)):
+        time.sleep(0.1)
+    time.sleep(3)  # in the midst of a call, or of what is compiled
+    process.send_signal(signal.SIGTERM)
+    sent_s = time.monotonic()
+    _, error = process.communicate(timeout=60)
+    assert time.monotonic() - sent_s < 10
+    assert process.returncode == 128 + signal.SIGTERM
+    assert "same command again" in " ".join(error.split())
 
 
 def test_a_finished_run_is_printed_not_trained(whole):
