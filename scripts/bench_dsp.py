@@ -3,14 +3,12 @@
     python -m scripts.bench_dsp [--devices 2] [--repeats 9] [--functions mfcc stft ...]
 
 All of a table run in turn in this process, so that what else the machine does falls on all alike; tables give medians.
-
 The first is of MFCCs, five calls a turn, and gives the ratio to `dsp.extract` on one device. *floor* is scipy's real
 Fourier transform of all frames on all cores and one matrix product with the mel bands: no power, no decibels, no cosine
 transform. Peers that are not installed (`pip install -e ".[bench]"`) are left out.
 
 The second has each public function with a counterpart, called as a user writes it, on the whole batch; librosa clip by
-clip and, where it takes one, as a batch. *first* is the first call, which compiles. `--functions` names some of them;
-without names it is all.
+clip and, where it takes one, as a batch. *first* is the first call, which compiles. `--functions` names some, else all.
 """
 
 import importlib.util
