@@ -53,11 +53,6 @@ def n_lines(out: Path) -> int:
     return len(history.read_bytes().splitlines()) if history.exists() else 0
 
 
-def planned(out: Path) -> bool:
-    """Return whether a study has read its clips and is about to train."""
-    return (out / "config.json").exists() and "plan" in json.loads((out / "config.json").read_text())
-
-
 @pytest.mark.parametrize("kills", [1, pytest.param(20, marks=pytest.mark.slow)])
 def test_sigkill_at_random_moments_changes_nothing(tmp_path, whole, kills):
     draw = random.Random(kills)
@@ -90,14 +85,13 @@ def test_a_signal_in_training_saves_and_the_same_command_goes_on(tmp_path, whole
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("busy", ["compiling", "training"])
-def test_a_large_network_answers_a_signal_within_ten_seconds(tmp_path, busy):
+def test_a_large_network_in_training_answers_a_signal_within_ten_seconds(tmp_path):
     out = tmp_path / "vgg"
     model = ["--synthetic-clips", "96", "--size", "64", "--width", "0.25", "--epochs", "999", "--devices", "1"]
     process = start(out, [sys.executable, "-m", "serjax.experiments.vgg_mel", *model, "--quiet", "--out", str(out)])
-    while process.poll() is None and not (n_lines(out) >= 2 if busy == "training" else planned(out)):
+    while process.poll() is None and n_lines(out) < 2:
         time.sleep(0.1)
-    time.sleep(3)  # in the midst of a call, or of what is compiled
+    time.sleep(3)  # in the midst of a call
     process.send_signal(signal.SIGTERM)
     sent_s = time.monotonic()
     _, error = process.communicate(timeout=60)
