@@ -117,7 +117,7 @@ def test_class_weights_reach_the_models_of_a_cell_its_search_and_its_cross_valid
     monkeypatch.setattr(tabular_cells, "fit", watched_fit)
     monkeypatch.setattr(tabular_cells, "tune", watched_tune)
     fit_cell(row, table, cell, Searching(1, 3, tmp_path / "journal", n_cv_folds=2))
-    assert seen == [True] * 4  # the search, the cell's model, two folds
+    assert seen == [True] * 5  # the search, the cell's model, two folds, the model without validation rows
 
 
 def test_a_trial_is_judged_with_class_weights() -> None:
