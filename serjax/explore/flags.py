@@ -7,6 +7,7 @@ from pathlib import Path
 from serjax import dsp
 from serjax.data.corpora.crema_d import Defects
 from serjax.study.checks import check_positive
+from serjax.study.flags import Output
 
 LONGEST_S, SYNTHETIC_S = 6.5, 3.4  # RAVDESS's and the synthetic corpus's longest clips fit; padding costs time
 
@@ -55,18 +56,6 @@ class Clipping:
     rolloff_at_least: float | None = None
     """Raise the roll-off of clips below so many Hz to it, in place of the lower fence, e.g. 3000 as the second report
     did; the roll-off of RAVDESS speech lies above that anyway (3 468 to 7 087 Hz)."""
-
-
-@dataclass(frozen=True)
-class Output:
-    """Where results go; not part of the configuration's fingerprint."""
-
-    out: Path | None = None
-    """Folder of the results; default: runs/explore-CORPUS-HASH."""
-    cache: Path | None = None
-    """Folder of computed features; default: $SERJAX_CACHE, else the user's cache folder."""
-    quiet: bool = False
-    """No progress, only the result."""
 
 
 @dataclass(frozen=True)

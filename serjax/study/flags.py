@@ -143,6 +143,18 @@ class Classification:
 
 
 @dataclass(frozen=True)
+class Output:
+    """Where results go, of what trains no network; not part of the configuration's fingerprint."""
+
+    out: Path | None = None
+    """Run folder; default: runs/EXPERIMENT-CORPUS-HASH. The same command goes on where it was stopped."""
+    cache: Path | None = None
+    """Folder of computed features; default: $SERJAX_CACHE, else the user's cache folder."""
+    quiet: bool = False
+    """No progress, only the result."""
+
+
+@dataclass(frozen=True)
 class Machine:
     """Where and how loudly it runs; not part of the configuration's fingerprint."""
 

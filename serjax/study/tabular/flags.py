@@ -1,7 +1,6 @@
 """The flags of classical models on one vector per clip."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal
 
 import tyro
@@ -19,7 +18,7 @@ from serjax.models.classical import (
     Svm,
     XgBoost,
 )
-from serjax.study.flags import Data
+from serjax.study.flags import Data, Output
 from serjax.study.tabular.table import TableFeatures
 
 ModelName = Literal[
@@ -57,18 +56,6 @@ class Fitting:
     """Seeds, from 0, of which it is done; default: all."""
     class_weights: bool = False
     """Weigh clips by the inverse frequency of their class in training; knn, mlp and kmeans cannot."""
-
-
-@dataclass(frozen=True)
-class Output:
-    """Where it goes; not part of the configuration's fingerprint."""
-
-    out: Path | None = None
-    """Run folder; default: runs/tabular-CORPUS-HASH. The same command goes on where it was stopped."""
-    cache: Path | None = None
-    """Folder of computed features; default: $SERJAX_CACHE, else the user's cache folder."""
-    quiet: bool = False
-    """No progress, only the result."""
 
 
 @dataclass(frozen=True)
