@@ -36,6 +36,7 @@ from serjax.provenance import provenance
 from serjax.results.classifiers import Page, Row, print_page, rows_of_run, write_page
 from serjax.results.page import check_page
 from serjax.results.reached import adjusted, tested
+from serjax.study import flags
 from serjax.study.fingerprint import default_out, fingerprint
 from serjax.study.flags import Data
 from serjax.study.frontends import Features
@@ -80,19 +81,13 @@ class Selection:
 
 
 @dataclass(frozen=True)
-class Output:
+class Output(flags.Output):
     """What it is compared with and where results go; not part of the configuration's fingerprint."""
 
     run: Path | None = None
     """Run folder of the same corpus, protocol and features (serjax.experiments.vae_mfcc) to test the rivals against."""
     results: Path | None = None
     """Write the results page here too: NAME.md, with NAME.json and NAME.png beside it."""
-    out: Path | None = None
-    """Run folder; default: runs/vae_rivals-CORPUS-HASH. Rivals that it holds already are not fitted again."""
-    cache: Path | None = None
-    """Folder of computed features; default: $SERJAX_CACHE, else the user's cache folder."""
-    quiet: bool = False
-    """No progress, only the result."""
 
 
 @dataclass(frozen=True)
