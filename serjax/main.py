@@ -5,6 +5,7 @@ from typing import NoReturn, Protocol, TypeVar, runtime_checkable
 
 from serjax.command import run_command
 from serjax.results.show import show
+from serjax.study.flags import Machine
 from serjax.study.stages import Study, complete
 from serjax.train.processes import leave
 
@@ -14,6 +15,11 @@ Config = TypeVar("Config")
 @runtime_checkable
 class StudyConfig(Protocol):
     """The flags of an experiment that trains one study."""
+
+    @property
+    def machine(self) -> Machine:
+        """Where it runs."""
+        ...
 
     def study(self) -> Study:
         """Return the study that the flags say."""
@@ -27,6 +33,7 @@ def main(config_type: type[StudyConfig], description: str) -> NoReturn:
 
 def run(config: StudyConfig) -> None:
     """Train, classify, write the run folder and print its tables; go on where an earlier call was stopped."""
+    config.machine.join()  # first: where one process ends by an error, the others learn of it
     study = config.study()
     complete([study])
     show(study.flags.out)

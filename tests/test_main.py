@@ -12,7 +12,11 @@ import pytest
 
 import serjax
 from serjax import __main__ as listing
+from serjax import main
 from serjax.data.corpora import CORPUS_NAMES, load_corpus
+from serjax.errors import ConfigError
+from serjax.study.flags import Machine
+from serjax.study.stages import Study
 
 ROOT = Path(__file__).parents[1]
 EXPERIMENTS = sorted(path.stem for path in (ROOT / "serjax" / "experiments").glob("*.py") if path.stem != "__init__")
@@ -144,3 +148,20 @@ def test_usage_and_errors_name_the_module(modules: list[str]) -> None:
         assert code == 2
         assert f"python -m {module} --help" in plain(err.replace("│", " "))
         assert not re.search(r"\.py\b", out + err)
+
+
+def test_processes_join_before_flags_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where one process ends by an error of its flags, the others learn of it."""
+    steps: list[object] = []
+    monkeypatch.setattr("serjax.study.flags.join_processes", lambda *given: steps.append(given))
+
+    class Config:
+        machine = Machine(coordinator="node1:29500", num_processes=2, process_id=1)
+
+        def study(self) -> Study:
+            steps.append("study")
+            raise ConfigError("a flag")
+
+    with pytest.raises(ConfigError, match="a flag"):
+        main.run(Config())
+    assert steps == [("node1:29500", 2, 1), "study"]

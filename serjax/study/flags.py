@@ -13,6 +13,7 @@ from serjax.evaluate.generative import ClassPrior
 from serjax.models.layers import Architecture
 from serjax.train.optimizer import OptimizerName
 from serjax.train.parallel import Shard, Stacking
+from serjax.train.processes import join_processes
 
 Score = Literal["reconstruction", "elbo", "iwae", "auto"]
 
@@ -180,6 +181,10 @@ class Machine:
     """Folder of computed features; default: $SERJAX_CACHE, else the user's cache folder."""
     quiet: bool = False
     """No progress, only the result."""
+
+    def join(self) -> None:
+        """Join the other processes, if there are any; a second call does nothing."""
+        join_processes(self.coordinator, self.num_processes, self.process_id)
 
 
 @dataclass(frozen=True)

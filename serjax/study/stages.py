@@ -21,7 +21,7 @@ from serjax.study.progress import Progresses, progresses
 from serjax.study.trainer import Request, Stages, Trainer, stacks, train_requests
 from serjax.study.writer import write_outcome
 from serjax.train.parallel import Layout, request_devices
-from serjax.train.processes import check_same, exchange, from_first, join_processes, start_together
+from serjax.train.processes import check_same, exchange, from_first, start_together
 from serjax.train.shares import Trained
 
 
@@ -72,7 +72,7 @@ def complete(studies: Sequence[Study]) -> list[RunFolder]:
     if not flags:
         raise ConfigError("There is nothing to train: expected one study at least.")
     machine = flags[0].machine
-    join_processes(machine.coordinator, machine.num_processes, machine.process_id)  # first: others learn of an error
+    machine.join()  # first: where one process ends by an error, the others learn of it
     for study in studies:
         study.check()
     _check_folders(flags)

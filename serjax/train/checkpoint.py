@@ -1,4 +1,4 @@
-"""Checkpoints by orbax with a sha256 manifest: whole or absent, verified on load, an older one taken when damaged.
+"""Checkpoints by orbax's manager with a sha256 manifest: verified on load, an older one taken when damaged.
 
 Of several processes the first writes and chooses; all read, from a file system that they share.
 """
@@ -7,10 +7,10 @@ import itertools
 import json
 import logging
 import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import chex
 import jax
@@ -18,12 +18,11 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from serjax.errors import SerjaxError
-from serjax.files import UNFINISHED, digest
+from serjax.files import digest, replacing
 from serjax.train.processes import exchange, from_first, is_first
 
-ARRAYS, PROGRESS, MANIFEST = "arrays", "progress.json", "manifest.json"
+MANIFEST = "manifest.json"
 NUMBER = "number"  # a checkpoint knows its own: under the name of another, training would go on at another epoch
-KEEP = 2
 
 Json = dict[str, object]
 
@@ -47,15 +46,15 @@ class Checkpoints:
     """The checkpoints of one stack of runs under `folder`, one sub-folder a number.
 
     `fingerprint` names what the stack was made from (configuration, index stream); a checkpoint of another one is
-    refused. Saving writes beside the final name, hashes every file, syncs, then renames: a kill at any moment leaves
-    the older checkpoint whole.
+    refused. The manifest is written last: a kill at any moment leaves the older checkpoint whole, and one without a
+    manifest counts as damaged.
     """
 
     folder: Path
     fingerprint: str
 
     def save(self, number: int, tree: chex.ArrayTree, progress: Json) -> None:
-        """Write `tree` and `progress` as checkpoint `number`, then drop all but the newest two.
+        """Write `tree` and `progress` as checkpoint `number`; all but the newest two are dropped.
 
         Of several processes the first writes, and the others wait for it.
 
@@ -67,28 +66,22 @@ class Checkpoints:
         exchange()
 
     def _write(self, number: int, tree: chex.ArrayTree, progress: Json) -> None:
-        target = self.folder / f"{number:06d}"
-        unfinished = self.folder / f"{number:06d}{UNFINISHED}"
+        path = self.path_of(number)
+        content = {"fingerprint": self.fingerprint, "shapes": _describe(tree), NUMBER: number, **progress}
+        items = ocp.args.Composite(arrays=ocp.args.StandardSave(tree), progress=ocp.args.JsonSave(content))
         try:
-            shutil.rmtree(unfinished, ignore_errors=True)
-            unfinished.mkdir(parents=True)
-            _check_room(unfinished, sum(leaf.nbytes for leaf in jax.tree.leaves(tree)))
-            _save_arrays(unfinished / ARRAYS, tree)
-            content = {"fingerprint": self.fingerprint, "shapes": _describe(tree), NUMBER: number, **progress}
-            (unfinished / PROGRESS).write_text(json.dumps(content))
-            (unfinished / MANIFEST).write_text(json.dumps(_hash_files(unfinished), indent=0))
-            _sync(unfinished / MANIFEST)
-            shutil.rmtree(target, ignore_errors=True)
-            os.replace(unfinished, target)
-            _sync(self.folder)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            _check_room(self.folder, sum(leaf.nbytes for leaf in jax.tree.leaves(tree)))
+            with self._manager() as manager:
+                if number in manager.all_steps():
+                    manager.delete(number)
+                manager.save(number, args=items, force=True)
+            _write_manifest(path)
         except (OSError, ValueError, RuntimeError) as error:
-            shutil.rmtree(unfinished, ignore_errors=True)
             raise UnwrittenCheckpointError(
-                f"The checkpoint {target} could not be written ({type(error).__name__}: {error}). Older checkpoints "
+                f"The checkpoint {path} could not be written ({type(error).__name__}: {error}). Older checkpoints "
                 f"are whole: make room or allow writing there, then give the same command again."
             ) from error
-        for old in self._numbers()[:-KEEP]:
-            shutil.rmtree(self.folder / f"{old:06d}", ignore_errors=True)
 
     def load(self, like: chex.ArrayTree) -> tuple[int, chex.ArrayTree, Json] | None:
         """Return number, tree and progress of the newest undamaged checkpoint, or None where there is none.
@@ -106,27 +99,48 @@ class Checkpoints:
 
     def _load_chosen(self, number: int, like: chex.ArrayTree) -> tuple[int, chex.ArrayTree, Json]:
         """Return the checkpoint that process 0 has found whole."""
-        path = self.folder / f"{number:06d}"
         try:
-            progress = _verify(path)
+            return number, *self._restore(number, like)
         except DamagedCheckpointError as error:
             raise CheckpointError(
-                f"Process 0 has read {path}, here it is not whole ({error}): --out must name a folder that all "
-                f"processes share."
+                f"Process 0 has read {self.path_of(number)}, here it is not whole ({error}): --out must name a folder "
+                "that all processes share."
             ) from error
-        return number, _load_arrays(path / ARRAYS, like), progress
 
     def _load_newest(self, like: chex.ArrayTree) -> tuple[int, chex.ArrayTree, Json] | None:
-        for number in reversed(self._numbers()):
-            path = self.folder / f"{number:06d}"
+        for number in self._numbers():
             try:
-                progress = _verify(path)
-                self._check_origin(path, progress, like)
-                return number, _load_arrays(path / ARRAYS, like), progress
+                return number, *self._restore(number, like)
             except DamagedCheckpointError as error:
                 logging.getLogger(__name__).warning("%s Going back to an older one.", error)
-                self._set_aside(path)
+                self._set_aside(self.path_of(number))
         return None
+
+    def _numbers(self) -> list[int]:
+        """Return the numbers of what is there, the newest first."""
+        if not self.folder.is_dir():
+            return []
+        with self._manager() as manager:
+            return sorted(manager.all_steps(), reverse=True)
+
+    def _restore(self, number: int, like: chex.ArrayTree) -> tuple[chex.ArrayTree, Json]:
+        """Return arrays and progress of a checkpoint whose files are those that were written.
+
+        Raises:
+          CheckpointError: it is of another training, or of another model.
+          DamagedCheckpointError: it is not what was written, or not of this number.
+        """
+        path = self.path_of(number)
+        _verify(path)
+        progress = self._read(number, progress=ocp.args.JsonRestore()).progress
+        if not isinstance(progress, dict) or progress.pop(NUMBER, None) != number:
+            raise DamagedCheckpointError(f"{path} is damaged: it was written under another number.")
+        self._check_origin(path, progress, like)
+        template = jax.tree.map(lambda a: np.empty(a.shape, a.dtype), like)
+        tree = self._read(number, arrays=ocp.args.StandardRestore(template)).arrays
+        if (difference := _difference(_describe(tree), _describe(like))) is not None:
+            raise DamagedCheckpointError(f"{path} is damaged: {difference}.")
+        return tree, progress
 
     def _check_origin(self, path: Path, progress: Json, like: chex.ArrayTree) -> None:
         """Raise CheckpointError unless it was written of such arrays under this fingerprint; drop what says so."""
@@ -141,9 +155,32 @@ class Checkpoints:
                 f"choose another --out, or remove {self.folder} to train anew."
             )
 
-    def _numbers(self) -> list[int]:
-        names = {path.name for path in self.folder.glob("[0-9]*") if path.name.isdecimal() and path.name.isascii()}
-        return sorted(int(name) for name in names if name == f"{int(name):06d}")
+    def _read(self, number: int, **items: ocp.args.CheckpointArgs) -> Any:
+        try:
+            with self._manager() as manager:
+                return manager.restore(number, args=ocp.args.Composite(**items))
+        except Exception as error:  # whatever orbax meets in files that another program wrote
+            raise DamagedCheckpointError(f"{self.path_of(number)} cannot be read ({type(error).__name__}).") from error
+
+    def _manager(self) -> ocp.CheckpointManager:
+        """Return orbax's manager for this process alone: it would wait for the others to save and load with it."""
+        logging.getLogger("absl").setLevel(logging.ERROR)  # orbax warns of a merge that one process does not need
+        rank = jax.process_index()
+        options = ocp.CheckpointManagerOptions(
+            max_to_keep=2,
+            enable_async_checkpointing=False,
+            step_format_fixed_length=6,
+            create=False,
+            cleanup_tmp_directories=True,
+            multiprocessing_options=ocp.options.MultiprocessingOptions(
+                primary_host=rank, active_processes={rank}, barrier_sync_key_prefix=f"process-{rank}"
+            ),
+        )
+        return ocp.CheckpointManager(self.folder.absolute(), options=options)
+
+    def path_of(self, number: int) -> Path:
+        """Return where the checkpoint of a number lies."""
+        return self.folder / f"{number:06d}"
 
     def _set_aside(self, path: Path) -> None:
         names = (path.with_name(f"{path.name}.damaged-{i}") for i in itertools.count())
@@ -162,36 +199,6 @@ def _check_room(folder: Path, n_bytes: int) -> None:
     probe.unlink()
 
 
-def _save_arrays(path: Path, tree: chex.ArrayTree) -> None:
-    logging.getLogger("absl").setLevel(logging.ERROR)  # orbax warns of a merge that one process does not need
-    with _checkpointer() as checkpointer:
-        checkpointer.save(path.absolute(), tree)
-
-
-def _load_arrays(path: Path, like: chex.ArrayTree) -> chex.ArrayTree:
-    template = jax.tree.map(lambda a: np.empty(a.shape, a.dtype), like)
-    try:
-        with _checkpointer() as checkpointer:
-            tree = checkpointer.restore(path.absolute(), template)
-    except Exception as error:  # whatever orbax meets in files that another program wrote
-        raise DamagedCheckpointError(f"{path} cannot be read ({type(error).__name__}).") from error
-    if (difference := _difference(_describe(tree), _describe(like))) is not None:
-        raise DamagedCheckpointError(f"{path} is damaged: {difference}.")
-    return tree
-
-
-def _checkpointer() -> ocp.StandardCheckpointer:
-    """Return orbax's checkpointer for this process alone: it would wait for the others to save and load with it."""
-    if jax.process_count() == 1:
-        return ocp.StandardCheckpointer()
-    rank = jax.process_index()
-    return ocp.StandardCheckpointer(
-        multiprocessing_options=ocp.options.MultiprocessingOptions(
-            primary_host=rank, active_processes={rank}, barrier_sync_key_prefix=f"process-{rank}"
-        )
-    )
-
-
 def _describe(tree: chex.ArrayTree) -> dict[str, str]:
     """Return type and shape of each array by its place in the tree."""
     leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
@@ -207,37 +214,29 @@ def _difference(found: object, expected: dict[str, str]) -> str | None:
     return None
 
 
-def _hash_files(folder: Path) -> dict[str, str]:
-    return {path.relative_to(folder).as_posix(): _hash_and_sync(path) for path in _files(folder)}
+def _write_manifest(folder: Path) -> None:
+    """Sync all files of a checkpoint and write their hashes beside them."""
+    files = {path.relative_to(folder).as_posix(): path for path in _files(folder)}
+    for path in files.values():
+        _sync(path)
+    with replacing(folder / MANIFEST) as file:
+        file.write(json.dumps({name: digest(path) for name, path in files.items()}, indent=0).encode())
+    _sync(folder)
 
 
-def _verify(folder: Path) -> Json:
-    """Return the progress of a checkpoint whose files are all as the manifest says."""
+def _verify(folder: Path) -> None:
+    """Raise DamagedCheckpointError unless all files of a checkpoint are as the manifest says."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text())
-        found = {path.relative_to(folder).as_posix() for path in _files(folder)} - {MANIFEST}
-        if found != set(manifest):
-            raise DamagedCheckpointError(f"{folder} is damaged: files are missing or new.")
-        for name, expected in manifest.items():
-            if digest(folder / name) != expected:
-                raise DamagedCheckpointError(f"{folder} is damaged: {name} is not what was written.")
-        progress = dict(json.loads((folder / PROGRESS).read_text()))
-        if progress.pop(NUMBER, int(folder.name)) != int(folder.name):  # older versions did not write it
-            raise DamagedCheckpointError(f"{folder} is damaged: it was written under another number.")
-        return progress
-    except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
-        if isinstance(error, DamagedCheckpointError):
-            raise
+        found = {path.relative_to(folder).as_posix(): path for path in _files(folder) if path.name != MANIFEST}
+        if {name: digest(path) for name, path in found.items()} != manifest:
+            raise DamagedCheckpointError(f"{folder} is damaged: its files are not those that were written.")
+    except (OSError, ValueError, RecursionError) as error:
         raise DamagedCheckpointError(f"{folder} is damaged: {error}.") from error
 
 
 def _files(folder: Path) -> Iterator[Path]:
     return (path for path in sorted(folder.rglob("*")) if path.is_file())
-
-
-def _hash_and_sync(path: Path) -> str:
-    _sync(path)
-    return digest(path)
 
 
 def _sync(path: Path) -> None:

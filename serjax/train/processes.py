@@ -164,8 +164,8 @@ def collective() -> Iterator[None]:
 
 
 def leave(code: int) -> NoReturn:
-    """Exit after an error; at once where there are other processes, for which JAX would wait."""
-    if jax.distributed.is_initialized():
+    """Exit after an error or a signal; at once where JAX would wait for other processes, or still compiles."""
+    if jax.distributed.is_initialized() or code >= 128:
         end_now(code)
     sys.exit(code)
 

