@@ -4,8 +4,10 @@ Those of XGBoost are the bounds of the fourth report, as far as the values that 
 logarithmic scale); it does not name those of the other models.
 """
 
-from dataclasses import dataclass, replace
-from typing import Protocol, runtime_checkable
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
 
 from serjax.models.classical import (
     Bagging,
@@ -19,99 +21,52 @@ from serjax.models.classical import (
     Svm,
     XgBoost,
 )
+from serjax.models.classical.packages import require
 
 Value = int | float | str
 
 
-@dataclass(frozen=True)
-class Whole:
-    """A whole number."""
+def ranges(model: Single) -> Mapping[str, Any]:
+    """Return what is tuned, by name, as distributions of optuna; nothing of k-means, which sees no labels.
 
-    name: str
-    low: int
-    high: int
-    log: bool = False
-
-
-@dataclass(frozen=True)
-class Real:
-    """A number, drawn on a logarithmic scale."""
-
-    name: str
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One of several values."""
-
-    name: str
-    values: tuple[Value, ...]
-
-
-Range = Whole | Real | Choice
-
-
-@runtime_checkable
-class Trial(Protocol):
-    """What draws values: a trial of optuna, or a finished one that repeats its own."""
-
-    def suggest_int(self, name: str, low: int, high: int, *, log: bool) -> int:
-        """Draw a whole number."""
-        ...
-
-    def suggest_float(self, name: str, low: float, high: float, *, log: bool) -> float:
-        """Draw a number."""
-        ...
-
-    def suggest_categorical(self, name: str, choices: tuple[Value, ...]) -> Value:
-        """Draw one of several values."""
-        ...
-
-
-def ranges(model: Single) -> tuple[Range, ...]:
-    """Return what is tuned; nothing of k-means, which sees no labels."""
+    Raises:
+      ClassicalError: optuna is not installed.
+    """
+    optuna = require("optuna.distributions", "tune")
+    whole, choice = optuna.IntDistribution, optuna.CategoricalDistribution
+    real = partial(optuna.FloatDistribution, log=True)
     match model:
         case Knn():
-            return Whole("n_neighbors", 1, 40, log=True), Choice("weights", ("uniform", "distance")), _powers()
+            weights, powers = choice(("uniform", "distance")), choice((1.0, 2.0))
+            return {"n_neighbors": whole(1, 40, log=True), "weights": weights, "p": powers}
         case DecisionTree():
-            impurity = Choice("criterion", ("gini", "entropy"))
-            return Whole("max_depth", 2, 32), Whole("min_samples_leaf", 1, 20), impurity
+            sizes = {"max_depth": whole(2, 32), "min_samples_leaf": whole(1, 20)}
+            return {**sizes, "criterion": choice(("gini", "entropy"))}
         case RandomForest():
-            share = Choice("max_features", ("sqrt", "log2", 0.2, 0.5))
-            return Whole("n_estimators", 50, 500, log=True), Whole("max_depth", 4, 32), _leaf(), share
+            sizes = {"n_estimators": whole(50, 500, log=True), "max_depth": whole(4, 32)}
+            return {**sizes, "min_samples_leaf": whole(1, 10), "max_features": choice(("sqrt", "log2", 0.2, 0.5))}
         case Bagging():
-            return (
-                Whole("n_estimators", 20, 200, log=True),
-                Real("max_samples", 0.3, 1.0),
-                Real("max_features", 0.2, 1.0),
-            )
+            shares = {"max_samples": real(0.3, 1.0), "max_features": real(0.2, 1.0)}
+            return {"n_estimators": whole(20, 200, log=True), **shares}
         case LightGbm():
-            shape = Whole("num_leaves", 7, 127, log=True), Whole("min_child_samples", 5, 50)
-            return (
-                *shape,
-                Real("learning_rate", 0.01, 0.3),
-                Real("reg_lambda", 1e-8, 10.0),
-                Real("reg_alpha", 1e-8, 1.0),
-                Real("colsample_bytree", 0.1, 1.0),
-            )
+            sizes = {"num_leaves": whole(7, 127, log=True), "min_child_samples": whole(5, 50)}
+            penalties = {"reg_lambda": real(1e-8, 10.0), "reg_alpha": real(1e-8, 1.0)}
+            return {**sizes, "learning_rate": real(0.01, 0.3), **penalties, "colsample_bytree": real(0.1, 1.0)}
         case XgBoost():
-            penalties = (Real(name, 1e-8, 1.0) for name in ("reg_lambda", "reg_alpha", "gamma", "learning_rate"))
-            return Whole("max_depth", 1, 9), Choice("grow_policy", ("depthwise", "lossguide")), *penalties
+            penalties = {name: real(1e-8, 1.0) for name in ("reg_lambda", "reg_alpha", "gamma", "learning_rate")}
+            return {"max_depth": whole(1, 9), "grow_policy": choice(("depthwise", "lossguide")), **penalties}
         case Svm():
-            return Real("c", 0.01, 1000.0), Real("gamma", 1e-4, 1.0), Choice("kernel", ("rbf", "linear"))
+            return {"c": real(0.01, 1000.0), "gamma": real(1e-4, 1.0), "kernel": choice(("rbf", "linear"))}
         case Mlp():
-            return Whole("hidden", 16, 2048, log=True), Real("alpha", 1e-5, 10.0)
+            return {"hidden": whole(16, 2048, log=True), "alpha": real(1e-5, 10.0)}
         case LogisticRegression():
-            return (Real("c", 1e-4, 100.0),)
+            return {"c": real(1e-4, 100.0)}
         case _:
-            return ()
+            return {}
 
 
-def suggest(model: Single, trial: Trial) -> Single:
-    """Return the model with the values that a trial draws."""
-    values = {bounds.name: _suggest(bounds, trial) for bounds in ranges(model)}
+def with_values(model: Single, values: Mapping[str, Value]) -> Single:
+    """Return the model with the values that a trial drew; the width of an MLP is that of its one hidden layer."""
     if isinstance(model, Mlp):
         return replace(model, **{**values, "hidden": (values["hidden"],)})  # type: ignore[arg-type]
     return replace(model, **values)  # type: ignore[arg-type]
@@ -119,29 +74,13 @@ def suggest(model: Single, trial: Trial) -> Single:
 
 def start(model: Single) -> dict[str, Value]:
     """Return the model's own values, as far as they lie within the bounds: what the first trial tries."""
-    own = {bounds.name: (getattr(model, bounds.name), bounds) for bounds in ranges(model)}
+    own = {name: getattr(model, name) for name in ranges(model)}
     if isinstance(model, Mlp):
-        own["hidden"] = (model.hidden[0] if len(model.hidden) == 1 else None, own["hidden"][1])
-    return {name: value for name, (value, bounds) in own.items() if _within(value, bounds)}
+        own["hidden"] = model.hidden[0] if len(model.hidden) == 1 else None
+    return {name: own[name] for name, bounds in ranges(model).items() if _within(own[name], bounds)}
 
 
-def _suggest(bounds: Range, trial: Trial) -> Value:
-    if isinstance(bounds, Whole):
-        return trial.suggest_int(bounds.name, bounds.low, bounds.high, log=bounds.log)
-    if isinstance(bounds, Real):
-        return trial.suggest_float(bounds.name, bounds.low, bounds.high, log=True)
-    return trial.suggest_categorical(bounds.name, bounds.values)
-
-
-def _within(value: object, bounds: Range) -> bool:
-    if isinstance(bounds, Choice):
-        return value in bounds.values
+def _within(value: object, bounds: Any) -> bool:
+    if isinstance(bounds, require("optuna.distributions").CategoricalDistribution):
+        return value in bounds.choices
     return isinstance(value, int | float) and bounds.low <= value <= bounds.high
-
-
-def _powers() -> Choice:
-    return Choice("p", (1.0, 2.0))
-
-
-def _leaf() -> Whole:
-    return Whole("min_samples_leaf", 1, 10)

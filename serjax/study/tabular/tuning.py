@@ -75,15 +75,17 @@ def tune(model: Single | OnComponents, rows: TrainingRows, search: Search) -> Tu
     optuna = require("optuna", "tune")
     single = model.model if isinstance(model, OnComponents) else model
     folds = tuple(inner_folds(rows, search.n_folds, search.seed))
+    bounds = search_space.ranges(single)
 
-    def objective(trial: Any) -> float:
-        candidate = _with(model, search_space.suggest(single, trial))
+    def judge(trial: Any) -> float | None:
+        """Return the mean UAR over the inner folds; None as soon as it falls behind that of other trials."""
+        candidate = _with(model, search_space.with_values(single, trial.params))
         reached: list[float] = []
         for step, fold in enumerate(folds):
             reached.append(fold_uar(candidate, rows, fold, search.seed))
             trial.report(float(np.mean(reached)), step)
             if step + 1 < len(folds) and trial.should_prune():
-                raise optuna.TrialPruned
+                return None
         return float(np.mean(reached))
 
     study = _open(search)
@@ -92,9 +94,11 @@ def tune(model: Single | OnComponents, rows: TrainingRows, search: Search) -> Tu
             study.enqueue_trial(search_space.start(single))
         entropy = (search.seed, zlib.crc32(search.name.encode()), n_done)
         study.sampler = optuna.samplers.TPESampler(seed=int(np.random.SeedSequence(entropy).generate_state(1)[0]))
-        study.optimize(objective, n_trials=1)
+        trial = study.ask(bounds)
+        reached = judge(trial)
+        study.tell(trial, reached, optuna.trial.TrialState.PRUNED if reached is None else None)
         _seal(search.journal)
-    return Tuned(_with(model, search_space.suggest(single, study.best_trial)), float(study.best_value))
+    return Tuned(_with(model, search_space.with_values(single, study.best_params)), float(study.best_value))
 
 
 def inner_folds(rows: TrainingRows, n_folds: int, seed: int, flag: str = "--inner-folds") -> Iterator[Fold]:
