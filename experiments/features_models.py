@@ -43,7 +43,8 @@ from serjax.study.fingerprint import default_out, fingerprint
 from serjax.study.flags import Classification, Data, Machine, Model, Optimisation, SupervisedTraining, Training
 from serjax.study.frontends import PictureFeatures, PictureKind
 from serjax.study.generative.study import GenerativeStudy
-from serjax.study.supervised import ModelFlags, SupervisedConfig, SupervisedStudy
+from serjax.study.networks import NetworkFlags
+from serjax.study.supervised import SupervisedConfig, SupervisedStudy
 from serjax.train.processes import is_first
 
 ModelName = Literal["logreg", "mlp", "cnn", "lstm", "vae"]
@@ -108,7 +109,7 @@ class Cell(SupervisedConfig):
     """The sections of a cell that is no VAE."""
 
     features: PictureFeatures
-    model: ModelFlags
+    model: NetworkFlags
 
 
 @dataclass(frozen=True)

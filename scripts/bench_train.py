@@ -34,8 +34,8 @@ from rich.table import Table
 
 from serjax.models import VAE
 from serjax.models.cnn import CNN
+from serjax.models.cnn_lstm import TimeDistributed
 from serjax.models.mlp import MLP
-from serjax.models.time_distributed import TimeDistributed
 from serjax.provenance import program
 from serjax.train.loop import Schedule, compile_training, index_blocks
 from serjax.train.objectives import ClassifierObjective, PictureAugmentation, VaeObjective

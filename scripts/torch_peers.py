@@ -60,7 +60,7 @@ class CNN(nn.Module):
 
 
 class LSTM(nn.Module):
-    """Two layers, 64 and 32 wide, dense 64: `serjax.models.time_distributed.TimeDistributed` without filters."""
+    """Two layers, 64 and 32 wide, dense 64: `serjax.models.cnn_lstm.TimeDistributed` without filters."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -20,13 +20,15 @@ from serjax.models.cnn1d import CNN1D
 from serjax.models.convolution import Formulation
 from serjax.study.flags import SupervisedTraining
 from serjax.study.frontends import ClipFeatures
+from serjax.study.networks import NetworkFlags
 from serjax.study.supervised import SupervisedConfig
 
 
 @dataclass(frozen=True)
-class Model:
+class Model(NetworkFlags):
     """The network."""
 
+    network = CNN1D
     filters: tuple[int, ...] = (32, 32, 64, 64, 128, 128, 256, 256)
     """Filters of each convolution."""
     dense: tuple[int, ...] = (256, 128)
@@ -37,10 +39,6 @@ class Model:
     """Share of activations set to 0 in training."""
     formulation: Formulation = "im2col"
     """How convolutions are computed: im2col (fast inside a compiled epoch on CPU) or xla."""
-
-    def build(self, n_classes: int) -> CNN1D:
-        """Return the classifier."""
-        return CNN1D(n_classes, self.filters, self.dense, self.kernel, self.dropout, self.formulation)
 
 
 @dataclass(frozen=True)

@@ -9,43 +9,35 @@ Six emotions of 24 actors: accuracy .44 on new speakers, .50 on known ones (repo
 took 8 minutes on 2 CPU cores (experiments/results/five_reports.md).
 """
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from serjax.main import main
 from serjax.models.cnn_lstm import CNNLSTM
 from serjax.models.convolution import Formulation
-from serjax.models.recurrent import CellKind, StatePooling
+from serjax.models.recurrent import StatePooling
 from serjax.study.frontends import Features
+from serjax.study.networks import RecurrentFlags
 from serjax.study.supervised import SupervisedConfig
 
 
 @dataclass(frozen=True)
-class Model:
+class Model(RecurrentFlags):
     """The network."""
 
+    network = CNNLSTM
     channels: tuple[int, ...] = (64, 128)
     """Channels of each convolution over time, each followed by pooling."""
     kernel: int = 5
     """Frames under a convolution."""
-    kind: CellKind = "lstm"
-    """Recurrent cell: rnn, lstm or gru."""
     hidden: tuple[int, ...] = (64, 64)
     """Widths of the recurrent layers."""
-    dense: tuple[int, ...] = (64,)
-    """Widths of the dense layers."""
-    dropout: float = 0.3
-    """Share of activations set to 0 in training."""
     formulation: Formulation = "im2col"
     """How convolutions are computed: im2col (fast inside a compiled epoch on CPU) or xla."""
     bidirectional: bool = False
     """Read the frames backwards too."""
     pooling: StatePooling = "last"
     """From states to one vector: the last one, or as of frames (flatten, mean, statistics, attention)."""
-
-    def build(self, n_classes: int) -> CNNLSTM:
-        """Return the classifier."""
-        return CNNLSTM(n_classes, **{f.name: getattr(self, f.name) for f in fields(self)})
 
 
 @dataclass(frozen=True)

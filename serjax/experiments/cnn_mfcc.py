@@ -16,13 +16,15 @@ from serjax.models.cnn import CNN
 from serjax.models.convolution import Formulation
 from serjax.models.pooling import Pooling
 from serjax.study.frontends import Features
+from serjax.study.networks import NetworkFlags
 from serjax.study.supervised import SupervisedConfig
 
 
 @dataclass(frozen=True)
-class Model:
+class Model(NetworkFlags):
     """The convolutional network."""
 
+    network = CNN
     channels: tuple[int, ...] = (32, 64, 128)
     """Channels of each convolution, each followed by 2 × 2 pooling."""
     dense: tuple[int, ...] = (128,)
@@ -33,10 +35,6 @@ class Model:
     """From frames to one vector: flatten, mean, statistics (mean and sd over valid frames) or attention."""
     formulation: Formulation = "im2col"
     """How convolutions are computed: im2col (fast inside a compiled epoch on CPU) or xla."""
-
-    def build(self, n_classes: int) -> CNN:
-        """Return the classifier."""
-        return CNN(n_classes, self.channels, self.dense, self.dropout, self.pooling, self.formulation)
 
 
 @dataclass(frozen=True)

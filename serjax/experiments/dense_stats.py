@@ -18,13 +18,15 @@ from serjax.main import main
 from serjax.models.mlp import MLP
 from serjax.study.flags import SupervisedTraining
 from serjax.study.frontends import ClipFeatures
+from serjax.study.networks import NetworkFlags
 from serjax.study.supervised import SupervisedConfig
 
 
 @dataclass(frozen=True)
-class Model:
+class Model(NetworkFlags):
     """The dense network."""
 
+    network = MLP
     hidden: tuple[int, ...] = (256, 128)
     """Widths of the dense layers before the last one."""
     dropout: float = 0.3
@@ -33,10 +35,6 @@ class Model:
     """Share of the statistics themselves set to 0 in training."""
     batch_norm: bool = False
     """Batch norm before each ReLU."""
-
-    def build(self, n_classes: int) -> MLP:
-        """Return the classifier."""
-        return MLP(n_classes, self.hidden, self.dropout, self.input_dropout, self.batch_norm)
 
 
 @dataclass(frozen=True)

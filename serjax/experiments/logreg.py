@@ -16,19 +16,17 @@ from serjax.main import main
 from serjax.models.linear import LogisticRegression
 from serjax.models.pooling import Pooling
 from serjax.study.frontends import Features
+from serjax.study.networks import NetworkFlags
 from serjax.study.supervised import SupervisedConfig
 
 
 @dataclass(frozen=True)
-class Model:
+class Model(NetworkFlags):
     """The linear model."""
 
+    network = LogisticRegression
     pooling: Pooling = "statistics"
     """From frames to one vector: flatten, mean, statistics (mean and sd over valid frames) or attention."""
-
-    def build(self, n_classes: int) -> LogisticRegression:
-        """Return the classifier."""
-        return LogisticRegression(n_classes, self.pooling)
 
 
 @dataclass(frozen=True)

@@ -11,29 +11,27 @@ Eight emotions, one convolution: accuracy .43 on new speakers; .76 where copies 
 report had it (.75). The command took 13 minutes on 2 CPU cores (experiments/results/five_reports.md).
 """
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from serjax.main import main
+from serjax.models.cnn_lstm import TimeDistributed
 from serjax.models.convolution import Formulation
-from serjax.models.recurrent import CellKind, StatePooling
-from serjax.models.time_distributed import TimeDistributed
+from serjax.models.recurrent import StatePooling
 from serjax.study.frontends import Features
+from serjax.study.networks import RecurrentFlags
 from serjax.study.supervised import SupervisedConfig
 
 
 @dataclass(frozen=True)
-class Model:
+class Model(RecurrentFlags):
     """The recurrent network."""
 
+    network = TimeDistributed
     filters: tuple[int, ...] = (32, 32, 64, 64, 128, 128)
     """Filters of each convolution over the coefficients of a frame."""
-    kind: CellKind = "lstm"
-    """Recurrent cell: rnn, lstm or gru."""
     hidden: tuple[int, ...] = (64, 32)
     """Widths of the recurrent layers."""
-    dense: tuple[int, ...] = (64,)
-    """Widths of the dense layers."""
     dropout: float = 0.2
     """Share of activations set to 0 in training."""
     formulation: Formulation = "im2col"
@@ -42,10 +40,6 @@ class Model:
     """Read the frames backwards too."""
     pooling: StatePooling = "last"
     """From states to one vector: the last one, or as of frames (flatten, mean, statistics, attention)."""
-
-    def build(self, n_classes: int) -> TimeDistributed:
-        """Return the classifier."""
-        return TimeDistributed(n_classes, **{f.name: getattr(self, f.name) for f in fields(self)})
 
 
 @dataclass(frozen=True)

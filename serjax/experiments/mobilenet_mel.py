@@ -18,13 +18,15 @@ from serjax.models.convolution import Formulation
 from serjax.models.mobilenet import MobileNet
 from serjax.study.flags import RunsPerDevice
 from serjax.study.frontends import MelFeatures
+from serjax.study.networks import NetworkFlags
 from serjax.study.supervised import SupervisedConfig
 
 
 @dataclass(frozen=True)
-class Model:
+class Model(NetworkFlags):
     """The network."""
 
+    network = MobileNet
     size: int = 224
     """Height and width that pictures are resized to."""
     width: float = 1.0
@@ -33,12 +35,6 @@ class Model:
     """Share of activations set to 0 in training."""
     formulation: Formulation = "im2col"
     """How convolutions are computed: im2col (fast inside a compiled epoch on CPU) or xla."""
-
-    def build(self, n_classes: int) -> MobileNet:
-        """Return the classifier."""
-        return MobileNet(
-            n_classes, size=self.size, width=self.width, dropout=self.dropout, formulation=self.formulation
-        )
 
 
 @dataclass(frozen=True)

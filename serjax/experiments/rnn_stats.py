@@ -18,25 +18,21 @@ from serjax.models.recurrent import CellKind
 from serjax.models.vector_recurrent import VectorRecurrent
 from serjax.study.flags import SupervisedTraining
 from serjax.study.frontends import ClipFeatures
+from serjax.study.networks import RecurrentFlags
 from serjax.study.supervised import SupervisedConfig
 
 
 @dataclass(frozen=True)
-class Model:
+class Model(RecurrentFlags):
     """The recurrent network."""
 
+    network = VectorRecurrent
     kind: CellKind = "rnn"
     """Recurrent cell: rnn, lstm or gru."""
-    hidden: tuple[int, ...] = (64,)
-    """Widths of the recurrent layers."""
     dense: tuple[int, ...] = ()
     """Widths of the dense layers before the last one."""
     dropout: float = 0.2
     """Share of activations set to 0 in training."""
-
-    def build(self, n_classes: int) -> VectorRecurrent:
-        """Return the classifier."""
-        return VectorRecurrent(n_classes, self.kind, self.hidden, self.dense, self.dropout)
 
 
 @dataclass(frozen=True)

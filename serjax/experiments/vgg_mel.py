@@ -19,11 +19,12 @@ from serjax.models.convolution import Formulation
 from serjax.models.vgg import VGG, VGG_16, VGG_19
 from serjax.study.flags import RunsPerDevice
 from serjax.study.frontends import MelFeatures
+from serjax.study.networks import NetworkFlags
 from serjax.study.supervised import SupervisedConfig
 
 
 @dataclass(frozen=True)
-class Model:
+class Model(NetworkFlags):
     """The network."""
 
     depth: Literal[16, 19] = 16
@@ -43,16 +44,8 @@ class Model:
 
     def build(self, n_classes: int) -> VGG:
         """Return the classifier."""
-        return VGG(
-            n_classes,
-            VGG_16 if self.depth == 16 else VGG_19,
-            self.size,
-            self.width,
-            self.dense,
-            self.dropout,
-            self.batch_norm,
-            self.formulation,
-        )
+        sizes = {name: value for name, value in vars(self).items() if name != "depth"}
+        return VGG(n_classes, VGG_16 if self.depth == 16 else VGG_19, **sizes)
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,12 @@ on all devices) and `batch_stats` mutable.
 
 from serjax.models.cnn import CNN
 from serjax.models.cnn1d import CNN1D
-from serjax.models.cnn_lstm import CNNLSTM
+from serjax.models.cnn_lstm import CNNLSTM, TimeDistributed
 from serjax.models.linear import LogisticRegression
 from serjax.models.mlp import MLP
 from serjax.models.mobilenet import MobileNet
 from serjax.models.recurrent import Recurrent
 from serjax.models.regularisers import Rate
-from serjax.models.time_distributed import TimeDistributed
 from serjax.models.vector_recurrent import VectorRecurrent
 from serjax.models.vgg import VGG
 

@@ -147,7 +147,10 @@ def pool_states(
 
 
 class Recurrent(nn.Module):
-    """A recurrent stack over the frames, its last state (or all of them, pooled), dropout, dense layers."""
+    """A recurrent stack over the frames, its last state (or all of them, pooled), dropout, dense layers.
+
+    `batch_norm`: before the ReLU of each dense layer.
+    """
 
     n_classes: int
     kind: CellKind = "lstm"
@@ -156,6 +159,7 @@ class Recurrent(nn.Module):
     pooling: StatePooling = "last"
     dense: Sequence[int] = ()
     dropout: Rate = 0.2
+    batch_norm: bool = False
 
     @nn.compact
     def __call__(
@@ -163,7 +167,8 @@ class Recurrent(nn.Module):
     ) -> Float[Array, "B K"]:
         h_BTH, last_BH = RecurrentStack(self.kind, self.hidden, self.bidirectional)(x_BTC, mask_BT)
         h_BH = Dropout(self.dropout)(pool_states(self.pooling, h_BTH, last_BH, mask_BT), train)
-        return Head(self.n_classes, self.dense, self.dropout)(h_BH, has_sound(mask_BT), train)
+        head = Head(self.n_classes, self.dense, self.dropout, batch_norm=self.batch_norm)
+        return head(h_BH, has_sound(mask_BT), train)
 
 
 def _keep(product: Float[Array, "B G"]) -> Float[Array, "B G"]:

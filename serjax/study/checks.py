@@ -18,20 +18,10 @@ def check_max_bad(max_bad: float | None) -> None:
         raise ConfigError(f"--max-bad {max_bad}: expected a number of clips, or a share below 1, such as 0.05.")
 
 
-def check_sizes(model: object) -> None:
-    """Raise ConfigError for widths of a network that make none; a recurrent one has a layer at least."""
-    for name in ("filters", "channels", "hidden", "dense", "kernel", "size", "width", "latent_dim"):
-        sizes = getattr(model, name, ())
-        for value in sizes if isinstance(sizes, tuple) else (sizes,):
-            check_positive(f"--{name.replace('_', '-')}", value)
-    if hasattr(model, "kind") and getattr(model, "hidden", None) == ():
-        raise ConfigError("--hidden is empty: a recurrent network has one layer at least, such as --hidden 64.")
-
-
-def check_dropout(flag: str, rate: float) -> None:
-    """Raise ConfigError unless `rate` leaves something."""
-    if not 0 <= rate < 1:
-        raise ConfigError(f"{flag} {rate}: expected a share from 0 to below 1, such as 0.3.")
+def check_share(flag: str, share: float) -> None:
+    """Raise ConfigError unless a share that is taken leaves something."""
+    if not 0 <= share < 1:
+        raise ConfigError(f"{flag} {share}: expected a share from 0 to below 1, such as 0.3.")
 
 
 def check_training(training: Training | SupervisedTraining) -> None:

@@ -8,7 +8,7 @@ import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal
 
 import chex
 import jax
@@ -22,10 +22,11 @@ from serjax.evaluate.predictions import Predictions, concatenate
 from serjax.figures.training import draw_training
 from serjax.models.classifiers import Classifier, dropout_of, with_dropout
 from serjax.study.augmentation import Augmentation, check_augmentation
-from serjax.study.checks import check_dropout, check_positive, check_sizes, check_training
+from serjax.study.checks import check_positive, check_training
 from serjax.study.copies import load_copies
 from serjax.study.fingerprint import StudyFlags
 from serjax.study.flags import Data, Machine, RunsPerDevice, SupervisedTraining
+from serjax.study.networks import NetworkFlags
 from serjax.study.outcome import Facts, Outcome, predict
 from serjax.study.problem import FeatureFlags, Problem, load_problem, with_waveforms
 from serjax.study.progress import Progresses
@@ -39,15 +40,6 @@ from serjax.train.state import Dataset, RunInputs
 from serjax.train.waveforms import AugmentedFeatures
 
 
-@runtime_checkable
-class ModelFlags(Protocol):
-    """Flags that describe a classifier."""
-
-    def build(self, n_classes: int) -> Classifier:
-        """Return the classifier."""
-        ...
-
-
 @dataclass(frozen=True, kw_only=True)
 class SupervisedConfig:
     """The flags of a supervised experiment; each adds its own front end and model."""
@@ -56,7 +48,7 @@ class SupervisedConfig:
     runs_per_device: ClassVar[RunsPerDevice] = RunsPerDevice()
     data: Data = field(default_factory=Data)
     features: FeatureFlags
-    model: ModelFlags
+    model: NetworkFlags
     training: SupervisedTraining = field(default_factory=SupervisedTraining)
     machine: Machine = field(default_factory=Machine)
     augmentation: Augmentation = field(default_factory=Augmentation)
@@ -91,9 +83,7 @@ class SupervisedStudy:
     def check(self) -> None:
         """Raise ConfigError for flags that make no sense."""
         check_training(self.config.training)
-        for flag in ("dropout", "input_dropout"):
-            check_dropout(f"--{flag.replace('_', '-')}", getattr(self.config.model, flag, 0.0))
-        check_sizes(self.config.model)
+        self.config.model.check()
         check_positive("--stack-size", self.config.machine.stack_size)
         check_augmentation(self.config.augmentation, self.config.data.protocol)
 

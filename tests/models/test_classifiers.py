@@ -61,10 +61,10 @@ CASES = {
         Recurrent(K, "gru", (8,), bidirectional=True, pooling="statistics", dense=(8,)), learning_rate=0.03
     ),
     "rnn vector": Case(VectorRecurrent(K, "rnn", (8,)), frames=1, extends=False, learning_rate=0.03),
-    "time distributed": Case(TimeDistributed(K, (4,), "lstm", (8,), (8,))),
-    "cnn lstm": Case(CNNLSTM(K, (6,), 5, "lstm", (8,), (8,))),
-    "cnn lstm both ways": Case(CNNLSTM(K, (6,), 5, "lstm", (4,), (8,), bidirectional=True, pooling="attention")),
-    "lstm both ways": Case(TimeDistributed(K, (), "lstm", (4,), (8,), bidirectional=True, pooling="statistics")),
+    "time distributed": Case(TimeDistributed(K, filters=(4,), hidden=(8,), dense=(8,))),
+    "cnn lstm": Case(CNNLSTM(K, channels=(6,), hidden=(8,), dense=(8,))),
+    "cnn lstm both ways": Case(CNNLSTM(K, "lstm", (4,), True, "attention", (8,), channels=(6,))),
+    "lstm both ways": Case(TimeDistributed(K, "lstm", (4,), True, "statistics", (8,), filters=())),
     "vgg": Case(VGG(K, (1, 2), 12, 1 / 16, (8,)), extends=False),
     "mobilenet": Case(MobileNet(K, **MOBILE), extends=False),
 }

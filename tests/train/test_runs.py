@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 
-from serjax.models.time_distributed import TimeDistributed
+from serjax.models.cnn_lstm import TimeDistributed
 from serjax.train.objectives import ClassifierObjective, PictureAugmentation
 from serjax.train.optimizer import make_optimizer
 from serjax.train.parallel import Layout
@@ -71,7 +71,7 @@ def test_parameters_and_keys_belong_to_the_run_not_to_its_place():
 
 def test_runs_of_recurrent_networks_start_from_matrices_of_their_own():
     """Orthogonal matrices of several runs come one run after another: decomposed in a batch they never came."""
-    model = TimeDistributed(3, (), "lstm", (8, 4), (4,), 0.0)
+    model = TimeDistributed(3, hidden=(8, 4), dense=(4,), dropout=0.0, filters=())
     objective = ClassifierObjective(model, PictureAugmentation(), frames=6, n_features=5)
     runs = tiny.make_runs(3)
     params_R = init_params(runs, objective)
