@@ -66,11 +66,6 @@ class Split:
     leak: str | None = None
 
 
-THREE, FOUR, TEN = Split("random-80-20", 3), Split("random-80-20", 4), Split("random-80-20", 10)
-FIVE_SPEAKER_FOLDS, SIX_SPEAKER_FOLDS = Split("speaker-5fold", 1), Split("speaker-6fold", 1)
-WHOLE = "--offset 0"  # clips from their begin, with the silence before the speech
-
-
 @dataclass(frozen=True)
 class Row:
     """A published result and how it is repeated.
@@ -97,8 +92,8 @@ class Row:
     corpus: str
     experiment: str
     flags: str = ""
-    same: Split = TEN
-    independent: Split = SIX_SPEAKER_FOLDS
+    same: Split = Split("random-80-20", 10)
+    independent: Split = Split("speaker-6fold", 1)
     members: tuple[str, ...] = ()
     anew: tuple[str, ...] = ()
     remark: str = ""
