@@ -14,14 +14,11 @@ waveforms costs .025 (p .02, Holm .19). A network takes hours: rows of changed w
 linear model on 2 CPU cores that other work shared.
 """
 
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass
 
-from experiments.candidates import SupervisedCandidate, configure
-from experiments.sweep import Page, ablate, publish
+from experiments.candidates import SupervisedCandidate
+from experiments.sweep import CandidateStudy, ablate, publish
 from serjax.main import train_command
-from serjax.study.flags import Data, Machine
-from serjax.study.frontends import Features
 from serjax.study.overrides import Overrides, chain, product, vary
 
 NOTES: dict[str, tuple[str, ...]] = {
@@ -30,27 +27,18 @@ NOTES: dict[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(CandidateStudy):
     """Every field of every section is a flag."""
 
     model: SupervisedCandidate = "logreg"
     """The classifier."""
-    epochs: int | None = None
-    """Passes over the training clips; default: as the experiment has them."""
     waveforms: bool = True
     """Also rows in which waveforms are changed; they take longest."""
-    results: Path | None = None
-    """Write the page here too: NAME.md, with NAME.json and NAME.png beside it."""
-    data: Data = field(default_factory=Data)
-    features: Features = field(default_factory=Features)
-    machine: Machine = field(default_factory=Machine)
 
 
 def run(config: Config) -> None:
     """Train what is not finished, then print and write the page."""
-    rows = replace(config, results=None, machine=Machine())
-    page = Page.of("ablate_augmentation", config.data, config.machine, config.results, rows)
-    base = configure(config.model, config.data, config.features, config.machine, config.epochs)
+    page, base = config.page("ablate_augmentation"), config.configure(config.model)
     publish(ablate(base, changes(config.waveforms), page.out), page, NOTES.get(config.model, ()))
 
 

@@ -11,15 +11,12 @@ passes, so a few more steps (a third, of RAVDESS's 16 against 12); it is the ref
 on each fold's validation speakers. Without arguments it runs on synthetic speech; finished rows are kept.
 """
 
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass
 
-from experiments.candidates import Candidate, configure
-from experiments.sweep import Page, ablate, publish
+from experiments.candidates import Candidate
+from experiments.sweep import CandidateStudy, ablate, publish
 from serjax.errors import ConfigError
 from serjax.main import train_command
-from serjax.study.flags import Data, Machine
-from serjax.study.frontends import Features
 from serjax.study.overrides import BASE, Overrides, chain, vary, zipped
 
 NOTE = (
@@ -29,7 +26,7 @@ NOTE = (
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(CandidateStudy):
     """Every field of every section is a flag."""
 
     model: Candidate = "logreg"
@@ -38,18 +35,11 @@ class Config:
     """Numbers of training speakers."""
     epochs: int | None = None
     """Passes over the training clips of the largest number; default: as the experiment has them."""
-    results: Path | None = None
-    """Write the page here too: NAME.md, with NAME.json and NAME.png beside it."""
-    data: Data = field(default_factory=Data)
-    features: Features = field(default_factory=Features)
-    machine: Machine = field(default_factory=Machine)
 
 
 def run(config: Config) -> None:
     """Train what is not finished, then print and write the page."""
-    rows = replace(config, results=None, machine=Machine())
-    page = Page.of("learning_curve", config.data, config.machine, config.results, rows)
-    base = configure(config.model, config.data, config.features, config.machine, config.epochs)
+    page, base = config.page("learning_curve"), config.configure(config.model)
     runs = ablate(base, curve(config.speakers, base.training.epochs), page.out)
     publish(runs, page, (NOTE,))
 

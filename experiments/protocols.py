@@ -10,16 +10,13 @@ part of its price is that. The first row, by speaker, is the reference. Nothing 
 validation rows. Without arguments it runs on synthetic speech; finished protocols are kept.
 """
 
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass
 
-from experiments.candidates import Candidate, configure
-from experiments.sweep import Page, ablate, publish
+from experiments.candidates import Candidate
+from experiments.sweep import CandidateStudy, ablate, publish
 from serjax.data.splits import Protocol, default_protocol
 from serjax.errors import ConfigError
 from serjax.main import train_command
-from serjax.study.flags import Data, Machine
-from serjax.study.frontends import Features
 from serjax.study.overrides import vary
 from serjax.study.problem import labelled_corpus
 
@@ -31,29 +28,20 @@ NOTE = (
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(CandidateStudy):
     """Every field of every section is a flag."""
 
     model: Candidate = "logreg"
     """The classifier."""
     protocols: tuple[Protocol, ...] = LEAKS
     """What is compared with the corpus's protocol by speaker."""
-    epochs: int | None = None
-    """Passes over the training clips; default: as the experiment has them."""
-    results: Path | None = None
-    """Write the page here too: NAME.md, with NAME.json and NAME.png beside it."""
-    data: Data = field(default_factory=Data)
-    features: Features = field(default_factory=Features)
-    machine: Machine = field(default_factory=Machine)
 
 
 def run(config: Config) -> None:
     """Train what is not finished, then print and write the page."""
     if config.data.protocol is not None:
         raise ConfigError("--protocol is what this study compares: choose by --protocols.")
-    rows = replace(config, results=None, machine=Machine())
-    page = Page.of("protocols", config.data, config.machine, config.results, rows)
-    base = configure(config.model, config.data, config.features, config.machine, config.epochs)
+    page, base = config.page("protocols"), config.configure(config.model)
     reference = default_protocol(labelled_corpus(config.data))
     runs = ablate(base, vary("protocol", reference, *config.protocols), page.out)
     publish(runs, page, (NOTE,), anyway=True)

@@ -10,44 +10,32 @@ however many seeds there are. experiments/results/seeds.md has logreg alone. All
 entries of one run axis. Without arguments it runs on synthetic speech; finished classifiers are kept.
 """
 
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from experiments.candidates import Candidate, CandidateConfig, configure
-from experiments.sweep import Page, publish, train
+from experiments.candidates import Candidate
+from experiments.sweep import CandidateStudy, publish, train
 from serjax.evaluate.comparison import seed_counts
 from serjax.evaluate.metrics import measure
 from serjax.folder.finished import FinishedRun
 from serjax.main import train_command
-from serjax.study.flags import Data, Machine
-from serjax.study.frontends import Features
+from serjax.study.flags import Data
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(CandidateStudy):
     """Every field of every section is a flag."""
 
     models: tuple[Candidate, ...] = ("logreg",)
     """The classifiers; the others are compared with the first."""
-    epochs: int | None = None
-    """Passes over the training clips; default: as each experiment has them."""
-    results: Path | None = None
-    """Write the page here too: NAME.md, with NAME.json and NAME.png beside it."""
     data: Data = field(default_factory=lambda: Data(seeds=20))
-    features: Features = field(default_factory=Features)
-    machine: Machine = field(default_factory=Machine)
 
 
 def run(config: Config) -> None:
     """Train what is not finished, then print and write the page."""
-    rows = replace(config, results=None, machine=Machine())
-    page = Page.of("seeds", config.data, config.machine, config.results, rows)
-    configs: dict[str, CandidateConfig] = {
-        n: configure(n, config.data, config.features, config.machine, config.epochs) for n in config.models
-    }
-    runs = train(configs, page.out)
+    page = config.page("seeds")
+    runs = train({name: config.configure(name) for name in config.models}, page.out)
     publish(runs, page, tuple(spread(name, found) for name, found in runs.items()))
 
 

@@ -1,10 +1,10 @@
 """A study of one classifier whose flags are changed: trained together, compared with the first, written as a page."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from experiments.candidates import CandidateConfig
+from experiments.candidates import Candidate, CandidateConfig, configure
 from serjax.evaluate.metrics import Metric
 from serjax.figures.tables import TitledTable, say
 from serjax.folder.finished import FinishedRun, read_run
@@ -13,6 +13,7 @@ from serjax.results.comparison_table import print_comparison, write_page
 from serjax.results.page import check_page
 from serjax.study.fingerprint import default_out, fingerprint
 from serjax.study.flags import Data, Machine
+from serjax.study.frontends import Features
 from serjax.study.overrides import Overrides, apply
 from serjax.study.stages import complete
 from serjax.train.processes import is_first
@@ -37,6 +38,28 @@ class Page:
         check_page(results)
         mark = fingerprint(script, {"rows": rows})
         return cls(machine.out or default_out(script, data.corpus_name, mark), results)
+
+
+@dataclass(frozen=True)
+class CandidateStudy:
+    """The flags of a study of classifiers; each study adds which, and what it changes."""
+
+    epochs: int | None = None
+    """Passes over the training clips; default: as the experiment has them."""
+    results: Path | None = None
+    """Write the page here too: NAME.md, with NAME.json and NAME.png beside it."""
+    data: Data = field(default_factory=Data)
+    features: Features = field(default_factory=Features)
+    machine: Machine = field(default_factory=Machine)
+
+    def configure(self, name: Candidate) -> CandidateConfig:
+        """Return the flags of a classifier on the study's clips and pictures."""
+        return configure(name, self.data, self.features, self.machine, self.epochs)
+
+    def page(self, script: str) -> Page:
+        """Return where the study of this name goes."""
+        rows = replace(self, results=None, machine=Machine())
+        return Page.of(script, self.data, self.machine, self.results, rows)
 
 
 def ablate(base: CandidateConfig, overrides: Overrides, out: Path) -> dict[str, FinishedRun]:

@@ -41,6 +41,7 @@ from serjax.provenance import provenance
 from serjax.results.classifiers import Page, Row, print_page, write_page
 from serjax.results.reached import adjusted, tested
 from serjax.study.flags import Classification, Machine
+from serjax.study.overrides import Override, apply_one
 from serjax.train.processes import is_first
 
 DEFAULT = "default"
@@ -51,32 +52,25 @@ class Change:
     """What a row changes in the flags of `vae_mfcc`."""
 
     about: str
-    model: dict[str, object] = field(default_factory=dict)
-    training: dict[str, object] = field(default_factory=dict)
-    beta: float | None = None
+    flags: tuple[tuple[str, object], ...] = ()
 
     def of(self, config: vae_mfcc.Config) -> vae_mfcc.Config:
         """Return the configuration with the change made."""
-        return replace(
-            config,
-            beta=config.beta if self.beta is None else self.beta,
-            model=replace(config.model, **self.model),  # type: ignore[arg-type]
-            training=replace(config.training, **self.training),  # type: ignore[arg-type]
-        )
+        return apply_one(config, Override(self.flags))
 
 
 CHANGES = {
     DEFAULT: Change("the recipe"),
-    "apart": Change("no shared start: each emotion alone for as long", training={"pretrain_epochs": 0, "epochs": 70}),
-    "together": Change("a longer shared start", training={"pretrain_epochs": 40}),
-    "no-roll": Change("pictures not rolled", training={"roll_frames": 0}),
-    "roll-16": Change("rolled by up to 16 frames", training={"roll_frames": 16}),
-    "noise": Change("noise of 0.3 sd on the input", training={"noise": 0.3}),
-    "beta-.01": Change("β = 0.01", beta=0.01),
-    "beta-1": Change("β = 1", beta=1.0),
-    "wide": Change("512 hidden units", model={"hidden": (512,)}),
-    "latent-32": Change("32 latent dimensions", model={"latent_dim": 32}),
-    "refit": Change("trained again on train + validation", training={"refit": True}),
+    "apart": Change("no shared start: each emotion alone for as long", (("pretrain_epochs", 0), ("epochs", 70))),
+    "together": Change("a longer shared start", (("pretrain_epochs", 40),)),
+    "no-roll": Change("pictures not rolled", (("roll_frames", 0),)),
+    "roll-16": Change("rolled by up to 16 frames", (("roll_frames", 16),)),
+    "noise": Change("noise of 0.3 sd on the input", (("noise", 0.3),)),
+    "beta-.01": Change("β = 0.01", (("beta", 0.01),)),
+    "beta-1": Change("β = 1", (("beta", 1.0),)),
+    "wide": Change("512 hidden units", (("hidden", (512,)),)),
+    "latent-32": Change("32 latent dimensions", (("latent_dim", 32),)),
+    "refit": Change("trained again on train + validation", (("refit", True),)),
 }
 
 
