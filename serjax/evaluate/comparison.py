@@ -5,6 +5,7 @@ what is drawn or swapped, with all predictions under all seeds.
 """
 
 from collections import Counter
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -143,11 +144,8 @@ def in_order(predictions: Predictions, labels: tuple[str, ...]) -> Predictions:
     if sorted(predictions.labels) != sorted(labels):
         raise PredictionsError(f"labels {predictions.labels} and {labels}: only runs of the same labels compare")
     place_K = np.array([labels.index(label) for label in predictions.labels])
-    return Predictions(
-        utterance=predictions.utterance,
-        speaker=predictions.speaker,
-        fold=predictions.fold,
-        seed=predictions.seed,
+    return replace(
+        predictions,
         truth=place_K[predictions.truth],
         prediction=place_K[predictions.prediction],
         scores_NK=predictions.scores_NK[:, np.argsort(place_K)],

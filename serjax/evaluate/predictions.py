@@ -5,10 +5,10 @@ import gzip
 import io
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -17,7 +17,9 @@ from serjax.errors import SerjaxError
 from serjax.evaluate.metrics import check_labels, confusion
 from serjax.files import replacing
 
-COLUMNS = ("utterance", "speaker", "fold", "seed", "truth", "prediction")
+NAMES = ("utterance", "speaker", "fold")
+NUMBERS = ("seed", "truth", "prediction", "scores_NK")
+COLUMNS = (*NAMES, "seed", "truth", "prediction")
 SCORE_PREFIX = "score_"
 
 
@@ -62,16 +64,8 @@ class Predictions:
     def rows(self, keep_N: Bool[np.ndarray, "N"]) -> "Predictions":
         """Return the rows for which `keep_N` is true."""
         kept = np.flatnonzero(keep_N)
-        return Predictions(
-            utterance=tuple(self.utterance[n] for n in kept),
-            speaker=tuple(self.speaker[n] for n in kept),
-            fold=tuple(self.fold[n] for n in kept),
-            seed=self.seed[kept],
-            truth=self.truth[kept],
-            prediction=self.prediction[kept],
-            scores_NK=self.scores_NK[kept],
-            labels=self.labels,
-        )
+        columns: dict[str, Any] = {name: tuple(getattr(self, name)[n] for n in kept) for name in NAMES}
+        return replace(self, **columns, **{name: getattr(self, name)[kept] for name in NUMBERS})
 
     def confusion(self) -> Int[np.ndarray, "K K"]:
         """Return the [truth, prediction] counts of all rows."""
@@ -86,16 +80,9 @@ def concatenate(parts: Sequence[Predictions]) -> Predictions:
     """
     if len({part.labels for part in parts}) != 1:
         raise PredictionsError(f"parts with labels {[part.labels for part in parts]}: expected the same in each")
-    return Predictions(
-        utterance=tuple(chain.from_iterable(part.utterance for part in parts)),
-        speaker=tuple(chain.from_iterable(part.speaker for part in parts)),
-        fold=tuple(chain.from_iterable(part.fold for part in parts)),
-        seed=np.concatenate([part.seed for part in parts]),
-        truth=np.concatenate([part.truth for part in parts]),
-        prediction=np.concatenate([part.prediction for part in parts]),
-        scores_NK=np.concatenate([part.scores_NK for part in parts]),
-        labels=parts[0].labels,
-    )
+    columns: dict[str, Any] = {n: tuple(chain.from_iterable(getattr(part, n) for part in parts)) for n in NAMES}
+    columns |= {name: np.concatenate([getattr(part, name) for part in parts]) for name in NUMBERS}
+    return replace(parts[0], **columns)
 
 
 def write_predictions(predictions: Predictions, path: Path) -> None:

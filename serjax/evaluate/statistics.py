@@ -10,33 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float, Int, Num
 
-from serjax.evaluate.metrics import AnyArray, confusion, mean_recall
-
-
-def speaker_counts(
-    truth_N: Int[AnyArray, "N"], prediction_N: Int[AnyArray, "N"], speaker_N: Sequence[str], n_classes: int
-) -> Int[np.ndarray, "S K K"]:
-    """Count a confusion matrix for each speaker, speakers in sorted order.
-
-    Args:
-      truth_N: class ids, 0 … n_classes − 1, the rows of all folds and seeds together.
-      prediction_N: class ids, 0 … n_classes − 1.
-      speaker_N: the speaker of each row.
-      n_classes: the number of classes K.
-
-    Raises:
-      ValueError: an id out of range or unequal lengths.
-
-    >>> speaker_counts(np.array([0, 1, 1]), np.array([0, 0, 1]), ["b", "a", "b"], 2).tolist()
-    [[[0, 0], [1, 0]], [[1, 0], [0, 1]]]
-    """
-    if len(speaker_N) != len(truth_N):
-        raise ValueError(f"{len(truth_N)} true labels, but {len(speaker_N)} speakers: expected one for each clip")
-    truth_N, prediction_N = np.asarray(truth_N), np.asarray(prediction_N)
-    names, owner_N = np.unique(np.asarray(speaker_N, dtype=str), return_inverse=True)
-    rows = [np.flatnonzero(owner_N == s) for s in range(len(names))]
-    counts = [confusion(truth_N[r], prediction_N[r], n_classes) for r in rows]
-    return np.array(counts, np.int64).reshape(len(names), n_classes, n_classes)
+from serjax.evaluate.metrics import AnyArray, mean_recall
 
 
 def uar_interval(

@@ -1,14 +1,15 @@
 """The figures of `metrics.json` that the predictions of a study determine."""
 
 from collections.abc import Sequence
-from typing import TypedDict
+from typing import TypedDict, get_args
 
 import numpy as np
 from jaxtyping import Int
 
-from serjax.evaluate.metrics import measure, per_class, roc_auc_ovr, uar, war
-from serjax.evaluate.predictions import Predictions, PredictionsError
-from serjax.evaluate.statistics import speaker_counts, uar_interval
+from serjax.evaluate.comparison import Estimate, estimate, seed_counts
+from serjax.evaluate.metrics import Metric, per_class, roc_auc_ovr, uar, war
+from serjax.evaluate.predictions import Predictions
+from serjax.evaluate.statistics import uar_interval
 
 
 class FoldSummary(TypedDict):
@@ -63,22 +64,17 @@ def summarise(predictions: Predictions, speakers_shared: bool) -> Summary:
     Raises:
       PredictionsError: no row.
     """
-    if not predictions.utterance:
-        raise PredictionsError("no prediction: expected the test rows of at least one fold")
+    reached: dict[Metric, Estimate] = {m: estimate(predictions, m, speakers_shared=True) for m in get_args(Metric)}
     seeds = [predictions.rows(predictions.seed == seed) for seed in np.unique(predictions.seed)]
-    counts_RKK = np.stack([part.confusion() for part in seeds])
-    summed_KK = counts_RKK.sum(axis=0)
-    uar_R = measure("uar", counts_RKK)
-    by_speaker_SKK = speaker_counts(
-        predictions.truth, predictions.prediction, predictions.speaker, len(predictions.labels)
-    )
-    interval = uar_interval(by_speaker_SKK, speakers_shared=speakers_shared)
+    counts_SKK = seed_counts(predictions).sum(axis=0)
+    summed_KK = counts_SKK.sum(axis=0)
+    interval = uar_interval(counts_SKK, speakers_shared=speakers_shared)
     return Summary(
-        uar=float(uar_R.mean()),
-        uar_sd=float(uar_R.std(ddof=1)) if len(uar_R) > 1 else None,
+        uar=reached["uar"].mean,
+        uar_sd=reached["uar"].sd,
         uar_ci95=None if interval is None else list(interval),
-        war=float(measure("war", counts_RKK).mean()),
-        macro_f1=float(measure("macro_f1", counts_RKK).mean()),
+        war=reached["war"].mean,
+        macro_f1=reached["macro_f1"].mean,
         per_fold={str(part.seed[0]): _fold_summaries(part) for part in seeds},
         per_class=_class_summaries(summed_KK, predictions.labels),
         confusion=summed_KK.tolist(),
