@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments import happy_sad, vae_recipe
+from experiments import vae_recipe
 from serjax.errors import ConfigError
 from serjax.experiments import ae_mfcc, two_stage, vae_mfcc
 from serjax.main import run
@@ -62,20 +62,8 @@ def test_the_recipe_page_tests_each_row_against_the_default(tmp_path: Path, monk
 
 
 @pytest.mark.parametrize(
-    "flags",
-    [{"protocol": "loso"}, {"emotions": ("angry", "calm")}, {"merge": ("happy=joy",)}, {"labels": "emotion-gender"}],
-)
-def test_happy_against_sad_takes_no_flag_that_it_would_not_heed(flags, tmp_path):
-    machine = Machine(out=tmp_path / "o", quiet=True)
-    with pytest.raises(ConfigError, match=r"the table is of happy and sad under random-80-20 and speaker-6fold"):
-        happy_sad.run(happy_sad.Config(data=Data(**flags), machine=machine))
-    assert not (tmp_path / "o").exists()
-
-
-@pytest.mark.parametrize(
     "run",
     [
-        lambda **page: happy_sad.run(happy_sad.Config(**page)),
         lambda **page: vae_recipe.run(vae_recipe.Config(**page)),
         lambda **page: two_stage.run(two_stage.Config(**page)),
     ],
@@ -91,26 +79,3 @@ def test_an_autoencoder_has_no_likelihood(score, tmp_path):
     with pytest.raises(ConfigError, match=f"--score {score}: a plain autoencoder has no likelihood"):
         run(flags)
     assert not (tmp_path / "o").exists()
-
-
-def test_happy_against_sad_shows_the_reported_rows_beside_held_out_clips(tmp_path: Path, monkeypatch, capsys):
-    monkeypatch.setattr(happy_sad, "PROTOCOLS", ("speaker-6fold",))
-    training = Training(epochs=2, pretrain_epochs=0, roll_frames=0, batch_size=8)
-    data = Data(synthetic_clips=48)
-    machine = Machine(out=tmp_path / "o", quiet=True, devices=1)
-    happy_sad.run(
-        happy_sad.Config(results=tmp_path / "page.md", data=data, model=MODEL, training=training, machine=machine)
-    )
-    rows = json.loads((tmp_path / "page.json").read_text())["rows"]
-    assert [(row["model"], row["protocol"].split()[0]) for row in rows] == [
-        ("ae_mfcc", "as"),
-        ("vae_mfcc", "as"),
-        ("ae_mfcc", "speaker-6fold"),
-        ("vae_mfcc", "speaker-6fold"),
-    ]
-    assert (rows[0]["sad / happy"], rows[1]["sad / happy"]) == ("1.30", "2.40")
-    trained = json.loads((tmp_path / "o" / "vae_mfcc-speaker-6fold" / "reconstruction.json").read_text())
-    happy, sad = trained["labels"].index("happy"), trained["labels"].index("sad")
-    assert rows[3]["sad, all"] == f"{trained['minmax']['all'][happy][sad]:.4f}"
-    assert rows[3]["happy, test"] == f"{trained['minmax']['test'][happy][happy]:.4f}"
-    assert (tmp_path / "page.md").read_text().count("| ae_mfcc |") == 2
