@@ -13,7 +13,7 @@ from sklearn.model_selection import StratifiedKFold
 
 from serjax.command import run_command
 from serjax.data.feature_cache import default_cache_dir
-from serjax.models.classical import fit
+from serjax.models.classical.fitting import fit
 from serjax.study.progress import progresses
 from serjax.study.tabular.flags import TabularConfig
 from serjax.study.tabular.table import load_table

@@ -19,7 +19,7 @@ from serjax.folder import manifest
 from serjax.folder.finished import left_out, read_run
 from serjax.folder.ownership import RunFolderError
 from serjax.folder.run_folder import open_run_folder
-from serjax.models.classical import Knn
+from serjax.models.classical.specs import Knn
 from serjax.signals import Interrupted
 from serjax.study import writer
 from serjax.study.progress import progresses

@@ -13,7 +13,9 @@ from sklearn.preprocessing import StandardScaler
 
 from serjax.errors import ConfigError
 from serjax.folder.run_folder import open_run_folder
-from serjax.models.classical import Knn, LogisticRegression, Model, Single, TwoStage, fit
+from serjax.models.classical.fitting import fit
+from serjax.models.classical.specs import Knn, LogisticRegression, Model, Single
+from serjax.models.classical.two_stage import TwoStage
 from serjax.results.show import print_comparison
 from serjax.study.progress import progresses
 from serjax.study.tabular import cells as tabular_cells

@@ -17,18 +17,11 @@ from serjax.evaluate.predictions import read_predictions
 from serjax.evaluate.summary import summarise
 from serjax.experiments import tabular
 from serjax.folder.run_folder import RunFolderError, open_run_folder
-from serjax.models.classical import (
-    ClassicalError,
-    KMeans,
-    Knn,
-    LogisticRegression,
-    Mlp,
-    OnComponents,
-    Svm,
-    TwoStage,
-    fit,
-)
+from serjax.models.classical.fitting import fit
+from serjax.models.classical.packages import ClassicalError
 from serjax.models.classical.pictures import moments
+from serjax.models.classical.specs import KMeans, Knn, LogisticRegression, Mlp, OnComponents, Svm
+from serjax.models.classical.two_stage import TwoStage
 from serjax.study.flags import Data
 from serjax.study.progress import progresses
 from serjax.study.tabular import cells as tabular_cells

@@ -10,7 +10,8 @@ import pytest
 
 from serjax.errors import ConfigError
 from serjax.evaluate.metrics import confusion, uar
-from serjax.models.classical import (
+from serjax.models.classical.fitting import fit
+from serjax.models.classical.specs import (
     Bagging,
     DecisionTree,
     KMeans,
@@ -22,10 +23,9 @@ from serjax.models.classical import (
     RandomForest,
     Single,
     Svm,
-    TwoStage,
     XgBoost,
-    fit,
 )
+from serjax.models.classical.two_stage import TwoStage
 from serjax.study.tabular import cells as tabular_cells
 from serjax.study.tabular import search_space
 from serjax.study.tabular import tuning as tune

@@ -17,7 +17,10 @@ from serjax.evaluate.summary import summarise
 from serjax.experiments import vote
 from serjax.folder import manifest
 from serjax.folder.run_folder import open_run_folder
-from serjax.models.classical import ClassicalError, DecisionTree, Knn, LogisticRegression, Single, fit, soft_vote
+from serjax.models.classical.fitting import fit
+from serjax.models.classical.packages import ClassicalError
+from serjax.models.classical.specs import DecisionTree, Knn, LogisticRegression, Single
+from serjax.models.classical.voting import soft_vote
 from serjax.study.progress import progresses
 from serjax.study.tabular.cells import Row, Searching
 from serjax.study.vote import combine, parse, probabilities, write_vote

@@ -15,7 +15,7 @@ from serjax.figures.training import draw_training
 from serjax.folder.finished import read_result
 from serjax.folder.manifest import LEAKS, METRICS
 from serjax.folder.run_folder import open_run_folder
-from serjax.models.classical import Knn
+from serjax.models.classical.specs import Knn
 from serjax.results.show import class_column, print_notes, print_reports
 from serjax.study.outcome import Facts, Outcome, Setting
 from serjax.study.tabular.cells import Row, Searching, fit_cell

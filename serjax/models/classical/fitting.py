@@ -12,24 +12,9 @@ from typing import Any, get_args
 import numpy as np
 from jaxtyping import Float, Int
 
+from serjax.models.classical import specs
 from serjax.models.classical.clusters import fit_clusters
 from serjax.models.classical.packages import ClassicalError, one_thread, require
-from serjax.models.classical.specs import (
-    Bagging,
-    DecisionTree,
-    KMeans,
-    Knn,
-    LightGbm,
-    LogisticRegression,
-    Mlp,
-    Model,
-    OnComponents,
-    RandomForest,
-    Single,
-    Svm,
-    Weighable,
-    XgBoost,
-)
 
 Vectors = Float[np.ndarray, "N D"]
 Labels = Int[np.ndarray, " N"]
@@ -91,7 +76,7 @@ class Fitted:
 
 
 def fit(
-    model: Model,
+    model: specs.Model,
     x_ND: Vectors,
     label_N: Labels,
     seed: int,
@@ -134,24 +119,24 @@ def balanced_weights(label_N: Labels) -> Float[np.ndarray, " N"]:
 
 
 def _fit_one(
-    model: Single | OnComponents, x_ND: Vectors, label_N: Labels, seed: int, n_classes: int, class_weights: bool
+    model: specs.Model, x_ND: Vectors, label_N: Labels, seed: int, n_classes: int, class_weights: bool
 ) -> Fitted:
-    variance, single = (model.variance, model.model) if isinstance(model, OnComponents) else (None, model)
+    variance, single = (model.variance, model.model) if isinstance(model, specs.OnComponents) else (None, model)
     x_ND = np.asarray(x_ND, np.float64)
     present, rank_N = np.unique(label_N, return_inverse=True)  # xgboost takes no gaps between class ids
-    if isinstance(single, KMeans) and len(present) < n_classes:
+    if isinstance(single, specs.KMeans) and len(present) < n_classes:
         raise ClassicalError(
             f"K-means got clips of {len(present)} of {n_classes} classes: each cluster is to become a class, so every "
             "class needs training clips. Choose another protocol or fewer emotions."
         )
-    if class_weights and not isinstance(single, Weighable):
+    if class_weights and not isinstance(single, specs.Weighable):
         raise ClassicalError(
             f"{type(single).__name__} cannot weigh clips by class. Leave the class weights out, or choose one of: "
-            f"{', '.join(kind.__name__ for kind in get_args(Weighable))}."
+            f"{', '.join(kind.__name__ for kind in get_args(specs.Weighable))}."
         )
     with _calmly():
         view = fit_view(x_ND, variance)
-        if isinstance(single, KMeans):
+        if isinstance(single, specs.KMeans):
             return Fitted(fit_clusters(single, view(x_ND), rank_N, seed), view, present, n_classes)
         weights = {"sample_weight": balanced_weights(rank_N)} if class_weights else {}
         try:
@@ -180,35 +165,35 @@ def fit_view(x_ND: Vectors, variance: float | None = None) -> View:
     return View(plain.mean_D, plain.scale_D, pca.components_)
 
 
-def _refusals(model: Single) -> tuple[type[Exception], ...]:
+def _refusals(model: specs.Single) -> tuple[type[Exception], ...]:
     """Return what a model's library raises for values that it does not take."""
-    if isinstance(model, LightGbm):
+    if isinstance(model, specs.LightGbm):
         return ValueError, require("lightgbm").basic.LightGBMError
     return (ValueError,)
 
 
-def _estimator(model: Single, n_clips: int, seed: int) -> Any:
+def _estimator(model: specs.Single, n_clips: int, seed: int) -> Any:
     """Return the unfitted estimator of a model."""
     match model:
-        case Knn():
+        case specs.Knn():
             make = require("sklearn.neighbors").KNeighborsClassifier
             return make(min(model.n_neighbors, n_clips), weights=model.weights, p=model.p)
-        case DecisionTree():
+        case specs.DecisionTree():
             return require("sklearn.tree").DecisionTreeClassifier(**vars(model), random_state=seed)
-        case RandomForest():
+        case specs.RandomForest():
             return require("sklearn.ensemble").RandomForestClassifier(**vars(model), random_state=seed, n_jobs=-1)
-        case Bagging():
+        case specs.Bagging():
             return require("sklearn.ensemble").BaggingClassifier(**vars(model), random_state=seed)
-        case LightGbm():
+        case specs.LightGbm():
             make = require("lightgbm").LGBMClassifier
             return make(**vars(model), deterministic=True, random_state=seed, n_jobs=1, verbosity=-1)
-        case XgBoost():
+        case specs.XgBoost():
             make = require("xgboost").XGBClassifier
             return make(**vars(model), tree_method="hist", random_state=seed, n_jobs=1, verbosity=0)
-        case Svm():
+        case specs.Svm():
             svc = require("sklearn.svm").SVC
             return _Softmaxed(svc(C=model.c, kernel=model.kernel, gamma=model.gamma, break_ties=True))
-        case Mlp():
+        case specs.Mlp():
             return require("sklearn.neural_network").MLPClassifier(
                 hidden_layer_sizes=model.hidden,
                 activation=model.activation,
@@ -217,10 +202,10 @@ def _estimator(model: Single, n_clips: int, seed: int) -> Any:
                 max_iter=model.max_iterations,
                 random_state=seed,
             )
-        case LogisticRegression():
+        case specs.LogisticRegression():
             return require("sklearn.linear_model").LogisticRegression(C=model.c, max_iter=model.max_iterations)
         case _:
-            raise ClassicalError(f"{model!r} is no model of feature vectors. Choose one of: {Single}.")
+            raise ClassicalError(f"{model!r} is no model of feature vectors. Choose one of: {specs.Single}.")
 
 
 class _Softmaxed:

@@ -14,14 +14,9 @@ from serjax.evaluate.predictions import Predictions, concatenate, read_predictio
 from serjax.files import digest, write_json
 from serjax.folder.ownership import read_json
 from serjax.folder.run_folder import RunFolder
-from serjax.models.classical import (
-    Fitted,
-    FittedTwoStage,
-    Model,
-    TwoStage,
-    fit,
-    fit_two_stage,
-)
+from serjax.models.classical.fitting import Fitted, fit
+from serjax.models.classical.specs import Model
+from serjax.models.classical.two_stage import FittedTwoStage, TwoStage, fit_two_stage
 from serjax.models.classical.voting import log_probabilities
 from serjax.study.outcome import Facts, Outcome, predict
 from serjax.study.problem import Cell, Problem

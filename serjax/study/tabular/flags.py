@@ -5,19 +5,7 @@ from typing import Literal
 
 import tyro
 
-from serjax.models.classical import (
-    Bagging,
-    DecisionTree,
-    KMeans,
-    Knn,
-    LightGbm,
-    LogisticRegression,
-    Mlp,
-    RandomForest,
-    Single,
-    Svm,
-    XgBoost,
-)
+from serjax.models.classical import specs
 from serjax.study.flags import Data, Output
 from serjax.study.tabular.table import TableFeatures
 
@@ -67,18 +55,18 @@ class TabularConfig:
     choice: tyro.conf.OmitArgPrefixes[Choice] = field(default_factory=Choice)
     fitting: tyro.conf.OmitArgPrefixes[Fitting] = field(default_factory=Fitting)
     output: tyro.conf.OmitArgPrefixes[Output] = field(default_factory=Output)
-    knn: Knn = field(default_factory=Knn)
-    tree: DecisionTree = field(default_factory=DecisionTree)
-    forest: RandomForest = field(default_factory=RandomForest)
-    bagging: Bagging = field(default_factory=Bagging)
-    lightgbm: LightGbm = field(default_factory=LightGbm)
-    xgboost: XgBoost = field(default_factory=XgBoost)
-    svm: Svm = field(default_factory=Svm)
-    mlp: Mlp = field(default_factory=Mlp)
-    logistic: LogisticRegression = field(default_factory=LogisticRegression)
+    knn: specs.Knn = field(default_factory=specs.Knn)
+    tree: specs.DecisionTree = field(default_factory=specs.DecisionTree)
+    forest: specs.RandomForest = field(default_factory=specs.RandomForest)
+    bagging: specs.Bagging = field(default_factory=specs.Bagging)
+    lightgbm: specs.LightGbm = field(default_factory=specs.LightGbm)
+    xgboost: specs.XgBoost = field(default_factory=specs.XgBoost)
+    svm: specs.Svm = field(default_factory=specs.Svm)
+    mlp: specs.Mlp = field(default_factory=specs.Mlp)
+    logistic: specs.LogisticRegression = field(default_factory=specs.LogisticRegression)
 
-    def model(self, name: ModelName) -> Single:
+    def model(self, name: ModelName) -> specs.Single:
         """Return the model of a name, with its flags."""
         if name == "kmeans":
-            return KMeans("matched")
-        return KMeans("raw") if name == "kmeans-raw" else getattr(self, name)
+            return specs.KMeans("matched")
+        return specs.KMeans("raw") if name == "kmeans-raw" else getattr(self, name)

@@ -9,11 +9,8 @@ from serjax.files import copy
 from serjax.folder.finished import read_result
 from serjax.folder.manifest import FIGURES, LEAKS, METRICS, PREDICTIONS, VALIDATION, is_finished
 from serjax.folder.run_folder import RunFolder, open_run_folder
-from serjax.models.classical import (
-    OnComponents,
-    TwoStage,
-    Weighable,
-)
+from serjax.models.classical.specs import OnComponents, Weighable
+from serjax.models.classical.two_stage import TwoStage
 from serjax.study import vote
 from serjax.study.checks import check_positive
 from serjax.study.fingerprint import default_out, fingerprint

@@ -19,8 +19,9 @@ from serjax.errors import ConfigError
 from serjax.evaluate.metrics import confusion, uar
 from serjax.files import digest, replacing, write_json
 from serjax.folder.ownership import read_json
-from serjax.models.classical import Model, OnComponents, Single, fit
+from serjax.models.classical.fitting import fit
 from serjax.models.classical.packages import require
+from serjax.models.classical.specs import Model, OnComponents, Single
 from serjax.study.tabular import search_space
 
 Fold = tuple[Int[np.ndarray, " n"], Int[np.ndarray, " m"]]

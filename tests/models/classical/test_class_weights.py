@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from sklearn.utils.class_weight import compute_sample_weight
 
-from serjax.models.classical import (
+from serjax.models.classical.fitting import Fitted, balanced_weights, fit
+from serjax.models.classical.packages import ClassicalError
+from serjax.models.classical.specs import (
     Bagging,
-    ClassicalError,
     DecisionTree,
-    Fitted,
     KMeans,
     Knn,
     LightGbm,
@@ -18,12 +18,9 @@ from serjax.models.classical import (
     OnComponents,
     RandomForest,
     Svm,
-    TwoStage,
     XgBoost,
-    balanced_weights,
-    fit,
-    fit_two_stage,
 )
+from serjax.models.classical.two_stage import TwoStage, fit_two_stage
 
 TAKES: tuple[Model, ...] = (
     DecisionTree(max_depth=2),  # a pure leaf is no place for weights

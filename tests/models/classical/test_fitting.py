@@ -13,11 +13,12 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.svm import SVC
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from serjax.models.classical import (
+from serjax.models.classical.clusters import match_clusters
+from serjax.models.classical.fitting import Fitted, fit, fit_view
+from serjax.models.classical.packages import ClassicalError
+from serjax.models.classical.specs import (
     Bagging,
-    ClassicalError,
     DecisionTree,
-    Fitted,
     KMeans,
     Knn,
     LightGbm,
@@ -27,14 +28,10 @@ from serjax.models.classical import (
     OnComponents,
     RandomForest,
     Svm,
-    TwoStage,
     XgBoost,
-    fit,
-    fit_two_stage,
-    fit_view,
-    soft_vote,
 )
-from serjax.models.classical.clusters import match_clusters
+from serjax.models.classical.two_stage import TwoStage, fit_two_stage
+from serjax.models.classical.voting import soft_vote
 
 MODELS: tuple[Model, ...] = (
     Knn(),
