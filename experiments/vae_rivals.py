@@ -134,7 +134,7 @@ def fit_rivals(config: Config, folder: RunFolder, rivals: list[Rival], shown: Pr
         sections_of(config),
     )
     folder.claim(sections)
-    folder.meet(problem.digest())
+    folder.check_clips(problem.digest())
     for rival in rivals:
         experiment = f"vae_rivals/{rival.name}"
         with open_run_folder(folder.path / rival.name, experiment, fingerprint(experiment, sections)) as own:

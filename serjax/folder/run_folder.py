@@ -121,7 +121,7 @@ class RunFolder:
         if _determining(kept) != _determining(written) or CONFIG in manifest.changed(self.path):
             self.write_json(CONFIG, written | {name: kept[name] for name in ("plan",) if name in kept})
 
-    def meet(self, digest: str) -> None:
+    def check_clips(self, digest: str) -> None:
         """Keep in `config.json` what the clips are, by a digest of features, labels and speakers.
 
         Raises:

@@ -23,7 +23,7 @@ class Setting:
     protocol: str
     speakers_shared: bool
     labels: tuple[str, ...]
-    told_apart: str
+    label_kind: str
     title: str
     leak: str | None = None
     offset_s: float = 0.0
@@ -34,7 +34,7 @@ class Setting:
     def of(cls, problem: Problem) -> "Setting":
         """Take it from a problem."""
         corpus, shared = problem.corpus, problem.speakers_shared
-        named = problem.labels, problem.told_apart, problem.title
+        named = problem.labels, problem.label_kind, problem.title
         leaks = tuple(found.as_json() for found in problem.leaks)
         about = problem.leak, problem.offset_s, problem.texts_shared
         return cls(corpus.name, corpus.notes, problem.protocol, shared, *named, *about, leaks)

@@ -21,7 +21,7 @@ class Plan:
     stack_size: int
 
 
-def settle(machine: Machine, layout: Layout, most: RunsPerDevice, folder: RunFolder) -> Plan:
+def make_plan(machine: Machine, layout: Layout, most: RunsPerDevice, folder: RunFolder) -> Plan:
     """Return the plan of a study and keep it in `config.json`.
 
     A study that goes on cuts its stacks as before: by vmap that may change last digits, and checkpoints belong to

@@ -83,7 +83,7 @@ class Problem:
         return Dataset(jnp.asarray(self.x_NTC), jnp.asarray(self.mask_NT), jnp.asarray(self.truth_N, jnp.int32))
 
     @property
-    def told_apart(self) -> str:
+    def label_kind(self) -> str:
         """What the classes are: emotion, emotion × gender, or gender; merged emotions are named as such."""
         labelling = self.corpus.labelling
         if labelling.scheme == "gender":
@@ -103,7 +103,7 @@ class Problem:
         """Corpus, classes, protocol and seeds, as every table and figure names them."""
         n_seeds = len({cell.seed for cell in self.cells})
         name = self.corpus.name
-        return make_title(name, self.told_apart, self.protocol, self.speakers_shared, self.leak, n_seeds)
+        return make_title(name, self.label_kind, self.protocol, self.speakers_shared, self.leak, n_seeds)
 
     def digest(self) -> str:
         """Return a hash of clips and names, so that a checkpoint never meets other data."""
@@ -114,14 +114,14 @@ class Problem:
 
 
 def make_title(
-    corpus: str, told_apart: str, protocol: str, speakers_shared: bool, leak: str | None, n_seeds: int
+    corpus: str, label_kind: str, protocol: str, speakers_shared: bool, leak: str | None, n_seeds: int
 ) -> str:
     """Name a result's corpus, classes (unless emotions), protocol and seeds, and what test rows share with training.
 
     >>> make_title("ravdess-all", "emotion × gender", "random-80-20", True, None, 2)
     'ravdess-all, emotion × gender, random-80-20, speakers shared, 2 seeds'
     """
-    classes = "" if told_apart == "emotion" else f", {told_apart}"
+    classes = "" if label_kind == "emotion" else f", {label_kind}"
     marks = [", speakers shared"] * speakers_shared + ([f", LEAK: {leak}"] if leak else [])
     return f"{corpus}{classes}, {protocol}{''.join(marks)}, {n_seeds} seed{'s' * (n_seeds > 1)}"
 

@@ -15,7 +15,7 @@ from serjax.folder.run_folder import RunFolder, open_run_folder
 from serjax.study.fingerprint import StudyFlags
 from serjax.study.flags import Machine
 from serjax.study.outcome import Outcome, Setting
-from serjax.study.plan import settle, usual_stacking
+from serjax.study.plan import make_plan, usual_stacking
 from serjax.study.problem import Problem
 from serjax.study.progress import Progresses, progresses
 from serjax.study.trainer import Request, Stages, Trainer, stacks, train_requests
@@ -127,13 +127,13 @@ def _claimed(study: Study, folder: RunFolder, problem: Problem, layout: Layout, 
     """Claim the folder for a study and its clips when its turn comes, then let it train."""
     flags = study.flags
     folder.claim({**flags.sections, "machine": flags.machine})
-    folder.meet(problem.digest())
+    folder.check_clips(problem.digest())
     return (yield from study.train(problem, make_trainer(flags, folder, layout, shown)))
 
 
 def make_trainer(flags: StudyFlags, folder: RunFolder, layout: Layout, shown: Progresses) -> Trainer:
     """Return what trains the stages of a study, and keeps their state in its folder, which is claimed."""
-    plan = settle(flags.machine, layout, flags.runs_per_device, folder)
+    plan = make_plan(flags.machine, layout, flags.runs_per_device, folder)
     return Trainer(
         layout=replace(layout, stacking=plan.stacking),
         stack_size=plan.stack_size,

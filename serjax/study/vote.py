@@ -149,11 +149,11 @@ def _keys(predictions: Predictions) -> list[tuple[str, int, str, int]]:
 
 def _setting(metrics: dict, leaks: dict) -> Setting:
     corpus, protocol, shared, leak = *(metrics[name] for name in SAME[:3]), metrics.get("leak")
-    told_apart = metrics.get("told_apart", "emotion")
-    title = make_title(corpus, told_apart, protocol, shared, leak, n_seeds=len(metrics["per_fold"]))
+    label_kind = metrics.get("told_apart", "emotion")
+    title = make_title(corpus, label_kind, protocol, shared, leak, n_seeds=len(metrics["per_fold"]))
     notes, labels = tuple(map(Note.from_json, metrics["corpus_notes"])), tuple(metrics["labels"])
     about = leak, metrics["offset_s"], metrics["texts_shared"], tuple(leaks["found"])
-    return Setting(corpus, notes, protocol, shared, labels, told_apart, title, *about)
+    return Setting(corpus, notes, protocol, shared, labels, label_kind, title, *about)
 
 
 def _facts(runs: Sequence[FinishedRun], weights: Sequence[float]) -> Facts:

@@ -45,7 +45,7 @@ def metrics_content(folder: RunFolder, setting: Setting, outcome: Outcome) -> di
         "texts_shared": setting.texts_shared,
         "leak": setting.leak,
         "labels": list(setting.labels),
-        "told_apart": setting.told_apart,
+        "told_apart": setting.label_kind,
         "title": setting.title,
         **summarise(outcome.predictions, setting.speakers_shared),
         "validation_uar": mean_fold_uar(outcome.validation),

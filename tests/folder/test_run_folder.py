@@ -24,7 +24,7 @@ from serjax.signals import Interrupted
 from serjax.study import writer
 from serjax.study.progress import progresses
 from serjax.study.tabular import cells as tabular_cells
-from serjax.study.tabular.cells import KeptCell, Row, Searching
+from serjax.study.tabular.cells import KeptCell, Row, Tuning
 from tests.study.tiny_table import tiny_table, write_row
 
 TABLE = tiny_table()
@@ -36,8 +36,8 @@ def command(out: Path, mark: str = "mark") -> None:
     with open_run_folder(out, "tabular/knn", mark) as folder, progresses(quiet=True) as shown:
         if not folder.finished:
             folder.claim({"knn": Knn()})
-            folder.meet(TABLE.digest())
-            write_row(Row("knn", "knn", Knn()), TABLE, folder, Searching(0, 3, out / "journal"), shown)
+            folder.check_clips(TABLE.digest())
+            write_row(Row("knn", "knn", Knn()), TABLE, folder, Tuning(0, 3, out / "journal"), shown)
 
 
 def figures(out: Path) -> dict[str, object]:
@@ -82,9 +82,9 @@ def fitted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     noted: list[int] = []
     fit_cell = tabular_cells.fit_cell
 
-    def spy(row: Row, table: object, cell: tabular_cells.Cell, searching: object) -> object:
+    def spy(row: Row, table: object, cell: tabular_cells.Cell, tuning: object) -> object:
         noted.append(cell.seed)
-        return fit_cell(row, table, cell, searching)  # type: ignore[arg-type]
+        return fit_cell(row, table, cell, tuning)  # type: ignore[arg-type]
 
     monkeypatch.setattr(tabular_cells, "fit_cell", spy)
     return noted

@@ -19,7 +19,7 @@ from serjax.models.classical.two_stage import TwoStage
 from serjax.results.show import print_comparison
 from serjax.study.progress import progresses
 from serjax.study.tabular import cells as tabular_cells
-from serjax.study.tabular.cells import Row, Searching, _facts, cross_validated_war, fit_cell
+from serjax.study.tabular.cells import Row, Tuning, _facts, cross_validated_war, fit_cell
 from serjax.study.tabular.flags import Choice, Fitting, TabularConfig
 from serjax.study.tabular.study import rows_of
 from serjax.study.tabular.tuning import Search, TrainingRows, Tuned, fold_uar, inner_folds
@@ -54,7 +54,7 @@ def test_rows_of_the_test_have_no_part_in_it(model: Knn | TwoStage) -> None:
 def test_it_is_that_of_the_model_that_tuning_chose(tmp_path: Path) -> None:
     table = tiny_table()
     cell = table.problem.cells[0]
-    facts = fit_cell(KNN, table, cell, Searching(3, 3, tmp_path / "tuning.journal", n_cv_folds=4)).facts
+    facts = fit_cell(KNN, table, cell, Tuning(3, 3, tmp_path / "tuning.journal", n_cv_folds=4)).facts
     chosen = replace(KNN, model=Knn(**facts["model"]))  # type: ignore[arg-type]
     assert chosen != KNN
     assert facts["cv_war"] == cross_validated_war(chosen, table, cell, 4)
@@ -70,8 +70,8 @@ def test_seeds_that_are_not_cross_validated_do_not_count(tmp_path: Path) -> None
     table = tiny_table()
     first = table.problem.cells[0]
     later = replace(first, seed=1)
-    searching = Searching(0, 3, tmp_path / "journal", n_cv_folds=4, n_cv_seeds=1)
-    told = {f"{cell.seed}": fit_cell(KNN, table, cell, searching).facts for cell in (later, first)}
+    tuning = Tuning(0, 3, tmp_path / "journal", n_cv_folds=4, n_cv_seeds=1)
+    told = {f"{cell.seed}": fit_cell(KNN, table, cell, tuning).facts for cell in (later, first)}
     assert ["cv_war" in facts for facts in told.values()] == [False, True]
     assert _facts(KNN, told).cv_war == cross_validated_war(KNN, table, first, 4)
 
@@ -83,7 +83,7 @@ def test_the_run_folder_has_the_mean_over_cells_and_the_table_a_column(
     for name, n_folds in (("with", 4), ("without", 0)):
         with open_run_folder(tmp_path / name, "tabular/knn", name) as folder, progresses(True) as shown:
             folder.claim({})
-            write_row(KNN, table, folder, Searching(0, 3, Path("journal"), n_folds), shown)
+            write_row(KNN, table, folder, Tuning(0, 3, Path("journal"), n_folds), shown)
         found[name] = json.loads((tmp_path / name / "metrics.json").read_text())
     cells = [cross_validated_war(KNN, table, cell, 4) for cell in table.problem.cells]
     assert cells[0] != cells[1]
@@ -103,7 +103,7 @@ def test_class_weights_reach_the_models_of_a_cell_its_search_and_its_cross_valid
     table = tiny_table(emotion_N=UNEVEN_N)
     row = Row("logistic", "logistic", LogisticRegression(), class_weights=True)
     cell = table.problem.cells[0]
-    predictions = fit_cell(row, table, cell, Searching(0, 3, Path("journal"))).test
+    predictions = fit_cell(row, table, cell, Tuning(0, 3, Path("journal"))).test
     expected = fit(row.model, table.x_ND[:60], table.problem.truth_N[:60], 0, class_weights=True)  # type: ignore[arg-type]
     np.testing.assert_array_equal(predictions.prediction, expected.predict_proba(table.x_ND[TEST]).argmax(1))
     seen: list[bool] = []
@@ -118,7 +118,7 @@ def test_class_weights_reach_the_models_of_a_cell_its_search_and_its_cross_valid
 
     monkeypatch.setattr(tabular_cells, "fit", watched_fit)
     monkeypatch.setattr(tabular_cells, "tune", watched_tune)
-    fit_cell(row, table, cell, Searching(1, 3, tmp_path / "journal", n_cv_folds=2))
+    fit_cell(row, table, cell, Tuning(1, 3, tmp_path / "journal", n_cv_folds=2))
     assert seen == [True] * 5  # the search, the cell's model, two folds, the model without validation rows
 
 

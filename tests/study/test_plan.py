@@ -14,7 +14,7 @@ from serjax.folder.run_folder import RunFolderError, open_run_folder
 from serjax.study import plan
 from serjax.study.flags import Machine, RunsPerDevice
 from serjax.study.generative.study import GenerativeStudy
-from serjax.study.plan import Plan, runs_per_device, settle, usual_stacking
+from serjax.study.plan import Plan, make_plan, runs_per_device, usual_stacking
 from serjax.study.problem import Problem
 from serjax.study.stages import complete
 from serjax.study.supervised import SupervisedConfig, SupervisedStudy
@@ -37,7 +37,7 @@ def settled(path: Path, kept: object = None, layout: Layout = LAYOUT, **flags: o
         folder.claim({})
         if kept is not None:
             folder.write_json("config.json", folder.read_json("config.json") | {"plan": kept})
-        found = settle(Machine(**flags), layout, MOST, folder)
+        found = make_plan(Machine(**flags), layout, MOST, folder)
         assert folder.plan == {"stacking": found.stacking, "stack_size": found.stack_size}
     return found
 

@@ -58,7 +58,7 @@ def test_the_title_says_what_is_told_apart(flags: dict, classes: str, monkeypatc
     problem = problem_of(Data(synthetic_clips=192, seeds=2, protocol="random-80-20", **flags), monkeypatch)
     assert problem.title == f"synthetic{classes}, random-80-20, speakers shared, 2 seeds"
     setting = Setting.of(problem)
-    assert (setting.told_apart, setting.title) == (problem.told_apart, problem.title)
+    assert (setting.label_kind, setting.title) == (problem.label_kind, problem.title)
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from serjax.study.flags import Data
 from serjax.study.progress import progresses
 from serjax.study.tabular import cells as tabular_cells
 from serjax.study.tabular import study
-from serjax.study.tabular.cells import Row, Searching, fit_cell
+from serjax.study.tabular.cells import Row, Tuning, fit_cell
 from serjax.study.tabular.flags import Choice, Fitting, ModelName, Output
 from serjax.study.tabular.table import FeatureSet, TableFeatures, load_table
 from tests.study.tiny_table import LABELS, TEST, tiny_table, write_row
@@ -34,7 +34,7 @@ from tests.study.tiny_table import LABELS, TEST, tiny_table, write_row
 DATA = Data(synthetic_clips=96, emotions=("happy", "sad", "angry"), protocol="speaker-5fold", offset=0.0)
 FEATURES = TableFeatures(features=("mfcc",), frames=108)  # the front end that other tests have compiled
 CHOICE = Choice(models=("logistic", "tree"), two_stage=True, votes=("logistic+2*tree",))
-NO_SEARCH = Searching(0, 3, Path("journal"))
+NO_SEARCH = Tuning(0, 3, Path("journal"))
 
 
 def config(out: Path, **sections: object) -> tabular.Config:
@@ -84,11 +84,11 @@ def test_a_killed_run_goes_on_with_the_folds_that_are_missing(
     fitted: list[str] = []
     whole = tabular_cells.fit_cell
 
-    def killed(row: Row, table: object, cell: tabular_cells.Cell, searching: object) -> object:
+    def killed(row: Row, table: object, cell: tabular_cells.Cell, tuning: object) -> object:
         if len(fitted) == 7:
             raise KeyboardInterrupt
         fitted.append(f"{row.name} {cell.fold.name}")
-        return whole(row, table, cell, searching)  # type: ignore[arg-type]
+        return whole(row, table, cell, tuning)  # type: ignore[arg-type]
 
     monkeypatch.setattr(tabular_cells, "fit_cell", killed)
     with pytest.raises(KeyboardInterrupt):
@@ -109,15 +109,15 @@ def test_cells_of_one_table_are_not_put_beside_those_of_another(tmp_path: Path) 
     assert len(set(digests.values())) == 3
     with open_run_folder(tmp_path, "tabular", "mark") as folder:
         folder.claim({})
-        folder.meet(digests["number"])
+        folder.check_clips(digests["number"])
         folder.keep_plan({"stack_size": 8})
-        folder.meet(digests["one"])  # nothing is computed yet
+        folder.check_clips(digests["one"])  # nothing is computed yet
         assert folder.plan is None
         folder.write_json("folds.json", {})
     with open_run_folder(tmp_path, "tabular", "mark") as folder:
-        folder.meet(digests["one"])
+        folder.check_clips(digests["one"])
         with pytest.raises(RunFolderError, match="begun with other clips"):
-            folder.meet(digests["label"])
+            folder.check_clips(digests["label"])
 
 
 def test_a_changed_table_is_noticed_when_a_command_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,7 +29,7 @@ from serjax.models.classical.two_stage import TwoStage
 from serjax.study.tabular import cells as tabular_cells
 from serjax.study.tabular import search_space
 from serjax.study.tabular import tuning as tune
-from serjax.study.tabular.cells import Row, Searching, fit_cell
+from serjax.study.tabular.cells import Row, Tuning, fit_cell
 from serjax.study.tabular.tuning import Search, TrainingRows, fold_uar, inner_folds
 from tests.study.tiny_table import TEST, tiny_table
 
@@ -160,8 +160,8 @@ def test_test_rows_do_not_enter_what_is_tuned(tmp_path: Path, model: Single | On
     leaking.x_ND[TEST] = 1e6 * np.eye(5)[labels_N[TEST]]  # a feature that says the label, in test rows only
     facts = []
     for n, table in enumerate((plain, leaking)):
-        searching = Searching(4, 3, tmp_path / f"{n}.journal")
-        found = fit_cell(Row("m", "m", model), table, table.problem.cells[0], searching)
+        tuning = Tuning(4, 3, tmp_path / f"{n}.journal")
+        found = fit_cell(Row("m", "m", model), table, table.problem.cells[0], tuning)
         facts.append({k: v for k, v in found.facts.items() if k != "gender_war"})
         assert len(found.test.truth) == 12
     assert facts[0] == facts[1]
@@ -174,7 +174,7 @@ def test_the_objective_is_handed_the_training_rows(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(tabular_cells, "tune", lambda model, there, how: handed.append(there) or tune.Tuned(model, 0.5))
     for shared in (False, True):
         table = tiny_table(shared=shared)
-        fit_cell(Row("knn", "knn", Knn()), table, table.problem.cells[0], Searching(3, 3, tmp_path / "j"))
+        fit_cell(Row("knn", "knn", Knn()), table, table.problem.cells[0], Tuning(3, 3, tmp_path / "j"))
     for there, by_speaker in zip(handed, (True, False), strict=True):
         np.testing.assert_array_equal(there.x_ND, table.x_ND[:60])  # training and validation rows
         np.testing.assert_array_equal(there.label_N, table.alphabetical_N[:60])

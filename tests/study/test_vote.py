@@ -22,7 +22,7 @@ from serjax.models.classical.packages import ClassicalError
 from serjax.models.classical.specs import DecisionTree, Knn, LogisticRegression, Single
 from serjax.models.classical.voting import soft_vote
 from serjax.study.progress import progresses
-from serjax.study.tabular.cells import Row, Searching
+from serjax.study.tabular.cells import Row, Tuning
 from serjax.study.vote import combine, parse, probabilities, write_vote
 from tests.study.stand_ins import METRICS
 from tests.study.tiny_table import TEST, tiny_table, write_row
@@ -43,7 +43,7 @@ def make_run(out: Path, name: str, model: Single, shared: bool = False) -> None:
     table = tiny_table(shared=shared)
     with open_run_folder(out, f"tabular/{name}", f"{name}{shared}") as folder, progresses(True) as shown:
         folder.claim({})
-        write_row(Row(name, name, model), table, folder, Searching(0, 3, out / "journal"), shown)
+        write_row(Row(name, name, model), table, folder, Tuning(0, 3, out / "journal"), shown)
 
 
 def read(run: Path) -> Predictions:

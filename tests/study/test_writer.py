@@ -18,7 +18,7 @@ from serjax.folder.run_folder import open_run_folder
 from serjax.models.classical.specs import Knn
 from serjax.results.show import class_column, print_notes, print_reports
 from serjax.study.outcome import Facts, Outcome, Setting
-from serjax.study.tabular.cells import Row, Searching, fit_cell
+from serjax.study.tabular.cells import Row, Tuning, fit_cell
 from serjax.study.vote import write_vote
 from serjax.study.writer import write_outcome
 from serjax.train.record import History
@@ -32,7 +32,7 @@ def test_labels_that_are_no_emotions_are_called_classes(tmp_path: Path, capsys: 
     leak = FoundLeak(Leak("content", ("train", "test"), "a.wav = b.wav"), ("0/fold-1",))
     problem = replace(table.problem, corpus=replace(labelled, notes=(note,)), cells=cells, leaks=(leak,), offset_s=0.25)
     table = replace(table, problem=problem)
-    fitted = fit_cell(Row("knn", "knn", Knn()), table, cells[0], Searching(0, 3, Path("journal")))
+    fitted = fit_cell(Row("knn", "knn", Knn()), table, cells[0], Tuning(0, 3, Path("journal")))
     places = [tmp_path / name for name in "ab"]
     for place in places:
         with open_run_folder(place, "knn", "x") as folder:

@@ -8,7 +8,7 @@ from serjax.folder.run_folder import RunFolder
 from serjax.study.outcome import Setting
 from serjax.study.problem import Cell, Problem
 from serjax.study.progress import Progresses
-from serjax.study.tabular.cells import Row, Searching, run_row
+from serjax.study.tabular.cells import Row, Tuning, run_row
 from serjax.study.tabular.table import Table
 from serjax.study.writer import write_outcome
 
@@ -44,6 +44,6 @@ def tiny_table(shift: float = 0.8, shared: bool = False, key: int = 0, emotion_N
     return Table(problem, x_ND, held_out_cells=cells)
 
 
-def write_row(row: Row, table: Table, folder: RunFolder, searching: Searching, shown: Progresses) -> None:
+def write_row(row: Row, table: Table, folder: RunFolder, tuning: Tuning, shown: Progresses) -> None:
     """Fit and test a model in all cells, and write its run folder."""
-    write_outcome(folder, Setting.of(table.problem), run_row(row, table, folder, searching, shown))
+    write_outcome(folder, Setting.of(table.problem), run_row(row, table, folder, tuning, shown))

@@ -38,7 +38,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Searching:
+class Tuning:
     """How a row is tuned (no trials: not at all), and by how many folds judged inside its training rows (0: not).
 
     The latter is done in cells of the first `n_cv_seeds` seeds, default: of all.
@@ -64,7 +64,7 @@ class CellResult:
     facts: dict[str, object]
 
 
-def run_row(row: Row, table: Table, folder: RunFolder, searching: Searching, shown: Progresses) -> Outcome:
+def run_row(row: Row, table: Table, folder: RunFolder, tuning: Tuning, shown: Progresses) -> Outcome:
     """Fit and test a model in the cells that are missing; return what comes of all."""
     cells, mark = folder.path / "cells", f"{folder.fingerprint} {table.digest()}"
     cells.mkdir(exist_ok=True)
@@ -73,7 +73,7 @@ def run_row(row: Row, table: Table, folder: RunFolder, searching: Searching, sho
         name = quote(f"{cell.seed}-{cell.fold.name}", safe=" ")  # a speaker may be named with a slash
         kept = KeptCell(cells, name, mark)
         if (found := kept.read(table.problem, cell)) is None:
-            found = fit_cell(row, table, cell, searching)
+            found = fit_cell(row, table, cell, tuning)
             kept.write(found)
         results[f"{cell.seed}/{cell.fold.name}"] = found
         shown.update(row.name, n + 1, len(table.problem.cells))
@@ -144,12 +144,12 @@ def _rows(table: Predictions) -> tuple[object, ...]:
     return (table.labels, table.utterance, table.speaker, table.fold, table.seed.tolist(), table.truth.tolist())
 
 
-def fit_cell(row: Row, table: Table, cell: Cell, searching: Searching) -> CellResult:
+def fit_cell(row: Row, table: Table, cell: Cell, tuning: Tuning) -> CellResult:
     """Return the predictions of a cell's test rows, and what is to be said about its model.
 
     Validation rows are scored by the same kind of model, fitted without them.
     """
-    chosen, tuned_uar = _tuned(row, table, cell, searching)
+    chosen, tuned_uar = _tuned(row, table, cell, tuning)
     train, test = table.train(cell), cell.fold.test
     fitted = _fit(chosen, table, train, cell.seed)
     facts: dict[str, object] = {
@@ -158,8 +158,8 @@ def fit_cell(row: Row, table: Table, cell: Cell, searching: Searching) -> CellRe
         "model": asdict(chosen.model),
         "inner_uar": tuned_uar,
     }
-    if searching.cross_validates(cell.seed):
-        facts["cv_war"] = cross_validated_war(chosen, table, cell, searching.n_cv_folds)
+    if tuning.cross_validates(cell.seed):
+        facts["cv_war"] = cross_validated_war(chosen, table, cell, tuning.n_cv_folds)
     if isinstance(fitted, FittedTwoStage):
         found_N = np.array(fitted.genders)[fitted.predict_gender(table.x_ND[test])]
         facts["gender_war"] = float(np.mean(found_N == table.gender_N[test]))
@@ -208,18 +208,16 @@ def _war(fitted: Fitted | FittedTwoStage, table: Table, rows_n: Int[np.ndarray, 
     return float(np.mean(fitted.predict_proba(table.x_ND[rows_n]).argmax(axis=1) == table.alphabetical_N[rows_n]))
 
 
-def _tuned(row: Row, table: Table, cell: Cell, searching: Searching) -> tuple[Row, float | None]:
+def _tuned(row: Row, table: Table, cell: Cell, tuning: Tuning) -> tuple[Row, float | None]:
     """Return the row with the cell's model, tuned if asked for; of two stages both get what was tuned in one stage."""
-    if not searching.n_trials:
+    if not tuning.n_trials:
         return row, None
     rows = _training_rows(row, table, cell)
     name = f"{row.single}/{cell.seed}/{cell.fold.name}"
-    search = Search(searching.n_trials, searching.n_folds, searching.journal, name, cell.seed)
-    if isinstance(row.model, TwoStage):
-        found = tune(row.model.emotion, rows, search)
-        return replace(row, model=TwoStage(found.model, found.model)), found.uar
-    found = tune(row.model, rows, search)
-    return replace(row, model=found.model), found.uar
+    search = Search(tuning.n_trials, tuning.n_folds, tuning.journal, name, cell.seed)
+    found = tune(row.model.emotion if isinstance(row.model, TwoStage) else row.model, rows, search)
+    model = TwoStage(found.model, found.model) if isinstance(row.model, TwoStage) else found.model
+    return replace(row, model=model), found.uar
 
 
 def _training_rows(row: Row, table: Table, cell: Cell) -> TrainingRows:

@@ -1,5 +1,7 @@
 """Classical models on one vector per clip, from flags to run folders."""
 
+import functools
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from serjax.study.checks import check_positive
 from serjax.study.fingerprint import default_out, fingerprint
 from serjax.study.outcome import Setting
 from serjax.study.progress import Progresses, progresses
-from serjax.study.tabular.cells import Row, Searching, run_row
+from serjax.study.tabular.cells import Row, Tuning, run_row
 from serjax.study.tabular.flags import TabularConfig
 from serjax.study.tabular.table import Table, load_table
 from serjax.study.writer import write_outcome
@@ -31,7 +33,7 @@ def complete_tabular(config: TabularConfig) -> dict[str, Path]:
             shown.say(f"{out} is finished: the corpus is not read again.")
         if len(rows) > 1:
             return _run_several(config, rows, out, shown)
-        _run_row(config, rows[0], out, out, Loader(config, shown))
+        _run_row(config, rows[0], out, out, _loader(config, shown), shown)
         return {rows[0].name: out}
 
 
@@ -81,24 +83,9 @@ def rows_of(config: TabularConfig) -> tuple[Row, ...]:
     return tuple(rows)
 
 
-class Loader:
-    """Loads the table when it is first asked for: a finished run needs none."""
-
-    def __init__(self, config: TabularConfig, shown: Progresses) -> None:
-        self.config, self.shown = config, shown
-        self.table: Table | None = None
-
-    def __call__(self) -> Table:
-        """Return the table."""
-        if self.table is None:
-            cache = self.config.output.cache or default_cache_dir()
-            self.table = load_table(self.config.data, self.config.features, cache, self.shown)
-        return self.table
-
-
 def _run_several(config: TabularConfig, rows: tuple[Row, ...], out: Path, shown: Progresses) -> dict[str, Path]:
     """Fill a folder with one run folder for each row and vote; return where they are."""
-    load = Loader(config, shown)
+    load = _loader(config, shown)
     places = {row.name: out / row.name for row in rows}
     ballots = {f"vote-{text.replace('*', 'x')}": vote.parse(text, config.choice.models) for text in config.choice.votes}
     with open_run_folder(out, "tabular", fingerprint_of(config)) as folder:
@@ -106,9 +93,9 @@ def _run_several(config: TabularConfig, rows: tuple[Row, ...], out: Path, shown:
             load()  # what is wrong with the data is said before the folder is claimed
             folder.claim({**_sections(config), "choice": config.choice})
         if not all(map(is_finished, places.values())):
-            folder.meet(load().digest())  # what is there already must be of the same clips
+            folder.check_clips(load().digest())  # what is there already must be of the same clips
         for row in rows:
-            _run_row(config, row, out / row.name, out / row.single, load)
+            _run_row(config, row, out / row.name, out / row.single, load, shown)
         for name, ballot in ballots.items():
             vote.write_vote([places[member] for member, _ in ballot], [weight for _, weight in ballot], out / name)
             places[name] = out / name
@@ -135,17 +122,25 @@ def _copy_picture(source: Path, folder: Path) -> None:
     copy(source, folder / source.name)
 
 
-def _run_row(config: TabularConfig, row: Row, out: Path, studies: Path, load: Loader) -> None:
+def _loader(config: TabularConfig, shown: Progresses) -> Callable[[], Table]:
+    """Return what loads the table when it is first asked for: a finished run needs none."""
+    cache = config.output.cache or default_cache_dir()
+    return functools.cache(lambda: load_table(config.data, config.features, cache, shown))
+
+
+def _run_row(
+    config: TabularConfig, row: Row, out: Path, studies: Path, load: Callable[[], Table], shown: Progresses
+) -> None:
     sections = {**_sections(config), row.single: row.model}
     experiment = f"tabular/{row.name}"
     with open_run_folder(out, experiment, fingerprint(experiment, sections)) as folder:
         if not folder.finished:
             table = load()
             folder.claim(sections)
-            folder.meet(table.digest())
+            folder.check_clips(table.digest())
             fitting, journal = config.fitting, studies / "tuning.journal"
-            searching = Searching(fitting.tune, fitting.inner_folds, journal, fitting.cv_folds, fitting.cv_seeds)
-            outcome = run_row(row, table, folder, searching, load.shown)
+            tuning = Tuning(fitting.tune, fitting.inner_folds, journal, fitting.cv_folds, fitting.cv_seeds)
+            outcome = run_row(row, table, folder, tuning, shown)
             write_outcome(folder, Setting.of(table.problem), outcome)
 
 

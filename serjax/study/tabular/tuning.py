@@ -78,7 +78,7 @@ def tune(model: Single | OnComponents, rows: TrainingRows, search: Search) -> Tu
     folds = tuple(inner_folds(rows, search.n_folds, search.seed))
     bounds = search_space.ranges(single)
 
-    def judge(trial: Any) -> float | None:
+    def inner_uar(trial: Any) -> float | None:
         """Return the mean UAR over the inner folds; None as soon as it falls behind that of other trials."""
         candidate = _with(model, search_space.with_values(single, trial.params))
         reached: list[float] = []
@@ -96,7 +96,7 @@ def tune(model: Single | OnComponents, rows: TrainingRows, search: Search) -> Tu
         entropy = (search.seed, zlib.crc32(search.name.encode()), n_done)
         study.sampler = optuna.samplers.TPESampler(seed=int(np.random.SeedSequence(entropy).generate_state(1)[0]))
         trial = study.ask(bounds)
-        reached = judge(trial)
+        reached = inner_uar(trial)
         study.tell(trial, reached, optuna.trial.TrialState.PRUNED if reached is None else None)
         _seal(search.journal)
     return Tuned(_with(model, search_space.with_values(single, study.best_params)), float(study.best_value))
