@@ -7,12 +7,14 @@ on they repeat with another line or marker.
 """
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colorbar import Colorbar
 from matplotlib.figure import Figure
 
 from serjax.figures.lettering import Picture, legible, quoted, width
@@ -29,6 +31,19 @@ LARGEST_PX = 10_000  # of a side
 USUAL_LETTERS, LETTER_IN = 12, 0.07  # of a label: longer ones make figures larger, by so much a letter
 
 
+class Canvas(Picture):
+    """A figure whose axes have the sizes used everywhere, and no lines on top and at the right."""
+
+    def add_subplot(self, *args: Any, **kwargs: Any) -> Axes:
+        """Add axes, as `subplots` does for each panel."""
+        axes: Axes = super().add_subplot(*args, **kwargs)
+        axes.tick_params(labelsize=TICK_PT)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.label.set_fontsize(LABEL_PT)
+        axes.spines[["top", "right"]].set_visible(False)
+        return axes
+
+
 def save(figure: Figure, path: Path, dpi: int = 150) -> None:
     """Write a figure as PNG, whole or not at all; the same figure gives the same bytes. A huge one has fewer dots."""
     dpi = min(dpi, int(LARGEST_PX / max(figure.get_size_inches())))
@@ -41,7 +56,7 @@ def canvas(width_in: float, height_in: float, title: str, *, fixed_aspect: bool 
     layout: Literal["compressed", "constrained"] = "compressed" if fixed_aspect else "constrained"
     lines = title_lines(legible(title, LONGEST_TITLE), int(width_in * 72 / (0.6 * TITLE_PT)))
     more_in = max(0, len(lines) - 3) * 1.3 * TITLE_PT / 72
-    figure = Picture(figsize=(width_in, height_in + more_in), layout=layout)
+    figure = Canvas(figsize=(width_in, height_in + more_in), layout=layout)
     figure.suptitle(quoted("\n".join(lines)), fontsize=TITLE_PT)
     return figure
 
@@ -76,11 +91,12 @@ def line(label: int) -> str:
     return LINES[label // len(COLOURS) % len(LINES)]
 
 
-def label_axis(axes: Axes, x: str, y: str) -> None:
-    """Name both axes, with units, in the sizes used everywhere."""
-    axes.set_xlabel(x, fontsize=LABEL_PT)
-    axes.set_ylabel(y, fontsize=LABEL_PT)
-    axes.tick_params(labelsize=TICK_PT)
+def colour_bar(figure: Figure, image: ScalarMappable, axes: Axes | Iterable[Axes], name: str, **look: Any) -> Colorbar:
+    """Say beside some axes what their colours mean; `name` has the unit, `look` is as for `Figure.colorbar`."""
+    bar = figure.colorbar(image, ax=axes, **look)
+    bar.set_label(name, fontsize=LABEL_PT)
+    bar.ax.tick_params(labelsize=TICK_PT, which="both")
+    return bar
 
 
 def label_cells(axes: Axes, rows: Sequence[str], columns: Sequence[str]) -> None:
@@ -101,7 +117,7 @@ def hide_empty(grid: np.ndarray, n_panels: int, x: str) -> None:
     for n, axes in enumerate(grid.flat):
         axes.set_visible(n < n_panels)
         if n < n_panels <= n + n_columns:
-            axes.set_xlabel(x, fontsize=LABEL_PT)
+            axes.set_xlabel(x)
             axes.tick_params(labelbottom=True)
 
 

@@ -10,18 +10,7 @@ from matplotlib.figure import Figure
 
 from serjax.evaluate.metrics import AnyArray, roc_auc_ovr, roc_curve
 from serjax.evaluate.predictions import Predictions
-from serjax.figures.canvas import (
-    ABSENT,
-    LABEL_PT,
-    TICK_PT,
-    canvas,
-    colour,
-    extra_in,
-    label_axis,
-    label_cells,
-    line,
-    save,
-)
+from serjax.figures.canvas import ABSENT, TICK_PT, canvas, colour, colour_bar, extra_in, label_cells, line, save
 from serjax.figures.lettering import names_shown
 
 
@@ -59,14 +48,12 @@ def confusion_matrix(counts_KK: Num[AnyArray, "K K"], labels: Sequence[str], tit
     axes = figure.add_subplot()
     image = axes.imshow(share_KK, cmap="Blues", vmin=0, vmax=1)
     axes.set_facecolor(ABSENT)
-    label_axis(axes, "predicted", "true (clips)")
+    axes.set(xlabel="predicted", ylabel="true (clips)")
     label_cells(axes, [f"{name} ({count:g})" for name, count in zip(names, support_K, strict=True)], names)
     for (i, j), count in np.ndenumerate(counts_KK):
         if support_K[i] and n_classes <= MOST_WRITTEN:
             _write_cell(axes, (i, j), float(count), float(share_KK[i, j]), 8.0 if n_classes <= 8 else 6.5)
-    bar = figure.colorbar(image, ax=axes, fraction=0.05, pad=0.02)
-    bar.set_label("share of the true class (diagonal: recall)", fontsize=LABEL_PT)
-    bar.ax.tick_params(labelsize=TICK_PT)
+    colour_bar(figure, image, axes, "share of the true class (diagonal: recall)", fraction=0.05, pad=0.02)
     return figure
 
 
@@ -97,11 +84,10 @@ def roc_curves(
         axes.plot(false_P, true_P, color=colour(c), ls=line(c), lw=1.3, label=name)
     if drawn:
         axes.plot(*_mean_curve(list(curves.values())), color="black", lw=2.4, label=f"mean  {areas.macro:.2f}")
-        legend = figure.legend(loc="outside right center", title="class  AUC", fontsize=TICK_PT, frameon=False)
-        legend.get_title().set_fontsize(TICK_PT)
+        look = {"fontsize": TICK_PT, "title_fontsize": TICK_PT, "frameon": False}
+        figure.legend(loc="outside right center", title="class  AUC", **look)
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
-    label_axis(axes, "false positive rate", "true positive rate (recall)")
-    axes.spines[["top", "right"]].set_visible(False)
+    axes.set(xlabel="false positive rate", ylabel="true positive rate (recall)")
     return figure
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from serjax.figures.canvas import COLOURS, LABEL_PT, TICK_PT, canvas, extra_in, label_axis
+from serjax.figures.canvas import COLOURS, LABEL_PT, TICK_PT, canvas, colour_bar, extra_in
 from serjax.figures.lettering import names_shown, shown, width
 
 GREY = "0.6"
@@ -49,10 +49,10 @@ def forest_plot(
     grid = figure.subplots(1, n_panels, sharey=True, squeeze=False)[0]
     guess = "" if chance is None else "; dashed: guessing"
     _draw_lines(grid[0], reached, chance)
-    label_axis(grid[0], f"{metric} and 95 % interval over speakers{guess}", "")
+    grid[0].set_xlabel(f"{metric} and 95 % interval over speakers{guess}")
     if differences is not None:
         _draw_lines(grid[1], differences, 0.0)
-        label_axis(grid[1], f"difference of {metric} to the first, 95 % interval, p (Holm)", "")
+        grid[1].set_xlabel(f"difference of {metric} to the first, 95 % interval, p (Holm)")
     grid[0].set_yticks(np.arange(len(names)), names, fontsize=TICK_PT)
     grid[0].set_ylim(len(names) - 0.4, -0.6)
     return figure
@@ -73,7 +73,7 @@ def _draw_lines(axes: Axes, lines: Sequence[Line], reference: float | None) -> N
     axes.margins(x=0.2)
     axes.tick_params(axis="y", length=0)
     axes.xaxis.label.set_fontsize(LABEL_PT - 1)
-    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["left"].set_visible(False)
     axes.grid(axis="x", color="0.92", lw=0.6)
     axes.set_axisbelow(True)
 
@@ -121,7 +121,5 @@ def heat_map(
     axes.set_yticks(range(len(rows)), rows, fontsize=TICK_PT)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    bar = figure.colorbar(image, ax=axes, fraction=0.05, pad=0.02)
-    bar.set_label(f"{metric}, from guessing to the best", fontsize=LABEL_PT)
-    bar.ax.tick_params(labelsize=TICK_PT)
+    colour_bar(figure, image, axes, f"{metric}, from guessing to the best", fraction=0.05, pad=0.02)
     return figure

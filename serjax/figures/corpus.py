@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from serjax.evaluate.metrics import AnyArray
-from serjax.figures.canvas import COLOURS, LABEL_PT, TICK_PT, canvas, colour, extra_in, label_axis, label_cells, panels
+from serjax.figures.canvas import COLOURS, LABEL_PT, TICK_PT, canvas, colour, colour_bar, extra_in, label_cells, panels
 from serjax.figures.lettering import names_shown, shown, width
 
 BAR = "#7F9DB5"
@@ -44,8 +44,7 @@ def label_counts(
     axes.set_yticks(range(len(labels)), names)
     axes.set_ylim(len(labels) - 0.4, -0.6)
     axes.margins(x=0.1)
-    label_axis(axes, "clips", "")
-    _bare(axes)
+    axes.set_xlabel("clips")
     figure.legend(loc="outside right center", title=factor, fontsize=TICK_PT, title_fontsize=TICK_PT, frameon=False)
     return figure
 
@@ -94,11 +93,10 @@ def speaker_counts(
         axes.bar(range(len(speakers)), count_SV[:, v], bottom=starts_SV[:, v], width=0.75, color=colour(v), label=level)
     crowded = len(speakers) > 40
     axes.set_xticks(range(len(speakers)), names)
-    label_axis(axes, "speaker", "clips")
+    axes.set(xlabel="speaker", ylabel="clips")
     axes.tick_params(axis="x", rotation=90 if longest > 2 else 0, labelsize=6 if crowded else TICK_PT)
     axes.set_xlim(-0.7, len(speakers) - 0.3)
     axes.set_ylim(0, 1.08 * max(1, int(count_SV.sum(axis=1).max())))
-    _bare(axes)
     figure.legend(loc="outside right center", title=factor, fontsize=TICK_PT, title_fontsize=TICK_PT, frameon=False)
     return figure
 
@@ -122,12 +120,10 @@ def durations(
     median_s = float(np.median(duration_s_N))
     above.axvline(median_s, color="black", lw=1)
     above.set_title(f"median {median_s:.2f} s", fontsize=TICK_PT, loc="right")
-    label_axis(above, "", "clips")
+    above.set_ylabel("clips")
     _boxes(below, [duration_s_N[label_N == k] for k in range(len(labels))])
     below.set_yticks(range(len(labels)), names)
-    label_axis(below, "duration / s", "")
-    for axes in (above, below):
-        _bare(axes)
+    below.set_xlabel("duration / s")
     return figure
 
 
@@ -160,7 +156,6 @@ def feature_histograms(
         axes.tick_params(labelsize=SMALL_PT)
         axes.locator_params(axis="x", nbins=4)
         axes.locator_params(axis="y", nbins=3)
-        _bare(axes)
     figure.supylabel("clips", fontsize=LABEL_PT)
     return figure
 
@@ -191,7 +186,6 @@ def feature_boxes(
         axes.set_title(name, fontsize=SMALL_PT + 0.5)
         axes.tick_params(labelsize=SMALL_PT)
         axes.locator_params(axis="x", nbins=4)
-        _bare(axes)
     return figure
 
 
@@ -216,9 +210,7 @@ def correlation(correlation_DD: Float[AnyArray, "D D"], names: Sequence[str], ti
             axes.text(
                 column, row, text, ha="center", va="center", fontsize=6, color="white" if abs(r) > 0.6 else "black"
             )
-    bar = figure.colorbar(image, ax=axes, fraction=0.04, pad=0.02)
-    bar.set_label("correlation r (written from ±.3)", fontsize=LABEL_PT)
-    bar.ax.tick_params(labelsize=TICK_PT)
+    colour_bar(figure, image, axes, "correlation r (written from ±.3)", fraction=0.04, pad=0.02)
     return figure
 
 
@@ -252,7 +244,3 @@ def _boxes(axes: Axes, values: Sequence[Num[np.ndarray, "_"]]) -> None:
 def _bins(values_N: Float[np.ndarray, "N"]) -> int:
     """Return a number of bins that shows the shape of the distribution: about the square root of the clips."""
     return int(np.clip(np.sqrt(len(values_N)), 8, 40))
-
-
-def _bare(axes: Axes) -> None:
-    axes.spines[["top", "right"]].set_visible(False)

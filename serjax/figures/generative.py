@@ -15,7 +15,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter
 
 from serjax.evaluate.metrics import AnyArray
-from serjax.figures.canvas import ABSENT, LABEL_PT, TICK_PT, canvas, colour, extra_in, label_axis, label_cells, panels
+from serjax.figures.canvas import ABSENT, LABEL_PT, TICK_PT, canvas, colour, colour_bar, extra_in, label_cells, panels
 from serjax.figures.classification import MOST_WRITTEN
 from serjax.figures.lettering import names_shown, shown
 
@@ -48,15 +48,14 @@ def reconstruction_matrices(parts: Mapping[str, Float[AnyArray, "K K"]], labels:
         image = axes.imshow(table_KK, cmap="viridis_r", norm=norm)
         axes.set_facecolor(ABSENT)
         axes.set_title(name, fontsize=LABEL_PT)
-        label_axis(axes, "clips of", "")
+        axes.set_xlabel("clips of")
         label_cells(axes, names, names)
         if n_classes <= MOST_WRITTEN:
             _write_losses(axes, table_KK, norm, 7.5 if n_classes <= 8 else 5.5)
-    grid[0].set_ylabel("model of", fontsize=LABEL_PT)
-    bar = figure.colorbar(image, ax=list(grid), fraction=0.03, pad=0.01, format=FuncFormatter(_tick))
+    grid[0].set_ylabel("model of")
+    look = {"fraction": 0.03, "pad": 0.01, "format": FuncFormatter(_tick)}
+    bar = colour_bar(figure, image, list(grid), "mean squared error", **look)
     bar.ax.yaxis.set_minor_formatter(FuncFormatter(_tick))
-    bar.set_label("mean squared error", fontsize=LABEL_PT)
-    bar.ax.tick_params(labelsize=TICK_PT, which="both")
     note = "□ least of the row: what this model reconstructs best     ● least of the column: which model does best"
     figure.supxlabel(note if len(tables) > 1 or n_classes > 6 else note.replace("     ", "\n"), fontsize=TICK_PT)
     return figure
@@ -99,12 +98,10 @@ def picture_pairs(
             image = axes.imshow(picture_CT, cmap="RdBu_r", vmin=-limit, vmax=limit, **look)
             axes.set_facecolor("0.75")
             axes.set_title(name, fontsize=TICK_PT, loc="left")
-            axes.tick_params(labelsize=TICK_PT)
     figure.supxlabel("time / s", fontsize=LABEL_PT)
     figure.supylabel(f"{feature} index", fontsize=LABEL_PT)
-    bar = figure.colorbar(image, ax=list(grid.flat), fraction=0.03, pad=0.01, aspect=12 * n_clips, extend="both")
-    bar.set_label(f"normalised {feature}", fontsize=LABEL_PT)
-    bar.ax.tick_params(labelsize=TICK_PT)
+    shape = {"fraction": 0.03, "pad": 0.01, "aspect": 12 * n_clips, "extend": "both"}
+    colour_bar(figure, image, list(grid.flat), f"normalised {feature}", **shape)
     return figure
 
 
@@ -159,8 +156,8 @@ def latent_means(
         point_N2, share_2 = principal_plane(mean_NZ)
         _scatter(axes, point_N2, truth_N, names)
         axes.set_title(name, fontsize=TICK_PT)
-        label_axis(axes, *(f"PC {k + 1} ({100 * share_2[k]:.0f} % of variance)" for k in range(2)))
-        axes.spines[["top", "right"]].set_visible(False)
+        x, y = (f"PC {k + 1} ({100 * share_2[k]:.0f} % of variance)" for k in range(2))
+        axes.set(xlabel=x, ylabel=y)
     for axes in list(grid.flat)[len(means) :]:
         axes.set_visible(False)
     marks = grid[0, 0].get_legend_handles_labels()

@@ -14,7 +14,18 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
 from serjax.evaluate.metrics import AnyArray
-from serjax.figures.canvas import ABSENT, COLOURS, LABEL_PT, LINES, SEPARATOR, TICK_PT, canvas, hide_empty, panels
+from serjax.figures.canvas import (
+    ABSENT,
+    COLOURS,
+    LABEL_PT,
+    LINES,
+    SEPARATOR,
+    TICK_PT,
+    canvas,
+    colour_bar,
+    hide_empty,
+    panels,
+)
 from serjax.figures.lettering import shown
 
 WAVE = "#5B7083"
@@ -59,8 +70,6 @@ def waveforms(
     for axes, wave_N, caption in zip(grid.flat, waves, captions, strict=False):
         _draw_wave(axes, np.asarray(wave_N), sample_rate_hz, WAVE, 1.0)
         axes.set_title(shown(caption, CAPTION), fontsize=TICK_PT)
-        axes.tick_params(labelsize=TICK_PT)
-        axes.spines[["top", "right"]].set_visible(False)
     loudest = max((float(np.abs(wave_N).max()) for wave_N in waves if len(wave_N)), default=0.0)
     grid[0, 0].set_ylim(-1.05 * (loudest or 1.0), 1.05 * (loudest or 1.0))
     hide_empty(grid, len(waves), "time / s")
@@ -93,15 +102,11 @@ def clip_pictures(
         image = axes.pcolormesh(edges_s, rows.edges, np.asarray(picture_FT), **look)
         axes.set_facecolor(ABSENT)
         axes.set_title(shown(caption, CAPTION), fontsize=TICK_PT)
-        axes.tick_params(labelsize=TICK_PT)
         _scale_rows(axes, rows)
     hide_empty(grid, len(pictures), "time / s")
     figure.supylabel(rows.name, fontsize=LABEL_PT)
-    bar = figure.colorbar(
-        image, ax=list(grid.flat), fraction=0.03, pad=0.01, aspect=15 * grid.shape[0], extend=colours.extend
-    )
-    bar.set_label(colours.name, fontsize=LABEL_PT)
-    bar.ax.tick_params(labelsize=TICK_PT)
+    shape = {"fraction": 0.03, "pad": 0.01, "aspect": 15 * grid.shape[0], "extend": colours.extend}
+    colour_bar(figure, image, list(grid.flat), colours.name, **shape)
     return figure
 
 
@@ -132,7 +137,6 @@ def curves(
             _draw_curves(axes, curves_of_clip, frame_s)
             _draw_wave_behind(axes, np.asarray(waves[n]), sample_rate_hz)
             axes.tick_params(labelsize=TICK_PT - 1)
-            axes.spines[["top", "right"]].set_visible(False)
         grid[0, c].set_title(quantity, fontsize=TICK_PT)
         if len(clips[0]) > 1:
             # inside the panel a legend would hide a curve somewhere: below the column there is room

@@ -87,9 +87,7 @@ def learning_curves(
         for name, loss_RE, shade, style in parts:
             _median_and_range(axes, epoch_E, loss_RE[group_R == group], (name, shade, style))
         axes.set_title(f"{names[group]} ({(group_R == group).sum()} runs)", fontsize=TICK_PT)
-        axes.tick_params(labelsize=TICK_PT)
         axes.grid(color="0.9", lw=0.6)
-        axes.spines[["top", "right"]].set_visible(False)
     hide_empty(grid, len(groups), "epoch")
     _scale_losses(grid[0, 0], [loss_RE for _, loss_RE, _, _ in parts])
     figure.supylabel(loss, fontsize=LABEL_PT)

@@ -6,12 +6,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from serjax.errors import ConfigError
-from serjax.figures import canvas as plots
-from serjax.figures.lettering import names_shown
+from serjax.figures.comparison import Line, forest_plot
 from serjax.figures.markdown import markdown_facts, markdown_image, markdown_page, markdown_section, markdown_table
 from serjax.figures.tables import Cell, print_table, signed
 from serjax.folder.finished import read_result
@@ -114,20 +112,8 @@ def markdown(page: Page, picture: str) -> str:
 
 def draw_intervals(page: Page) -> Figure:
     """Draw the UAR of every row as a point on its interval; a dashed line is chance."""
-    figure = plots.canvas(7.2, 0.38 * len(page.rows) + 1.5, page.title)
-    axes = figure.add_subplot()
-    for n, row in enumerate(page.rows):
-        shade = plots.COLOURS[1 if row.difference is None and page.reference is not None else 0]
-        if row.interval is not None:
-            axes.plot(row.interval, [n, n], color=shade, lw=2)
-        axes.plot([row.mean], [n], "o", color=shade)
-        axes.annotate(f"{row.mean:.3f}", (row.mean, n), (0, 5), textcoords="offset points", ha="center", fontsize=8)
-    axes.axvline(1 / page.n_classes, color="0.6", lw=0.8, ls=(0, (4, 3)))
-    axes.set_yticks(np.arange(len(page.rows)), names_shown([row.name for row in page.rows], 40))
-    axes.set_ylim(len(page.rows) - 0.4, -0.6)
-    plots.label_axis(axes, "UAR and 95 % interval over speakers; dashed: chance", "")
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure
+    reached = [Line(row.mean, row.interval, f"{row.mean:.3f}") for row in page.rows]
+    return forest_plot([row.name for row in page.rows], reached, None, "UAR", 1 / page.n_classes, page.title)
 
 
 def _choices(rows: list[Row]) -> str | None:
