@@ -19,6 +19,7 @@ from pathlib import Path
 import tyro
 
 from serjax.command import run_command
+from serjax.errors import ConfigError
 from serjax.evaluate.comparison import Difference, difference
 from serjax.figures.tables import Cell, p_text, signed_interval
 from serjax.folder.finished import FinishedRun, read_result, read_run
@@ -29,7 +30,7 @@ from serjax.results.reached import Reached, adjusted, tested
 from serjax.results.show import show_models
 from serjax.results.table_page import TablePage, print_page, write_page
 from serjax.study.fingerprint import default_out
-from serjax.study.tabular.flags import Choice, ModelName, TabularConfig
+from serjax.study.tabular.flags import Choice, TabularConfig
 from serjax.study.tabular.study import complete_tabular, fingerprint_of
 
 HEADER = ("model", "UAR, one stage", "UAR, two stages", "difference", "95 % interval", "p (Holm)", "gender right")
@@ -37,20 +38,12 @@ NOTES = "Difference: two stages minus one; its interval and paired test go over 
 
 
 @dataclass(frozen=True)
-class BothStages(Choice):
-    """Which models, each in one stage and in two."""
-
-    models: tuple[ModelName, ...] = ("logistic", "mlp")
-    """Models to compare; in two stages the same kind of model tells genders and emotions apart."""
-    two_stage: tyro.conf.Suppress[bool] = True
-    """Always; no flag."""
-
-
-@dataclass(frozen=True)
 class Config(TabularConfig):
     """Every field of every section is a flag; hyper-parameters carry their model's name."""
 
-    choice: tyro.conf.OmitArgPrefixes[BothStages] = field(default_factory=BothStages)
+    choice: tyro.conf.OmitArgPrefixes[Choice] = field(
+        default_factory=lambda: Choice(models=("logistic", "mlp"), two_stage=True)
+    )
     results: Path | None = None
     """Write the last table to this Markdown file too, and a JSON file beside it."""
 
@@ -58,6 +51,8 @@ class Config(TabularConfig):
 def run(config: Config) -> None:
     """Fit both what the run folder lacks, write it, and print the tables."""
     check_page(config.results)
+    if not config.choice.two_stage:
+        raise ConfigError("--no-two-stage: this study compares two stages with one. Leave it out, or run tabular.")
     out = folder_of(config)
     show_models(complete_tabular(replace(config, output=replace(config.output, out=out))), out)
     page = page_of({name: (out / name, out / f"two-stage-{name}") for name in config.choice.models})

@@ -71,30 +71,27 @@ def draw_corpus(
     factor = "gender" if "gender" in tables else ""
     levels, count_LV = tables[factor] if factor else (("clips",), n_clips_L[:, None])
     speakers = sorted({utterance.speaker for utterance in corpus.utterances})
+    titles, (genders, count_SV) = _titles(corpus.name), by_speaker
     drawn = {
-        "labels": plots_explore.label_counts(count_LV, corpus.labels, levels, factor, _title(corpus.name, "labels")),
-        "speakers": plots_explore.speaker_counts(
-            by_speaker[1], speakers, by_speaker[0], factor, _title(corpus.name, "speakers")
-        ),
-        "durations": plots_explore.durations(
-            duration_s_N, corpus.label_ids, corpus.labels, _title(corpus.name, "durations")
-        ),
+        "labels": plots_explore.label_counts(count_LV, corpus.labels, levels, factor, titles["labels"]),
+        "speakers": plots_explore.speaker_counts(count_SV, speakers, genders, factor, titles["speakers"]),
+        "durations": plots_explore.durations(duration_s_N, corpus.label_ids, corpus.labels, titles["durations"]),
     }
     others = {name: table for name, table in tables.items() if name != "gender" and 1 < len(table[0]) <= MOST_LEVELS}
     if others:
-        drawn["factors"] = plots_explore.count_matrices(others, corpus.labels, _title(corpus.name, "factors"))
+        drawn["factors"] = plots_explore.count_matrices(others, corpus.labels, titles["factors"])
     return [_saved(figure, folder, name) for name, figure in drawn.items()]
 
 
 def draw_clips(views: Sequence[ClipView], front: dsp.Stats26, corpus: str, folder: Path) -> list[Picture]:
     """Draw the example clips: waveforms, spectrograms, mel, chroma, MFCC, curves."""
     captions = [f"{view.utterance.emotion} · {view.utterance.speaker}" for view in views]
-    waves = [view.wave_N for view in views]
-    drawn = {"waveforms": plots_signal.waveforms(waves, captions, front.sample_rate_hz, _title(corpus, "waveforms"))}
+    waves, titles, rate_hz = [view.wave_N for view in views], _titles(corpus), front.sample_rate_hz
+    frame_s = front.hop_length / rate_hz
+    drawn = {"waveforms": plots_signal.waveforms(waves, captions, rate_hz, titles["waveforms"])}
     for name, (pictures, rows, colours) in (_spectra(views, front) | _cepstra_and_chroma(views)).items():
-        frame_s = front.hop_length / front.sample_rate_hz
-        drawn[name] = plots_signal.clip_pictures(pictures, captions, rows, colours, frame_s, _title(corpus, name))
-    drawn["curves"] = _draw_curves(views, captions, front, _title(corpus, "curves"))
+        drawn[name] = plots_signal.clip_pictures(pictures, captions, rows, colours, frame_s, titles[name])
+    drawn["curves"] = plots_signal.curves(waves, _curves(views), captions, rate_hz, frame_s, titles["curves"])
     return [_saved(figure, folder, name) for name, figure in drawn.items()]
 
 
@@ -104,15 +101,12 @@ def draw_features(
     """Draw histograms, box plots and correlations of the 26 features."""
     names = [name.removeprefix("spectral_") + (f" / {UNITS[name]}" if name in UNITS else "") for name in FEATURES]
     n_clipped = int(outliers.n_below_D.sum() + outliers.n_above_D.sum())
-    boxes = f"{_title(corpus.name, 'boxes')} · {n_clipped} values clipped"
+    titles, clipped_ND = _titles(corpus.name), outliers.clipped_ND
+    boxes = f"{titles['boxes']} · {n_clipped} values clipped"
     drawn = {
-        "histograms": plots_explore.feature_histograms(
-            values_ND, names, outliers.limits_D2, _title(corpus.name, "histograms")
-        ),
-        "boxes": plots_explore.feature_boxes(outliers.clipped_ND, names, corpus.label_ids, corpus.labels, boxes),
-        "correlation": plots_explore.correlation(
-            correlate(outliers.clipped_ND), FEATURES, _title(corpus.name, "correlation")
-        ),
+        "histograms": plots_explore.feature_histograms(values_ND, names, outliers.limits_D2, titles["histograms"]),
+        "boxes": plots_explore.feature_boxes(clipped_ND, names, corpus.label_ids, corpus.labels, boxes),
+        "correlation": plots_explore.correlation(correlate(clipped_ND), FEATURES, titles["correlation"]),
     }
     return [_saved(figure, folder, name) for name, figure in drawn.items()]
 
@@ -163,8 +157,9 @@ def _cepstra_and_chroma(views: Sequence[ClipView]) -> PictureRows:
     }
 
 
-def _draw_curves(views: Sequence[ClipView], captions: Sequence[str], front: dsp.Stats26, title: str) -> Figure:
-    columns: dict[str, list[dict[str, Float[np.ndarray, " T"]]]] = {
+def _curves(views: Sequence[ClipView]) -> dict[str, list[dict[str, Float[np.ndarray, " T"]]]]:
+    """Return the curves of each clip, by the name of their column and then their own."""
+    return {
         "centroid, roll-off / kHz": [
             {"centroid": v.centroid_hz_T / 1000, "roll-off 85 %": v.rolloff_hz_T / 1000} for v in views
         ],
@@ -173,14 +168,6 @@ def _draw_curves(views: Sequence[ClipView], captions: Sequence[str], front: dsp.
         "RMS / dB of full scale": [{"RMS": np.maximum(v.rms_db_T, -RANGE_DB)} for v in views],
         "F0 by YIN / Hz": [{"F0": v.f0_hz_T} for v in views],
     }
-    return plots_signal.curves(
-        [view.wave_N for view in views],
-        columns,
-        captions,
-        front.sample_rate_hz,
-        front.hop_length / front.sample_rate_hz,
-        title,
-    )
 
 
 def _rows_at(band_hz: Float[np.ndarray, " M"], ticks: Mapping[float, str]) -> dict[float, str]:
@@ -194,9 +181,10 @@ def _below_loudest(pictures: Sequence[Float[np.ndarray, "F _"]]) -> list[Float[n
     return [picture_FT - loudest_db for picture_FT in pictures]
 
 
-def _title(corpus: str, name: str) -> str:
-    heading = TEXTS[name][0]
-    return f"{corpus} · {heading if heading.isupper() else heading[0].lower() + heading[1:]}"
+def _titles(corpus: str) -> dict[str, str]:
+    """Return the title of each figure."""
+    headings = {name: heading for name, (heading, _) in TEXTS.items()}
+    return {n: f"{corpus} · {text if text.isupper() else text[0].lower() + text[1:]}" for n, text in headings.items()}
 
 
 def _saved(figure: Figure, folder: Path, name: str) -> Picture:

@@ -2,11 +2,9 @@
 
 import csv
 import io
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +26,7 @@ from serjax.figures.tables import (
     signed,
     terminal_width,
 )
-from serjax.files import write_text
+from serjax.files import write_json, write_text
 from serjax.results.page import write_files
 from serjax.results.reached import Reached
 
@@ -119,8 +117,8 @@ def print_comparison(table: Table) -> None:
 
 def check_suffix(path: Path) -> None:
     """Raise ConfigError unless a table can be written under this name."""
-    if path.suffix not in WRITERS:
-        raise ConfigError(f"--out {path}: expected a name that ends in {', '.join(WRITERS)}.")
+    if path.suffix not in (*WRITERS, ".json"):
+        raise ConfigError(f"--out {path}: expected a name that ends in {', '.join(WRITERS)}, .json.")
 
 
 def write_table(table: Table, path: Path) -> None:
@@ -131,7 +129,10 @@ def write_table(table: Table, path: Path) -> None:
     """
     check_suffix(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, WRITERS[path.suffix](table))
+    if path.suffix == ".json":
+        write_json(path, asdict(table))
+    else:
+        write_text(path, WRITERS[path.suffix](table))
 
 
 def write_page(table: Table, path: Path) -> None:
@@ -185,14 +186,11 @@ def csv_text(table: Table) -> str:
 
     Text that a spreadsheet would compute has an apostrophe before it.
     """
-    intervals = ("interval", "difference_interval")
+    rows = [{"metric": table.metric, **_csv_row(row)} for row in table.rows]
     file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    columns = [[f"{name}_low", f"{name}_high"] if name in intervals else [name] for name in CSV]
-    writer.writerow(["metric", *chain.from_iterable(columns)])
-    for row in table.rows:
-        values = [_values(getattr(row, name), name in intervals) for name in CSV]
-        writer.writerow([table.metric, *chain.from_iterable(values)])
+    writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
     return file.getvalue()
 
 
@@ -205,12 +203,7 @@ def latex(table: Table) -> str:
     return "\n".join([*lines, "\\bottomrule", "\\end{tabular}"]) + "\n"
 
 
-def json_text(table: Table) -> str:
-    """Return everything as JSON."""
-    return json.dumps(asdict(table), indent=2, allow_nan=False) + "\n"
-
-
-WRITERS: dict[str, Callable[[Table], str]] = {".md": markdown, ".csv": csv_text, ".tex": latex, ".json": json_text}
+WRITERS: dict[str, Callable[[Table], str]] = {".md": markdown, ".csv": csv_text, ".tex": latex}
 
 
 def draw(table: Table) -> Figure:
@@ -255,11 +248,13 @@ def _tex_line(texts: tuple[str, ...]) -> str:
     return " & ".join(map(escape.latex, texts)) + r" \\"
 
 
-def _values(value: object, is_interval: bool) -> list[object]:
-    if is_interval:
-        return ["", ""] if value is None else list(value)  # type: ignore[call-overload]
-    if isinstance(value, tuple):
-        value = "; ".join(value)
-    if isinstance(value, str):
-        return [escape.csv_cell(value)]
-    return ["" if value is None else value]
+def _csv_row(row: Row) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for name in CSV:
+        value = getattr(row, name)
+        if name in ("interval", "difference_interval"):
+            found[f"{name}_low"], found[f"{name}_high"] = value or (None, None)
+        else:
+            text = "; ".join(value) if isinstance(value, tuple) else value
+            found[name] = escape.csv_cell(text) if isinstance(text, str) else text
+    return found

@@ -9,10 +9,10 @@ import pytest
 from serjax.command import run_command
 from serjax.evaluate.comparison import difference
 from serjax.experiments import two_stage
-from serjax.experiments.two_stage import BothStages, Config, folder_of
+from serjax.experiments.two_stage import Config, folder_of
 from serjax.folder.finished import read_run
 from serjax.study.flags import Data
-from serjax.study.tabular.flags import Output
+from serjax.study.tabular.flags import Choice, Output
 from serjax.study.tabular.table import TableFeatures
 
 DATA = Data(synthetic_clips=96, emotions=("happy", "sad", "angry"), protocol="speaker-5fold", offset=0.0)
@@ -24,7 +24,7 @@ def test_both_are_fitted_to_the_same_rows_and_printed_with_their_difference(
 ) -> None:
     output = Output(out=tmp_path / "o", quiet=True)
     page = tmp_path / "page.md"
-    two_stage.run(Config(DATA, FEATURES, BothStages(models=("logistic",)), output=output, results=page))
+    two_stage.run(Config(DATA, FEATURES, Choice(("logistic",), two_stage=True), output=output, results=page))
     one, two = (read_run(tmp_path / "o" / name) for name in ("logistic", "two-stage-logistic"))
     uars = [json.loads((run.path / "metrics.json").read_text())["uar"] for run in (one, two)]
     swapped = difference(two.predictions, one.predictions, "uar", speakers_shared=False)
@@ -45,10 +45,10 @@ def test_both_are_fitted_to_the_same_rows_and_printed_with_their_difference(
 
 def test_its_run_folder_has_its_name_and_the_last_part_of_a_path() -> None:
     assert folder_of(Config(data=Data(corpus="/data/my.speech.csv"))).name.startswith("two_stage-my.speech-")
-    assert folder_of(Config()) != folder_of(Config(choice=BothStages(models=("tree",))))
+    assert folder_of(Config()) != folder_of(Config(choice=Choice(("tree",), two_stage=True)))
 
 
-def test_two_stages_are_no_flag(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_stage_alone_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     seen: list[Config] = []
     monkeypatch.setattr(sys, "argv", ["two_stage", "--models", "knn", "--knn.n-neighbors", "9", "--cv-folds", "5"])
     with pytest.raises(SystemExit):
@@ -57,6 +57,6 @@ def test_two_stages_are_no_flag(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (seen[0].knn.n_neighbors, seen[0].fitting.cv_folds) == (9, 5)
     monkeypatch.setattr(sys, "argv", ["two_stage", "--no-two-stage"])
     with pytest.raises(SystemExit) as stop:
-        run_command(Config, seen.append, "", prefixes=True)
+        run_command(Config, two_stage.run, "", prefixes=True)
     assert stop.value.code == 2
-    assert len(seen) == 1
+    assert "this study compares two stages with one" in capsys.readouterr().err
