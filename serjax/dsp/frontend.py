@@ -62,24 +62,22 @@ class Frontend:
         """Features of a frame."""
         raise NotImplementedError
 
-    def features(self, clips_BN: Float[Array, "B N"], n_valid_B: Int[Array, " B"]) -> Float[Array, "B T D"]:
-        """Compute the features of clips of `n_samples`, each of which has so many valid ones at its beginning."""
+    def features(self, clip_N: Float[Array, " N"], n_valid: Int[Array, ""]) -> Float[Array, "T D"]:
+        """Compute the features of one clip of `n_samples`, of which the first `n_valid` are valid."""
         raise NotImplementedError
 
-    def power(self, clips_BN: Float[Array, "B N"]) -> Float[Array, "B F T"]:
+    def power(self, clip_N: Float[Array, " N"]) -> Float[Array, "F T"]:
         """Compute the power spectrogram."""
-        return self.power_and_magnitude(clips_BN)[0]
+        return self.power_and_magnitude(clip_N)[0]
 
-    def power_and_magnitude(self, clips_BN: Float[Array, "B N"]) -> tuple[Float[Array, "B F T"], Float[Array, "B F T"]]:
+    def power_and_magnitude(self, clip_N: Float[Array, " N"]) -> tuple[Float[Array, "F T"], Float[Array, "F T"]]:
         """Compute the power spectrogram, and its root by a way of its own, whose gradient stays finite."""
-        D_BFT = stft(clips_BN, n_fft=self.n_fft, hop_length=self.hop_length, transform=self.transform)
-        return energy_of(D_BFT.real, D_BFT.imag), magnitude_of(D_BFT.real, D_BFT.imag)
+        D_FT = stft(clip_N, n_fft=self.n_fft, hop_length=self.hop_length, transform=self.transform)
+        return energy_of(D_FT.real, D_FT.imag), magnitude_of(D_FT.real, D_FT.imag)
 
-    def frame_mask(self, n_valid: Int[Array, "*batch"]) -> Bool[Array, "*batch T"]:
-        """Tell which frames are centred inside the valid samples."""
-        valid = n_valid[..., None]
-        centres = jnp.arange(self.frames) * self.hop_length
-        return (centres.reshape((1,) * (valid.ndim - 1) + (-1,)) <= valid) & (valid > 0)
+    def frame_mask(self, n_valid: Int[Array, ""]) -> Bool[Array, " T"]:
+        """Tell which frames of one clip are centred inside its valid samples."""
+        return (jnp.arange(self.frames) * self.hop_length <= n_valid) & (n_valid > 0)
 
 
 @plain_arguments
@@ -125,13 +123,14 @@ def extract(
         raise ParameterError(f"n_valid has shape {valid.shape}, expected {tuple(lead)}: one number a clip.")
     clips_BN = fit_length(clips.reshape(math.prod(lead), n_samples), frontend.n_samples)
     valid_B = jnp.minimum(valid.reshape(clips_BN.shape[0]), frontend.n_samples)
+    features = jax.vmap(frontend.features)
     if block is None:
-        features_BTD = frontend.features(clips_BN, valid_B)
+        features_BTD = features(clips_BN, valid_B)
     else:
         n_clips = clips_BN.shape[0]
         if isinstance(n_clips, int):  # else a symbol of a program that is exported for any batch
             block = min(block, max(n_clips, 1))
-        features_BTD = map_blocks(lambda both: frontend.features(*both), (clips_BN, valid_B), block)
+        features_BTD = map_blocks(lambda both: features(*both), (clips_BN, valid_B), block)
     return features_BTD.reshape(*lead, frontend.n_frames, frontend.n_features)
 
 
@@ -150,5 +149,5 @@ def frame_mask(frontend: Frontend, n_valid: Int[ArrayLike, "*batch"]) -> Bool[Ar
     >>> frame_mask(Mfcc(frames=4, hop_length=10, n_fft=16, n_mels=20), jnp.array([0, 10, 29])).astype(int).tolist()
     [[0, 0, 0, 0], [1, 1, 0, 0], [1, 1, 1, 0]]
     """
-    mask = frontend.frame_mask(jnp.asarray(n_valid))
+    mask = jnp.vectorize(frontend.frame_mask, signature="()->(t)")(jnp.asarray(n_valid))
     return mask if frontend.n_frames > 1 else mask.any(axis=-1, keepdims=True)

@@ -47,21 +47,21 @@ class LogMel(Frontend):
         """Features of a frame."""
         return self.n_mels
 
-    def decibels(self, clips_BN: Float[Array, "B N"]) -> Float[Array, "B M T"]:
+    def decibels(self, clip_N: Float[Array, " N"]) -> Float[Array, "M T"]:
         """Compute the mel bands of each frame in dB, frames last."""
-        mel_BMT = melspectrogram(
-            S=self.power(clips_BN),
+        mel_MT = melspectrogram(
+            S=self.power(clip_N),
             sr=self.sample_rate_hz,
             n_fft=self.n_fft,
             n_mels=self.n_mels,
             fmin=self.fmin_hz,
             fmax=self.fmax_hz,
         )
-        return power_to_db(mel_BMT, top_db=self.top_db)
+        return power_to_db(mel_MT, top_db=self.top_db)
 
-    def features(self, clips_BN: Float[Array, "B N"], n_valid_B: Int[Array, " B"]) -> Float[Array, "B T D"]:
-        """Compute the features."""
-        return jnp.swapaxes(self.decibels(clips_BN), 1, 2)
+    def features(self, clip_N: Float[Array, " N"], n_valid: Int[Array, ""]) -> Float[Array, "T D"]:
+        """Compute the features of one clip."""
+        return self.decibels(clip_N).T
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,9 +89,9 @@ class Mfcc(LogMel):
         """Features of a frame."""
         return self.n_mfcc
 
-    def features(self, clips_BN: Float[Array, "B N"], n_valid_B: Int[Array, " B"]) -> Float[Array, "B T D"]:
-        """Compute the features."""
-        return jnp.swapaxes(cepstra(self.decibels(clips_BN), self.n_mfcc), 1, 2)
+    def features(self, clip_N: Float[Array, " N"], n_valid: Int[Array, ""]) -> Float[Array, "T D"]:
+        """Compute the features of one clip."""
+        return cepstra(self.decibels(clip_N), self.n_mfcc).T
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,10 +110,10 @@ class Chroma(Frontend):
         """Features of a frame."""
         return self.n_chroma
 
-    def features(self, clips_BN: Float[Array, "B N"], n_valid_B: Int[Array, " B"]) -> Float[Array, "B T D"]:
-        """Compute the features."""
-        chroma_BCT = chroma_stft(S=self.power(clips_BN), sr=self.sample_rate_hz, n_chroma=self.n_chroma)
-        return jnp.swapaxes(chroma_BCT, 1, 2)
+    def features(self, clip_N: Float[Array, " N"], n_valid: Int[Array, ""]) -> Float[Array, "T D"]:
+        """Compute the features of one clip."""
+        chroma_CT = chroma_stft(S=self.power(clip_N), sr=self.sample_rate_hz, n_chroma=self.n_chroma)
+        return chroma_CT.T
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,22 +132,22 @@ class Descriptors(Frontend):
         """Features of a frame."""
         return 6
 
-    def features(self, clips_BN: Float[Array, "B N"], n_valid_B: Int[Array, " B"]) -> Float[Array, "B T D"]:
-        """Compute the features."""
-        _, magnitude_BFT = self.power_and_magnitude(clips_BN)
+    def features(self, clip_N: Float[Array, " N"], n_valid: Int[Array, ""]) -> Float[Array, "T D"]:
+        """Compute the features of one clip."""
+        _, magnitude_FT = self.power_and_magnitude(clip_N)
         rows = (
-            rms(clips_BN, frame_length=self.n_fft, hop_length=self.hop_length),
-            zero_crossing_rate(clips_BN, frame_length=self.n_fft, hop_length=self.hop_length),
-            *spectral_shape(magnitude_BFT, self.sample_rate_hz, self.roll_percent),
-            spectral_flatness(S=magnitude_BFT),
+            rms(clip_N, frame_length=self.n_fft, hop_length=self.hop_length),
+            zero_crossing_rate(clip_N, frame_length=self.n_fft, hop_length=self.hop_length),
+            *spectral_shape(magnitude_FT, self.sample_rate_hz, self.roll_percent),
+            spectral_flatness(S=magnitude_FT),
         )
-        return jnp.swapaxes(jnp.concatenate(rows, axis=1), 1, 2)
+        return jnp.concatenate(rows).T
 
 
 def spectral_shape(
-    magnitude_BFT: Float[Array, "B F T"], sr: int, roll_percent: float = 0.85
-) -> tuple[Float[Array, "B 1 T"], Float[Array, "B 1 T"], Float[Array, "B 1 T"]]:
+    magnitude_FT: Float[Array, "F T"], sr: int, roll_percent: float = 0.85
+) -> tuple[Float[Array, "1 T"], Float[Array, "1 T"], Float[Array, "1 T"]]:
     """Compute centroid, bandwidth and roll-off of magnitude spectra, in Hz."""
-    centroid = spectral_centroid(S=magnitude_BFT, sr=sr)
-    bandwidth = spectral_bandwidth(S=magnitude_BFT, sr=sr, centroid=centroid)
-    return centroid, bandwidth, spectral_rolloff(S=magnitude_BFT, sr=sr, roll_percent=roll_percent)
+    centroid = spectral_centroid(S=magnitude_FT, sr=sr)
+    bandwidth = spectral_bandwidth(S=magnitude_FT, sr=sr, centroid=centroid)
+    return centroid, bandwidth, spectral_rolloff(S=magnitude_FT, sr=sr, roll_percent=roll_percent)

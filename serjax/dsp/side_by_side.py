@@ -57,6 +57,6 @@ class SideBySide(Frontend):
         """Features of a frame, of all parts together."""
         return sum(part.n_features for part in self.parts)
 
-    def features(self, clips_BN: Float[Array, "B N"], n_valid_B: Int[Array, " B"]) -> Float[Array, "B T D"]:
-        """Compute the features."""
-        return jnp.concatenate([part.features(clips_BN, n_valid_B) for part in self.parts], axis=-1)
+    def features(self, clip_N: Float[Array, " N"], n_valid: Int[Array, ""]) -> Float[Array, "T D"]:
+        """Compute the features of one clip."""
+        return jnp.concatenate([part.features(clip_N, n_valid) for part in self.parts], axis=-1)

@@ -1,4 +1,4 @@
-"""Frontends that give one vector a clip: means over the frames that lie inside it, of the length it has.
+"""Frontends that give one vector per clip: means over the frames that lie inside it, of the length it has.
 
 A clip is padded to a fixed length, but the padding never enters: values are those of librosa on the unpadded clip.
 """
@@ -29,27 +29,27 @@ class ClipMeans(Frontend):
         """Frames that come out: one vector a clip."""
         return 1
 
-    def rows(self, clips_BN: Float[Array, "B N"], n_valid_B: Int[Array, " B"]) -> tuple[Float[Array, "B _ T"], ...]:
+    def rows(self, clip_N: Float[Array, " N"], n_valid: Int[Array, ""]) -> tuple[Float[Array, "_ T"], ...]:
         """Compute what is averaged, a group of rows for each kind of feature."""
         raise NotImplementedError
 
-    def features(self, clips_BN: Float[Array, "B N"], n_valid_B: Int[Array, " B"]) -> Float[Array, "B 1 D"]:
+    def features(self, clip_N: Float[Array, " N"], n_valid: Int[Array, ""]) -> Float[Array, "1 D"]:
         """Compute the means."""
-        mask_BT = self.frame_mask(n_valid_B)
-        rows_BDT = jnp.concatenate(self.rows(clips_BN, n_valid_B), axis=1)
-        return masked_mean(rows_BDT, mask_BT)[:, None, :]
+        mask_T = self.frame_mask(n_valid)
+        rows_DT = jnp.concatenate(self.rows(clip_N, n_valid))
+        return masked_mean(rows_DT, mask_T)[None, :]
 
     def valid_spectra(
-        self, clips_BN: Float[Array, "B N"], n_valid_B: Int[Array, " B"]
-    ) -> tuple[Float[Array, "B F T"], Float[Array, "B F T"]]:
+        self, clip_N: Float[Array, " N"], n_valid: Int[Array, ""]
+    ) -> tuple[Float[Array, "F T"], Float[Array, "F T"]]:
         """Compute the power spectrogram and the magnitudes, 0 in frames behind the clip."""
-        mask_B1T = self.frame_mask(n_valid_B)[:, None, :]
-        power_BFT, magnitude_BFT = self.power_and_magnitude(clips_BN)
-        return jnp.where(mask_B1T, power_BFT, 0.0), jnp.where(mask_B1T, magnitude_BFT, 0.0)
+        mask_1T = self.frame_mask(n_valid)[None, :]
+        power_FT, magnitude_FT = self.power_and_magnitude(clip_N)
+        return jnp.where(mask_1T, power_FT, 0.0), jnp.where(mask_1T, magnitude_FT, 0.0)
 
-    def mel(self, power_BFT: Float[Array, "B F T"]) -> Float[Array, "B M T"]:
+    def mel(self, power_FT: Float[Array, "F T"]) -> Float[Array, "M T"]:
         """Compute mel bands from the power spectrogram."""
-        return melspectrogram(S=power_BFT, sr=self.sample_rate_hz, n_mels=N_MELS)
+        return melspectrogram(S=power_FT, sr=self.sample_rate_hz, n_mels=N_MELS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,12 +65,12 @@ class Stats180(ClipMeans):
         """Features of a clip."""
         return 180
 
-    def rows(self, clips_BN: Float[Array, "B N"], n_valid_B: Int[Array, " B"]) -> tuple[Float[Array, "B _ T"], ...]:
+    def rows(self, clip_N: Float[Array, " N"], n_valid: Int[Array, ""]) -> tuple[Float[Array, "_ T"], ...]:
         """Compute what is averaged: MFCC, chroma, mel."""
-        power_BFT, magnitude_BFT = self.valid_spectra(clips_BN, n_valid_B)
-        mel_BMT = self.mel(power_BFT)
-        chroma_BCT = chroma_stft(S=magnitude_BFT, sr=self.sample_rate_hz)
-        return cepstra(power_to_db(mel_BMT), 40), chroma_BCT, mel_BMT
+        power_FT, magnitude_FT = self.valid_spectra(clip_N, n_valid)
+        mel_MT = self.mel(power_FT)
+        chroma_CT = chroma_stft(S=magnitude_FT, sr=self.sample_rate_hz)
+        return cepstra(power_to_db(mel_MT), 40), chroma_CT, mel_MT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,9 +86,9 @@ class MelMeans(ClipMeans):
         """Features of a clip."""
         return N_MELS
 
-    def rows(self, clips_BN: Float[Array, "B N"], n_valid_B: Int[Array, " B"]) -> tuple[Float[Array, "B _ T"], ...]:
+    def rows(self, clip_N: Float[Array, " N"], n_valid: Int[Array, ""]) -> tuple[Float[Array, "_ T"], ...]:
         """Compute what is averaged: mel."""
-        return (self.mel(self.valid_spectra(clips_BN, n_valid_B)[0]),)
+        return (self.mel(self.valid_spectra(clip_N, n_valid)[0]),)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,20 +104,19 @@ class Stats26(ClipMeans):
         """Features of a clip."""
         return 26
 
-    def rows(self, clips_BN: Float[Array, "B N"], n_valid_B: Int[Array, " B"]) -> tuple[Float[Array, "B _ T"], ...]:
+    def rows(self, clip_N: Float[Array, " N"], n_valid: Int[Array, ""]) -> tuple[Float[Array, "_ T"], ...]:
         """Compute what is averaged, in the order above."""
-        power_BFT, magnitude_BFT = self.valid_spectra(clips_BN, n_valid_B)
-        chroma_BCT = chroma_stft(S=power_BFT, sr=self.sample_rate_hz)
+        power_FT, magnitude_FT = self.valid_spectra(clip_N, n_valid)
+        chroma_CT = chroma_stft(S=power_FT, sr=self.sample_rate_hz)
         return (
-            chroma_BCT.mean(axis=1, keepdims=True),
-            rms(clips_BN, frame_length=self.n_fft, hop_length=self.hop_length),
-            *spectral_shape(magnitude_BFT, self.sample_rate_hz),
-            zero_crossing_rate(_hold_last(clips_BN, n_valid_B), frame_length=self.n_fft, hop_length=self.hop_length),
-            cepstra(power_to_db(self.mel(power_BFT)), 20),
+            chroma_CT.mean(axis=0, keepdims=True),
+            rms(clip_N, frame_length=self.n_fft, hop_length=self.hop_length),
+            *spectral_shape(magnitude_FT, self.sample_rate_hz),
+            zero_crossing_rate(_hold_last(clip_N, n_valid), frame_length=self.n_fft, hop_length=self.hop_length),
+            cepstra(power_to_db(self.mel(power_FT)), 20),
         )
 
 
-def _hold_last(clips_BN: Float[Array, "B N"], n_valid_B: Int[Array, " B"]) -> Float[Array, "B N"]:
+def _hold_last(clip_N: Float[Array, " N"], n_valid: Int[Array, ""]) -> Float[Array, " N"]:
     """Repeat the last valid sample behind the clip, as librosa pads where it counts zero crossings."""
-    last_B1 = jnp.take_along_axis(clips_BN, jnp.maximum(n_valid_B - 1, 0)[:, None], axis=1)
-    return jnp.where(jnp.arange(clips_BN.shape[1])[None, :] < n_valid_B[:, None], clips_BN, last_B1)
+    return jnp.where(jnp.arange(clip_N.shape[0]) < n_valid, clip_N, clip_N[jnp.maximum(n_valid - 1, 0)])
