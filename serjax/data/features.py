@@ -1,19 +1,22 @@
 """Corpus × frontend → feature arrays, computed in blocks; what is odd about the clips comes with them."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Float32, Int32
+from jaxtyping import Bool, Float32, Int32
 
 from serjax.data.audio import AudioError, UnreadableClips
 from serjax.data.corpora.corpus import Corpus, Waveforms, Window
 from serjax.data.feature_cache import Features, cache_key, keep, kept
 from serjax.data.notes import Note, gather
 from serjax.dsp import Frontend, extract, frame_mask
+from serjax.dsp.vectors import ClipMeans
 
 CLIPS_A_BLOCK = 2  # clips that a CPU device computes at a time: one group of `dsp.extract`
 BLOCK = 64  # clips decoded ahead: 14 MB of waveforms with the default frontend
@@ -30,8 +33,8 @@ def load_features(
 ) -> Features:
     """Give the features of all utterances of a corpus, in their order.
 
-    Threads decode a block of clips while the device computes the one before; one block has one shape, so that the
-    frontend is compiled once.
+    Threads decode a block of clips while the device computes the one before; blocks have one shape (see `features_of`),
+    so that the frontend is compiled once.
 
     Args:
         corpus: N utterances.
@@ -92,12 +95,8 @@ def _compute(
     done = 0
     for block, bad in _read_ahead(corpus, window):
         n_block = len(block.n_valid_B)
-        full_BN = np.pad(block.values_BN, ((0, BLOCK - n_block), (0, 0)))
-        n_valid_B = np.pad(block.n_valid_B, (0, BLOCK - n_block))
-        features_BTD = extract_over_devices(frontend, full_BN, n_valid_B, jax.local_devices())
         rows = slice(done, done + n_block)
-        values_NTD[rows] = features_BTD[:n_block]
-        mask_NT[rows] = np.asarray(frame_mask(frontend, block.n_valid_B))
+        values_NTD[rows], mask_NT[rows] = features_of(frontend, block)
         notes.extend(block.notes)
         errors |= bad
         done += n_block
@@ -107,6 +106,33 @@ def _compute(
     for row in _rows_of(corpus, errors):
         values_NTD[row], mask_NT[row] = 0.0, False
     return Features(values_NTD, mask_NT, gather(notes), errors)
+
+
+def features_of(
+    frontend: Frontend, waveforms: Waveforms
+) -> tuple[Float32[np.ndarray, "B T D"], Bool[np.ndarray, "B T"]]:
+    """Give the features of at most `BLOCK` clips and the mask of their frames; any number of clips shares programs.
+
+    Where a clip gives one vector, clips of like length go together, in arrays of one of four lengths: little padding is
+    computed, and each length is compiled once.
+    """
+    n_clips, means = len(waveforms.n_valid_B), isinstance(frontend, ClipMeans)
+    n_together = BLOCK // 4 if means else BLOCK
+    features_BTD = np.empty((n_clips, frontend.n_frames, frontend.n_features), np.float32)
+    order_B = np.argsort(waveforms.n_valid_B, kind="stable") if means else np.arange(n_clips)
+    for rows in np.split(order_B, range(n_together, n_clips, n_together)):
+        fitting = _in_quarters(frontend, int(waveforms.n_valid_B[rows[-1]])) if means else frontend
+        clips_BN = np.zeros((n_together, fitting.n_samples), np.float32)
+        clips_BN[: len(rows)] = waveforms.values_BN[rows, : fitting.n_samples]
+        n_valid_B = np.pad(waveforms.n_valid_B[rows], (0, n_together - len(rows)))
+        features_BTD[rows] = extract_over_devices(fitting, clips_BN, n_valid_B, jax.local_devices())[: len(rows)]
+    return features_BTD, np.asarray(frame_mask(frontend, waveforms.n_valid_B))
+
+
+def _in_quarters(frontend: Frontend, n_valid: int) -> Frontend:
+    """Give the frontend of as many quarters of the frames as hold so many samples."""
+    quarters = max(1, math.ceil(4 * n_valid / frontend.n_samples))
+    return replace(frontend, frames=1 + math.ceil(quarters * (frontend.frames - 1) / 4))
 
 
 def _not_finite(corpus: Corpus, values_NTD: Float32[np.ndarray, "N T D"]) -> dict[str, AudioError]:

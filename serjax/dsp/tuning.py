@@ -184,9 +184,11 @@ def tuning_of(
     columns = columns.reshape(3, *(1,) * (spectrum.ndim - 2), -1, 1)
     peak, shift, height = _peaks(spectrum[..., rows, :], floor)
     peak = peak & jnp.asarray(columns[0] > 0)
-    peak, shift, height, offset, inverse = _one_of_two(
+    halves = _one_of_two(
         peak, shift, height, *(jnp.broadcast_to(jnp.asarray(c, spectrum.dtype), peak.shape) for c in columns[1:])
     )
+    # Else XLA computes the peaks anew in each loop below: up to twice the time on CPU.
+    peak, shift, height, offset, inverse = jax.lax.optimization_barrier(halves)
     votes = peak & (height >= _upper_median(height, peak)[..., None, None])
     distance = offset + (bins_per_octave / math.log(2.0)) * jnp.log(1.0 + shift * inverse)
     found = _fullest_bin(distance - jnp.floor(distance + 0.5), votes, math.ceil(1.0 / resolution))

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from serjax.data.audio import UnreadableClips
-from serjax.data.features import BLOCK, extract_over_devices, load_features
-from serjax.dsp import extract
+from serjax.data.corpora.corpus import Waveforms
+from serjax.data.features import BLOCK, extract_over_devices, features_of, load_features
+from serjax.dsp import MelMeans, extract
 from tests.data.noise_corpus import FRONTEND, Noise, make_corpus, reads
 
 N_CLIPS = 2 * BLOCK + 7
@@ -46,6 +47,26 @@ def test_the_number_of_devices_does_not_change_a_bit(n_devices: int) -> None:
 def test_fewer_clips_than_devices() -> None:
     clips_BN = np.random.default_rng(0).normal(size=(3, FRONTEND.n_samples)).astype(np.float32)
     assert extract_over_devices(FRONTEND, clips_BN, np.full(3, 9, np.int32), jax.devices()).shape == (3, 12, 5)
+
+
+def test_vectors_of_short_clips_are_computed_from_short_arrays(monkeypatch: pytest.MonkeyPatch) -> None:
+    frontend = MelMeans(frames=22, n_fft=512, hop_length=100)
+    lengths: list[int] = []
+
+    def spy(fitting, clips_BN, n_valid_B, devices):  # type: ignore[no-untyped-def]
+        lengths.append(clips_BN.shape[1])
+        return extract_over_devices(fitting, clips_BN, n_valid_B, devices)
+
+    monkeypatch.setattr("serjax.data.features.extract_over_devices", spy)
+    rng = np.random.default_rng(0)
+    lengths_B = np.repeat([0, 1, 525, 526, 1_050, 1_051, 2_100], [5, 5, 6, 8, 8, 4, 4])
+    n_valid_B = rng.permutation(lengths_B).astype(np.int32)
+    wav_BN = rng.normal(size=(40, 2_100)).astype(np.float32) * (np.arange(2_100) < n_valid_B[:, None])
+    vectors_BTD, mask_BT = features_of(frontend, Waveforms(wav_BN, n_valid_B))
+    assert lengths == [600, 1_100, 2_100]  # 6, 11 and 21 hops: a quarter, a half and all of the frames, rounded up
+    whole_BTD = np.asarray(extract(frontend, wav_BN, n_valid=n_valid_B))
+    np.testing.assert_allclose(vectors_BTD, whole_BTD, rtol=2e-6, atol=1e-12)
+    np.testing.assert_array_equal(mask_BT[:, 0], n_valid_B > 0)
 
 
 BAD = ("0003", "0070", f"{N_CLIPS - 1:04d}")  # in three blocks
