@@ -59,7 +59,7 @@ def test_vectors_of_short_clips_are_computed_from_short_arrays(monkeypatch: pyte
 
     monkeypatch.setattr("serjax.data.features.extract_over_devices", spy)
     rng = np.random.default_rng(0)
-    lengths_B = np.repeat([0, 1, 525, 526, 1_050, 1_051, 2_100], [5, 5, 6, 8, 8, 4, 4])
+    lengths_B = np.repeat([0, 1, 525, 526, 1_049, 1_050, 2_099], [5, 5, 6, 8, 8, 4, 4])
     n_valid_B = rng.permutation(lengths_B).astype(np.int32)
     wav_BN = rng.normal(size=(40, 2_100)).astype(np.float32) * (np.arange(2_100) < n_valid_B[:, None])
     vectors_BTD, mask_BT = features_of(frontend, Waveforms(wav_BN, n_valid_B))
