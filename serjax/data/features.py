@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int32
 
 from serjax.data.audio import AudioError, UnreadableClips
-from serjax.data.corpora.corpus import Corpus, Waveforms, Window
+from serjax.data.corpora.corpus import AudioSource, Corpus, Waveforms, Window
 from serjax.data.feature_cache import Features, cache_key, keep, kept
 from serjax.data.notes import Note, gather
 from serjax.dsp import Frontend, extract, frame_mask
@@ -102,7 +102,7 @@ def _compute(
         done += n_block
         if progress is not None:
             progress(done, n_clips)
-    errors |= _not_finite(corpus, values_NTD)
+    errors |= not_finite([utterance.path for utterance in corpus.utterances], values_NTD)
     for row in _rows_of(corpus, errors):
         values_NTD[row], mask_NT[row] = 0.0, False
     return Features(values_NTD, mask_NT, gather(notes), errors)
@@ -135,11 +135,11 @@ def _in_quarters(frontend: Frontend, n_valid: int) -> Frontend:
     return replace(frontend, frames=1 + math.ceil(quarters * (frontend.frames - 1) / 4))
 
 
-def _not_finite(corpus: Corpus, values_NTD: Float32[np.ndarray, "N T D"]) -> dict[str, AudioError]:
+def not_finite(paths: Sequence[str], values_NTD: Float32[np.ndarray, "N T D"]) -> dict[str, AudioError]:
     """Give an error for each clip with a feature that is NaN or infinite."""
     errors = {}
     for row in np.flatnonzero(~np.isfinite(values_NTD).all(axis=(1, 2))):
-        path, problem = corpus.utterances[row].path, "gives features that are not finite"
+        path, problem = paths[row], "gives features that are not finite"
         errors[path] = AudioError(
             "non-finite", Path(path), problem, "Look at its samples; leave it out, or write it anew."
         )
@@ -171,34 +171,34 @@ def extract_over_devices(
     return np.concatenate([np.asarray(share) for share in shares])
 
 
-class _Block(NamedTuple):
+class Block(NamedTuple):
     """Clips as they were read, and the errors of those that could not be, whose rows are zero."""
 
     waveforms: Waveforms
     errors: dict[str, AudioError]
 
 
-def _read_ahead(corpus: Corpus, window: Window) -> Iterator[_Block]:
+def _read_ahead(corpus: Corpus, window: Window) -> Iterator[Block]:
     """Give the waveforms in blocks; the next is being read while the caller works on one."""
     paths = [utterance.path for utterance in corpus.utterances]
     with ThreadPoolExecutor(1) as reader:
-        coming = reader.submit(_read, corpus, paths[:BLOCK], window)
+        coming = reader.submit(read_block, corpus.source, paths[:BLOCK], window)
         for start in range(BLOCK, len(paths) + BLOCK, BLOCK):
             block = coming.result()
             if start < len(paths):
-                coming = reader.submit(_read, corpus, paths[start : start + BLOCK], window)
+                coming = reader.submit(read_block, corpus.source, paths[start : start + BLOCK], window)
             yield block
 
 
-def _read(corpus: Corpus, paths: Sequence[str], window: Window) -> _Block:
+def read_block(source: AudioSource, paths: Sequence[str], window: Window) -> Block:
     """Read clips; where some cannot be read, the others again without them."""
     try:
-        return _Block(corpus.source.read(paths, window), {})
+        return Block(source.read(paths, window), {})
     except UnreadableClips as unreadable:
         errors = {error.path.as_posix(): error for error in unreadable.errors}
     good = [row for row, path in enumerate(paths) if path not in errors]
-    waveforms = corpus.source.read([paths[row] for row in good], window)
+    waveforms = source.read([paths[row] for row in good], window)
     values_BN = np.zeros((len(paths), window.n_samples), np.float32)
     n_valid_B = np.zeros(len(paths), np.int32)
     values_BN[good], n_valid_B[good] = waveforms.values_BN, waveforms.n_valid_B
-    return _Block(Waveforms(values_BN, n_valid_B, waveforms.notes), errors)
+    return Block(Waveforms(values_BN, n_valid_B, waveforms.notes), errors)

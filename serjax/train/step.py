@@ -8,7 +8,7 @@ import chex
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from serjax.models.batch_axis import DATA_AXIS
 from serjax.train.optimizer import global_norm
@@ -21,6 +21,9 @@ TrainStep = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
 TrainEpochs = Callable[
     [TrainState, RunInputs, Int[Array, "E S B"], Int[Array, ""], Dataset], tuple[TrainState, Metrics]
 ]
+Reached = tuple[TrainState, Float[Array, " 2"]]  # in the midst of an epoch, with the sums of its validation so far
+Part = tuple[Int[Array, ""], Bool[Array, ""]]  # how many steps it has, and whether it is the last of its epoch
+TrainPart = Callable[[Reached, RunInputs, Int[Array, "K B"], Part, Dataset], tuple[Reached, Metrics]]
 
 
 @runtime_checkable
@@ -115,12 +118,7 @@ def make_train_epochs(
         n_epochs: Int[Array, ""],
         dataset: Dataset,
     ) -> tuple[TrainState, Metrics]:
-        def one_step(state: TrainState, rows_B: Int[Array, " B"]) -> tuple[TrainState, Metrics]:
-            weight_B = (rows_B >= 0).astype(jnp.float32)
-            taken = (dataset, inputs, jnp.maximum(rows_B, 0), weight_B)
-            if augmented is None:
-                return train_step(state, gather(*taken))
-            return train_step(state, augmented.gather(state.step_key, state.hyper, *taken))
+        one_step = step_on_rows(train_step, augmented, inputs, dataset)
 
         def steps(state: TrainState, rows_SB: Int[Array, "S B"]) -> tuple[TrainState, Metrics]:
             return jax.lax.scan(one_step, state, rows_SB)
@@ -135,14 +133,9 @@ def make_train_epochs(
                 state, metrics = jax.lax.cond(trains, steps, no_steps, state, rows_SB)
             else:
                 state, metrics = steps(state, rows_SB)
-            state = replace(state, epoch=state.epoch + trains)
-            means = {name: jnp.mean(values) for name, values in metrics.items()}
-            means["validation_loss"] = validate(objective, state, inputs, dataset)
-            state = remember_best(state, means["validation_loss"])
-            broken = trains & jnp.any(inputs.validation_weight_V > 0) & ~jnp.isfinite(means["validation_loss"])
-            state = replace(state, rejected=jnp.where(broken, jnp.maximum(state.rejected, 1), state.rejected))
-            means["rejected"] = state.rejected.astype(jnp.float32)
-            return state, {name: jnp.where(trains, value, jnp.nan) for name, value in means.items()}
+            means = {name: jnp.where(trains, jnp.mean(values), jnp.nan) for name, values in metrics.items()}
+            state, ended = end_epoch(state, validation_sums(objective, state, inputs, dataset))
+            return state, means | ended
 
         def next_epoch(e: Int[Array, ""], reached: tuple[TrainState, Metrics]) -> tuple[TrainState, Metrics]:
             state, metrics_E = reached
@@ -156,11 +149,82 @@ def make_train_epochs(
     return train_epochs
 
 
-def validate(objective: Objective, state: TrainState, inputs: RunInputs, dataset: Dataset) -> Float[Array, ""]:
-    """Return the mean loss over the run's validation rows; NaN where it has none."""
+def make_train_part(
+    objective: Objective, train_step: TrainStep, augmented: AugmentedFeatures | None = None, one_by_one: bool = False
+) -> TrainPart:
+    """Return a function that trains one run for a part of an epoch, on the clips of that part alone.
+
+    A part has `n_steps` steps, up to `K`, whose metrics come back, NaN behind them. Or it has none: it then adds the
+    run's validation rows of this part to the sums, and ends the epoch if this is the last of its parts. `validation_loss`
+    and `rejected` are NaN elsewhere. Several such calls make what one epoch of `make_train_epochs` makes.
+    """
+
+    def train_part(
+        reached: Reached, inputs: RunInputs, rows_KB: Int[Array, "K B"], part: Part, dataset: Dataset
+    ) -> tuple[Reached, Metrics]:
+        one_step = step_on_rows(train_step, augmented, inputs, dataset)
+        n_steps, is_last = part
+        nothing = {"validation_loss": jnp.array(jnp.nan), "rejected": jnp.array(jnp.nan)}
+        names = jax.eval_shape(one_step, reached[0], rows_KB[0])[1]
+        untrained = {name: jnp.full(len(rows_KB), jnp.nan) for name in names}
+
+        def next_step(k: Int[Array, ""], trained: tuple[TrainState, Metrics]) -> tuple[TrainState, Metrics]:
+            state, metrics_K = trained
+            state, metrics = one_step(state, rows_KB[k])
+            return state, {name: values_K.at[k].set(metrics[name]) for name, values_K in metrics_K.items()}
+
+        def steps(reached: Reached) -> tuple[Reached, Metrics]:
+            state, sums = reached
+            n = jnp.where(state.trains, n_steps, 0) if one_by_one else n_steps
+            state, metrics = jax.lax.fori_loop(0, n, next_step, (state, untrained))
+            return (state, sums), metrics | nothing
+
+        def validation(reached: Reached) -> tuple[Reached, Metrics]:
+            state, sums = reached
+            sums = sums + validation_sums(objective, state, inputs, dataset)
+            state, ended = jax.lax.cond(is_last, end_epoch, lambda state, _: (state, nothing), state, sums)
+            return (state, jnp.where(is_last, 0.0, sums)), untrained | ended
+
+        return jax.lax.cond(n_steps > 0, steps, validation, reached)
+
+    return train_part
+
+
+def step_on_rows(
+    train_step: TrainStep, augmented: AugmentedFeatures | None, inputs: RunInputs, dataset: Dataset
+) -> Callable[[TrainState, Int[Array, " B"]], tuple[TrainState, Metrics]]:
+    """Return the step on the batch of some rows of the data set, −1 for padding."""
+
+    def one_step(state: TrainState, rows_B: Int[Array, " B"]) -> tuple[TrainState, Metrics]:
+        weight_B = (rows_B >= 0).astype(jnp.float32)
+        taken = (dataset, inputs, jnp.maximum(rows_B, 0), weight_B)
+        if augmented is None:
+            return train_step(state, gather(*taken))
+        return train_step(state, augmented.gather(state.step_key, state.hyper, *taken))
+
+    return one_step
+
+
+def validation_sums(
+    objective: Objective, state: TrainState, inputs: RunInputs, dataset: Dataset
+) -> Float[Array, " 2"]:
+    """Return the weighted sum of the losses of the run's validation rows, and the sum of their weights."""
     batch = gather(dataset, inputs, inputs.validation_V, inputs.validation_weight_V)
     loss_V = objective.validation_loss(state.params, batch, state.hyper)
-    return jnp.sum(batch.weight_B * loss_V) / jnp.sum(batch.weight_B)
+    return jnp.stack([jnp.sum(batch.weight_B * loss_V), jnp.sum(batch.weight_B)])
+
+
+def end_epoch(state: TrainState, sums: Float[Array, " 2"]) -> tuple[TrainState, Metrics]:
+    """Count an epoch and remember the best; return what is known of it, NaN where the run stood still.
+
+    The validation loss is the mean that the sums make; NaN where there are no validation rows.
+    """
+    trains, loss = state.trains, sums[0] / sums[1]
+    state = remember_best(replace(state, epoch=state.epoch + trains), loss)
+    broken = trains & (sums[1] > 0) & ~jnp.isfinite(loss)
+    state = replace(state, rejected=jnp.where(broken, jnp.maximum(state.rejected, 1), state.rejected))
+    ended = {"validation_loss": loss, "rejected": state.rejected.astype(jnp.float32)}
+    return state, {name: jnp.where(trains, value, jnp.nan) for name, value in ended.items()}
 
 
 def remember_best(state: TrainState, loss: Float[Array, ""]) -> TrainState:

@@ -1,0 +1,178 @@
+"""Clips that stay on the disk: one grain pipeline decodes them, block by block, in the order in which they are needed.
+
+What is to be known of all clips at once is found in one pass over them (`survey`).
+"""
+
+import contextlib
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, fields, replace
+from functools import partial
+from typing import Protocol, runtime_checkable
+
+import grain
+import jax
+import numpy as np
+from absl import flags
+from jaxtyping import Bool, Float32, Float64, Int
+
+from serjax.data.audio import AudioError, UnreadableClips
+from serjax.data.corpora.corpus import AudioSource, Window
+from serjax.data.features import BLOCK, Block, features_of, not_finite, read_block
+from serjax.data.leaks import feature_digests
+from serjax.data.notes import Note, gather
+from serjax.dsp import Frontend
+
+AHEAD = 4  # blocks that each worker has ready: 56 MB of clips of 2.5 s
+Report = Callable[[int, int], None]  # of (clips done, clips in all)
+
+
+@runtime_checkable
+class Order(Protocol):
+    """Rows of clips in blocks of at most `BLOCK`, any of which can be asked for: workers share them between them."""
+
+    def __len__(self) -> int:
+        """Return how many blocks there are."""
+
+    def __getitem__(self, number: int) -> Int[np.ndarray, " b"]:
+        """Return the rows of a block; it may have none."""
+
+
+def in_blocks(rows: Int[np.ndarray, " n"]) -> list[Int[np.ndarray, " b"]]:
+    """Return rows in blocks, one after another.
+
+    >>> [len(block) for block in in_blocks(np.arange(100))]
+    [64, 36]
+    """
+    return [rows[first : first + BLOCK] for first in range(0, len(rows), BLOCK)]
+
+
+@dataclass(frozen=True, eq=False)
+class ClipStream:
+    """The clips of a corpus, decoded as they are needed by so many processes; 0: by a thread of this one."""
+
+    source: AudioSource
+    paths: tuple[str, ...]
+    window: Window
+    frontend: Frontend
+    n_workers: int
+
+    def blocks(self, order: Order | list[Int[np.ndarray, " b"]], first: int = 0) -> Iterator[Block]:
+        """Give the clips of each block of an order from the `first` on; close it when done."""
+        flags.FLAGS.mark_as_parsed()  # which grain takes for granted once it starts workers (its issue 1355)
+        read = partial(_read, self.source, self.paths, self.window)
+        blocks = grain.MapDataset.source(order).map(read)[first:]
+        ahead = grain.ReadOptions(num_threads=1, prefetch_buffer_size=AHEAD)
+        workers = grain.MultiprocessingOptions(self.n_workers, per_worker_buffer_size=AHEAD)
+        decoded = blocks.to_iter_dataset(ahead).mp_prefetch(workers, worker_init_fn=_prepare_worker)
+        with contextlib.closing(iter(decoded)) as iterator:
+            yield from iterator
+
+    def features(
+        self, block: Block
+    ) -> tuple[Float32[np.ndarray, "b T C"], Bool[np.ndarray, "b T"]]:
+        """Give the features of a block that could be read when the corpus was surveyed, and the mask of their frames.
+
+        Raises:
+            UnreadableClips: some of it cannot be read any more.
+        """
+        if block.errors:
+            raise UnreadableClips(tuple(block.errors.values()))
+        return features_of(self.frontend, block.waveforms)
+
+    def keeping(self, kept_N: Bool[np.ndarray, " N"]) -> "ClipStream":
+        """Return the stream of some of the clips, numbered anew."""
+        return replace(self, paths=tuple(path for path, keep in zip(self.paths, kept_N, strict=True) if keep))
+
+
+def _read(source: AudioSource, paths: Sequence[str], window: Window, rows: Int[np.ndarray, " b"]) -> Block:
+    return read_block(source, [paths[row] for row in rows], window)
+
+
+def _prepare_worker(worker: int, n_workers: int) -> None:
+    """Let a worker compute on CPU alone, and leave signals to the process that trains, which closes the stream."""
+    jax.config.update("jax_platforms", "cpu")
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, signal.SIG_IGN)
+
+
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """What one pass over the clips has found of each: which frames are valid, and the moments and range of features.
+
+    `squared_NC` are sums of squared deviations from the clip's own mean. `digest_N` are hashes as `feature_digests`
+    gives them. A clip that could not be read has no valid frame; `errors` has it by its path.
+    """
+
+    mask_NT: Bool[np.ndarray, "N T"]
+    mean_NC: Float64[np.ndarray, "N C"]
+    squared_NC: Float64[np.ndarray, "N C"]
+    low_NC: Float32[np.ndarray, "N C"]
+    high_NC: Float32[np.ndarray, "N C"]
+    digest_N: np.ndarray
+    notes: tuple[Note, ...] = ()
+    errors: dict[str, AudioError] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, x_NTC: Float32[np.ndarray, "N T C"], mask_NT: Bool[np.ndarray, "N T"]) -> "Survey":
+        """Survey the features of some clips."""
+        valid_NT1 = mask_NT[..., None]
+        n_N1 = np.maximum(mask_NT.sum(axis=1, keepdims=True), 1)
+        mean_NC = np.sum(x_NTC, axis=1, where=valid_NT1, dtype=np.float64) / n_N1
+        deviation_NTC = x_NTC - mean_NC[:, None]
+        return cls(
+            mask_NT,
+            mean_NC,
+            np.sum(deviation_NTC**2, axis=1, where=valid_NT1),
+            x_NTC.min(axis=1, where=valid_NT1, initial=np.inf),
+            x_NTC.max(axis=1, where=valid_NT1, initial=-np.inf),
+            np.array(feature_digests(x_NTC, mask_NT, np.zeros(len(x_NTC), bool)), object),
+        )
+
+    @property
+    def differs(self) -> bool:
+        """Whether two valid frames of any clips have other features."""
+        return bool((self.low_NC.min(axis=0) != self.high_NC.max(axis=0)).any())
+
+    def keeping(self, kept_N: Bool[np.ndarray, " N"]) -> "Survey":
+        """Return what was found of some of the clips, without notes and errors."""
+        return Survey(*(getattr(self, each.name)[kept_N] for each in fields(self)[:6]))
+
+    def digests(self, silent_N: Bool[np.ndarray, " N"]) -> list[str]:
+        """Return the hash of each clip, empty for silent ones too."""
+        return np.where(silent_N, "", self.digest_N).tolist()
+
+    def normaliser(self, rows: Int[np.ndarray, " n"]) -> tuple[Float32[np.ndarray, " C"], Float32[np.ndarray, " C"]]:
+        """Return mean and standard deviation of each coefficient over the valid frames of `rows`.
+
+        Moments of clips are joined as Chan, Golub and LeVeque (1979) join those of samples.
+        """
+        n_N1 = self.mask_NT[rows].sum(axis=1, keepdims=True)
+        mean_C = (n_N1 * self.mean_NC[rows]).sum(axis=0) / n_N1.sum()
+        between_NC = n_N1 * (self.mean_NC[rows] - mean_C) ** 2
+        variance_C = (self.squared_NC[rows] + between_NC).sum(axis=0) / n_N1.sum()
+        return mean_C.astype(np.float32), np.maximum(np.sqrt(variance_C), 1e-6).astype(np.float32)
+
+    def ranges(self, rows: Int[np.ndarray, " n"]) -> Float64[np.ndarray, " C"]:
+        """Return maximum − minimum of each coefficient over the valid frames of `rows`."""
+        return self.high_NC[rows].max(axis=0).astype(np.float64) - self.low_NC[rows].min(axis=0)
+
+
+def survey(stream: ClipStream, report: Report) -> Survey:
+    """Go through all clips once; clips that cannot be read, or give features that are not finite, are errors."""
+    parts: list[Survey] = []
+    notes: list[Note] = []
+    errors: dict[str, AudioError] = {}
+    rows, done = in_blocks(np.arange(len(stream.paths))), 0
+    for block in stream.blocks(rows):
+        x_BTC, mask_BT = features_of(stream.frontend, block.waveforms)
+        paths = stream.paths[done : done + len(x_BTC)]
+        bad = block.errors | not_finite(paths, x_BTC)
+        is_bad_B = np.array([path in bad for path in paths])
+        parts.append(Survey.of(np.where(is_bad_B[:, None, None], 0.0, x_BTC), mask_BT & ~is_bad_B[:, None]))
+        notes.extend(block.waveforms.notes)
+        errors |= bad
+        done += len(x_BTC)
+        report(done, len(stream.paths))
+    joined = (np.concatenate([getattr(part, each.name) for part in parts]) for each in fields(Survey)[:6])
+    return Survey(*joined, gather(notes), errors)
