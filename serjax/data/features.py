@@ -138,7 +138,7 @@ def _in_quarters(frontend: Frontend, n_valid: int) -> Frontend:
 def not_finite(paths: Sequence[str], values_NTD: Float32[np.ndarray, "N T D"]) -> dict[str, AudioError]:
     """Give an error for each clip with a feature that is NaN or infinite."""
     errors = {}
-    for row in np.flatnonzero(~np.isfinite(values_NTD).all(axis=(1, 2))):
+    for row in np.flatnonzero(~np.isfinite(values_NTD).all(axis=(1, 2))).tolist():
         path, problem = paths[row], "gives features that are not finite"
         errors[path] = AudioError(
             "non-finite", Path(path), problem, "Look at its samples; leave it out, or write it anew."

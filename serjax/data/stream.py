@@ -5,8 +5,8 @@ What is to be known of all clips at once is found in one pass over them (`survey
 
 import contextlib
 import signal
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol, runtime_checkable
 
@@ -57,7 +57,7 @@ class ClipStream:
     frontend: Frontend
     n_workers: int
 
-    def blocks(self, order: Order | list[Int[np.ndarray, " b"]], first: int = 0) -> Iterator[Block]:
+    def blocks(self, order: Order | list[Int[np.ndarray, " b"]], first: int = 0) -> Generator[Block, None, None]:
         """Give the clips of each block of an order from the `first` on; close it when done."""
         flags.FLAGS.mark_as_parsed()  # which grain takes for granted once it starts workers (its issue 1355)
         read = partial(_read, self.source, self.paths, self.window)
@@ -68,9 +68,7 @@ class ClipStream:
         with contextlib.closing(iter(decoded)) as iterator:
             yield from iterator
 
-    def features(
-        self, block: Block
-    ) -> tuple[Float32[np.ndarray, "b T C"], Bool[np.ndarray, "b T"]]:
+    def features(self, block: Block) -> tuple[Float32[np.ndarray, "b T C"], Bool[np.ndarray, "b T"]]:
         """Give the features of a block that could be read when the corpus was surveyed, and the mask of their frames.
 
         Raises:
@@ -110,8 +108,8 @@ class Survey:
     low_NC: Float32[np.ndarray, "N C"]
     high_NC: Float32[np.ndarray, "N C"]
     digest_N: np.ndarray
-    notes: tuple[Note, ...] = ()
-    errors: dict[str, AudioError] = field(default_factory=dict)
+    notes: tuple[Note, ...] = field(default=(), kw_only=True)
+    errors: Mapping[str, AudioError] = field(default_factory=dict, kw_only=True)
 
     @classmethod
     def of(cls, x_NTC: Float32[np.ndarray, "N T C"], mask_NT: Bool[np.ndarray, "N T"]) -> "Survey":
@@ -136,7 +134,16 @@ class Survey:
 
     def keeping(self, kept_N: Bool[np.ndarray, " N"]) -> "Survey":
         """Return what was found of some of the clips, without notes and errors."""
-        return Survey(*(getattr(self, each.name)[kept_N] for each in fields(self)[:6]))
+        return Survey(*(array[kept_N] for array in self._arrays))
+
+    @classmethod
+    def joined(cls, parts: Sequence["Survey"]) -> "Survey":
+        """Return what was found of the clips of all parts, without notes and errors."""
+        return cls(*map(np.concatenate, zip(*(part._arrays for part in parts), strict=True)))
+
+    @property
+    def _arrays(self) -> tuple[np.ndarray, ...]:
+        return self.mask_NT, self.mean_NC, self.squared_NC, self.low_NC, self.high_NC, self.digest_N
 
     def digests(self, silent_N: Bool[np.ndarray, " N"]) -> list[str]:
         """Return the hash of each clip, empty for silent ones too."""
@@ -174,5 +181,4 @@ def survey(stream: ClipStream, report: Report) -> Survey:
         errors |= bad
         done += len(x_BTC)
         report(done, len(stream.paths))
-    joined = (np.concatenate([getattr(part, each.name) for part in parts]) for each in fields(Survey)[:6])
-    return Survey(*joined, gather(notes), errors)
+    return replace(Survey.joined(parts), notes=gather(notes), errors=errors)

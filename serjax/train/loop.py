@@ -11,14 +11,15 @@ import chex
 import jax
 import numpy as np
 import optax
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from serjax.data.batches import IndexBlocks
 from serjax.signals import Interrupted, stop_requests
 from serjax.train.optimizer import OptimizerName, make_optimizer
 from serjax.train.parallel import Layout
 from serjax.train.processes import check_same, exchange
-from serjax.train.runs import Run, n_epochs, stack_inputs
+from serjax.train.programs import MOST_EPOCHS, Streamed, open_program
+from serjax.train.runs import Run, n_epochs
 from serjax.train.shares import (
     DivergedError,
     Share,
@@ -32,12 +33,11 @@ from serjax.train.shares import (
     record,
     save,
 )
-from serjax.train.state import Dataset, RunInputs, TrainState
-from serjax.train.step import Metrics, Objective, TrainEpochs, make_train_epochs, make_train_step
-from serjax.train.too_large import check_fits, naming_flags
+from serjax.train.state import Dataset, TrainState
+from serjax.train.step import Objective, TrainEpochs, TrainPart, make_train_epochs, make_train_part, make_train_step
+from serjax.train.too_large import naming_flags
 from serjax.train.waveforms import AugmentedFeatures
 
-MOST_EPOCHS = 16  # that a call can have: the program's block of indices has room for so many
 CALL_S = 5.0  # a call is made twice as long as long as that should take less
 
 
@@ -58,7 +58,7 @@ def train_stack(
     runs: list[Run],
     params_R: chex.ArrayTree,
     objective: Objective,
-    dataset: Dataset,
+    clips: Dataset | Streamed,
     schedule: Schedule,
     layout: Layout,
     stage: Stage,
@@ -66,10 +66,10 @@ def train_stack(
 ) -> Trained:
     """Train `runs` as one stack from the parameters `params_R`, or from the newest checkpoint of `stage`.
 
-    With `augmented`, the waveforms of the data set are changed at random and their features computed in each step.
-    The result depends on configuration, stacking and device count. It never depends on how long calls are, on when the
-    training was saved, killed or resumed, or on how many processes the devices belong to. Each process gets all of it,
-    process 0 writes.
+    With `augmented`, the waveforms of the clips are changed at random and their features computed in each step. Clips
+    that do not fit in memory are `Streamed`. The result depends on configuration, stacking and device count. It never
+    depends on how long calls are, on when the training was saved, killed or resumed, or on how many processes the
+    devices belong to. Each process gets all of it, process 0 writes.
 
     Raises:
       ProcessesError: the processes do not train the same.
@@ -78,13 +78,13 @@ def train_stack(
       CheckpointError: the checkpoints of the stage are of another training, or cannot be written.
       TooLargeError: memory cannot hold the stack.
     """
-    return train_shares([Share(runs, params_R, stage)], objective, dataset, schedule, layout, augmented)[0]
+    return train_shares([Share(runs, params_R, stage)], objective, clips, schedule, layout, augmented)[0]
 
 
 def train_shares(
     shares: Sequence[Share],
     objective: Objective,
-    dataset: Dataset,
+    clips: Dataset | Streamed,
     schedule: Schedule,
     layout: Layout,
     augmented: AugmentedFeatures | None = None,
@@ -96,7 +96,7 @@ def train_shares(
     """
     fingerprints = [f"{s.stage.fingerprint}-{index_blocks(s.runs, schedule).fingerprint()}" for s in shares]
     check_same("configuration or corpus", " ".join(fingerprints))
-    optimizer, train = compile_training(objective, schedule, layout, augmented)
+    optimizer, train = compile_training(objective, schedule, layout, augmented, isinstance(clips, Streamed))
     begun = [begin(share, fingerprint, optimizer) for share, fingerprint in zip(shares, fingerprints, strict=True)]
     outcomes = {n: start for n, start in enumerate(begun) if isinstance(start, Trained)}
     left = {n: start for n, start in enumerate(begun) if isinstance(start, Start)}
@@ -104,7 +104,7 @@ def train_shares(
         members = [n for n, start in left.items() if start.epoch == epoch]
         stack = [left[n] for n in members]
         with naming_flags(sum(len(start.share.runs) for start in stack), schedule.batch_size):
-            states = _train(stack, train, dataset, schedule, layout)
+            states = _train(stack, train, clips, schedule, layout)
         for n, start, state in zip(members, stack, states, strict=True):
             outcomes[n] = finish(start, state)
     return [outcomes[n] for n in range(len(shares))]
@@ -112,17 +112,25 @@ def train_shares(
 
 @functools.cache
 def compile_training(
-    objective: Objective, schedule: Schedule, layout: Layout, augmented: AugmentedFeatures | None = None
+    objective: Objective,
+    schedule: Schedule,
+    layout: Layout,
+    augmented: AugmentedFeatures | None = None,
+    streamed: bool = False,
 ) -> tuple[optax.GradientTransformationExtraArgs, Callable]:
-    """Return the optimiser and the compiled stack of epochs; the same objects for the same arguments."""
-    optimizer, train_epochs = make_training(objective, schedule, layout, augmented)
-    return optimizer, layout.train(train_epochs)
+    """Return the optimiser and the compiled stack of epochs or parts of them; the same objects for equal arguments."""
+    optimizer, train = make_training(objective, schedule, layout, augmented, streamed)
+    return optimizer, layout.train(train)
 
 
 def make_training(
-    objective: Objective, schedule: Schedule, layout: Layout, augmented: AugmentedFeatures | None = None
-) -> tuple[optax.GradientTransformationExtraArgs, TrainEpochs]:
-    """Return the optimiser and the epochs of one run, in the form that suits a layout.
+    objective: Objective,
+    schedule: Schedule,
+    layout: Layout,
+    augmented: AugmentedFeatures | None = None,
+    streamed: bool = False,
+) -> tuple[optax.GradientTransformationExtraArgs, TrainEpochs | TrainPart]:
+    """Return the optimiser and the epochs of one run, or their parts if clips are `streamed`, as suits a layout.
 
     Where runs are mapped, clips are augmented one after another too; where they are batched, all at once.
     """
@@ -132,7 +140,8 @@ def make_training(
     if augmented is not None:
         augmented = replace(augmented, one_by_one=layout.stacking == "map")
     step = make_train_step(objective, optimizer)
-    return optimizer, make_train_epochs(objective, step, augmented, layout.one_by_one)
+    make = make_train_part if streamed else make_train_epochs
+    return optimizer, make(objective, step, augmented, layout.one_by_one)
 
 
 def index_blocks(runs: list[Run], schedule: Schedule) -> IndexBlocks:
@@ -147,35 +156,6 @@ def index_blocks(runs: list[Run], schedule: Schedule) -> IndexBlocks:
         n_epochs=n_epochs(runs),
         classes=classes or None,
     )
-
-
-@dataclass(frozen=True, eq=False)
-class _Program:
-    """The compiled epochs of a stack, with what all calls of them read, on the devices."""
-
-    train: Callable
-    inputs: RunInputs
-    dataset: Dataset
-    layout: Layout
-    block: tuple[int, int, int]  # runs, steps, clips of an epoch
-
-    def call(self, state: TrainState, rows: Sequence[Int[np.ndarray, "R S B"]]) -> tuple[TrainState, Metrics]:
-        """Train for as many epochs as there are `rows`; return state and metrics once they are there.
-
-        Waiting for each call keeps devices that share cores from drifting apart until a collective times out.
-        """
-        return jax.block_until_ready(self.train(state, *self._given(rows)))  # type: ignore[no-any-return]
-
-    def check_fits(self, state: TrainState) -> None:
-        """Compile, and raise TooLargeError where memory cannot hold what is computed."""
-        n_runs, _, batch_size = self.block
-        compiled = self.train.lower(state, *self._given([])).compile()  # type: ignore[attr-defined]
-        check_fits(compiled, self.layout.devices, n_runs, batch_size)
-
-    def _given(self, rows: Sequence[Int[np.ndarray, "R S B"]]) -> tuple[chex.ArrayTree, ...]:
-        unused = [np.zeros(self.block, np.int32)] * (MOST_EPOCHS - len(rows))
-        rows_RESB, n_epochs = np.stack([*rows, *unused], axis=1), np.int32(len(rows))
-        return self.inputs, self.layout.put_rows(rows_RESB), self.layout.put_shared(n_epochs), self.dataset
 
 
 class _Saving:
@@ -201,7 +181,7 @@ class _Saving:
 
 
 def _train(
-    stack: list[Start], train: Callable, dataset: Dataset, schedule: Schedule, layout: Layout
+    stack: list[Start], train: Callable, clips: Dataset | Streamed, schedule: Schedule, layout: Layout
 ) -> list[TrainState]:
     """Train for all epochs that are left, some of them a call; return the last state of each share, on the host.
 
@@ -211,22 +191,24 @@ def _train(
         check_iterator(start)
     runs = [run for start in stack for run in start.share.runs]
     n_runs, epoch, last_epoch = len(runs), stack[0].epoch, n_epochs(runs)
-    iterator = index_blocks(runs, schedule).iterator()
+    blocks = index_blocks(runs, schedule)
+    iterator = blocks.iterator()
     if stack[0].iterator is not None:
         iterator.set_state(stack[0].iterator)
-    inputs, shared = layout.put_runs(stack_inputs(runs)), layout.put_shared(dataset)
-    program = _Program(train, inputs, shared, layout, (n_runs, schedule.steps, schedule.batch_size))
     state = layout.put_runs(jax.tree.map(lambda *a: np.concatenate(a), *[start.state for start in stack]))
-    with contextlib.closing(iterator), stop_requests() as requests:
+    with (
+        contextlib.closing(iterator),
+        open_program(train, runs, blocks, clips, layout, epoch) as program,
+        stop_requests() as requests,
+    ):
         program.check_fits(state)
         saving, length = _Saving(stack), 1
         while epoch < last_epoch:
             rows = list(itertools.islice(iterator, min(length, last_epoch - epoch)))
             started_s = time.monotonic()
-            state, metrics = program.call(state, rows)
+            state, metrics_RE = program.call(state, rows)
             length = _next_length(length, time.monotonic() - started_s)
-            metrics_RE, reached = layout.get_runs((metrics, _without_params(state)), n_runs)
-            metrics_RE = {name: values_RE[:, : len(rows)] for name, values_RE in metrics_RE.items()}
+            reached = layout.get_runs(_without_params(state), n_runs)
             rejected_RE = metrics_RE.pop("rejected")
             record(stack, metrics_RE, epoch, reached.epoch)
             _stop_if_diverged(rejected_RE, stack, schedule)

@@ -143,7 +143,7 @@ class Layout:
         return jax.tree.map(lambda a: np.asarray(a).reshape(-1, *a.shape[3:])[:n_runs], gathered)
 
     def train(self, train_epochs: Callable) -> Callable:
-        """Compile `train_epochs(state, inputs, rows, n_epochs, dataset)` of a run for the stack; `state` is donated."""
+        """Compile `train_epochs`, or `train_part`, of a run for the stack; the state that it is given is donated."""
         if self.shard == "data":
             in_axes = (None, None, 0, None, None)
             return self._pmap(self._stack(train_epochs), DATA_AXIS, in_axes, None, donate=(0,))
@@ -233,7 +233,7 @@ def _in_place(train_epochs: Callable) -> Callable:
         state_R: chex.ArrayTree,
         inputs_R: chex.ArrayTree,
         rows_RESB: jax.Array,
-        n_epochs: jax.Array,
+        n_epochs: chex.ArrayTree,
         dataset: chex.ArrayTree,
     ) -> tuple:
         def next_run(state_R: chex.ArrayTree, one: tuple) -> tuple:

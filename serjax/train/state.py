@@ -103,20 +103,20 @@ class TrainState:
 @pytree
 @dataclass(frozen=True)
 class Sound:
-    """The waveforms of all clips, zero behind the first `n_valid` samples; there where training augments them."""
+    """The waveforms of clips, zero behind the first `n_valid` samples; there where training augments them."""
 
-    wav_NL: Float[Array, "*d N L"]
-    n_valid_N: Int[Array, "*d N"]
+    wav_NL: Float[Array | np.ndarray, "*d N L"]
+    n_valid_N: Int[Array | np.ndarray, "*d N"]
 
 
 @pytree
 @dataclass(frozen=True)
 class Dataset:
-    """All clips of the corpus on the device, in feature units; `mask` is 1 in frames that hold sound of the file."""
+    """Clips in feature units, all of the corpus or those of a window; `mask` is 1 in frames with sound of the file."""
 
-    x_NTC: Float[Array, "*d N T C"]
-    mask_NT: Float[Array, "*d N T"]
-    label_N: Int[Array, "*d N"]
+    x_NTC: Float[Array | np.ndarray, "*d N T C"]
+    mask_NT: Float[Array | np.ndarray, "*d N T"]
+    label_N: Int[Array | np.ndarray, "*d N"]
     sound: Sound | None = None
 
 

@@ -21,7 +21,7 @@ TrainStep = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
 TrainEpochs = Callable[
     [TrainState, RunInputs, Int[Array, "E S B"], Int[Array, ""], Dataset], tuple[TrainState, Metrics]
 ]
-Reached = tuple[TrainState, Float[Array, " 2"]]  # in the midst of an epoch, with the sums of its validation so far
+Reached = tuple[TrainState, Float[Array, "*r 2"]]  # in the midst of an epoch, with the sums of its validation so far
 Part = tuple[Int[Array, ""], Bool[Array, ""]]  # how many steps it has, and whether it is the last of its epoch
 TrainPart = Callable[[Reached, RunInputs, Int[Array, "K B"], Part, Dataset], tuple[Reached, Metrics]]
 
@@ -154,9 +154,9 @@ def make_train_part(
 ) -> TrainPart:
     """Return a function that trains one run for a part of an epoch, on the clips of that part alone.
 
-    A part has `n_steps` steps, up to `K`, whose metrics come back, NaN behind them. Or it has none: it then adds the
-    run's validation rows of this part to the sums, and ends the epoch if this is the last of its parts. `validation_loss`
-    and `rejected` are NaN elsewhere. Several such calls make what one epoch of `make_train_epochs` makes.
+    A part has `n_steps` steps, up to `K`, whose metrics come back, NaN behind them. Or it has none: its validation rows
+    are then added to the sums, and if it is the last part it ends the epoch. `validation_loss` and `rejected` are NaN
+    elsewhere. The parts of an epoch together do what one epoch of `make_train_epochs` does.
     """
 
     def train_part(
@@ -183,7 +183,7 @@ def make_train_part(
             state, sums = reached
             sums = sums + validation_sums(objective, state, inputs, dataset)
             state, ended = jax.lax.cond(is_last, end_epoch, lambda state, _: (state, nothing), state, sums)
-            return (state, jnp.where(is_last, 0.0, sums)), untrained | ended
+            return (state, sums), untrained | ended
 
         return jax.lax.cond(n_steps > 0, steps, validation, reached)
 
@@ -205,9 +205,7 @@ def step_on_rows(
     return one_step
 
 
-def validation_sums(
-    objective: Objective, state: TrainState, inputs: RunInputs, dataset: Dataset
-) -> Float[Array, " 2"]:
+def validation_sums(objective: Objective, state: TrainState, inputs: RunInputs, dataset: Dataset) -> Float[Array, " 2"]:
     """Return the weighted sum of the losses of the run's validation rows, and the sum of their weights."""
     batch = gather(dataset, inputs, inputs.validation_V, inputs.validation_weight_V)
     loss_V = objective.validation_loss(state.params, batch, state.hyper)
