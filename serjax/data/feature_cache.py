@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float32
 
 from serjax.data.audio import AudioError
 from serjax.data.corpora.corpus import Corpus, Window
+from serjax.data.leaks import feature_digests
 from serjax.data.notes import Note
 from serjax.dsp import Frontend, SideBySide
 from serjax.files import digest, replacing
@@ -38,6 +39,21 @@ class Features:
     mask_NT: Bool[np.ndarray, "N T"]
     notes: tuple[Note, ...] = ()
     errors: Mapping[str, AudioError] = field(default_factory=dict)
+
+    @property
+    def differs(self) -> bool:
+        """Whether two valid frames of any clips have other features."""
+        first_TD = self.values_NTD[0][self.mask_NT[0]]
+        clips = zip(self.values_NTD, self.mask_NT, strict=True)
+        return any((x_TD[mask_T] != first_TD[:1]).any() for x_TD, mask_T in clips)
+
+    def keeping(self, kept_N: Bool[np.ndarray, " N"]) -> "Features":
+        """Return the features of some of the clips, without notes and errors."""
+        return Features(self.values_NTD[kept_N], self.mask_NT[kept_N])
+
+    def digests(self, silent_N: Bool[np.ndarray, " N"]) -> list[str]:
+        """Return a hash of each clip, empty for silent ones."""
+        return feature_digests(self.values_NTD, self.mask_NT, silent_N)
 
 
 def default_cache_dir() -> Path | None:

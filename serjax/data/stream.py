@@ -78,10 +78,6 @@ class ClipStream:
             raise UnreadableClips(tuple(block.errors.values()))
         return features_of(self.frontend, block.waveforms)
 
-    def keeping(self, kept_N: Bool[np.ndarray, " N"]) -> "ClipStream":
-        """Return the stream of some of the clips, numbered anew."""
-        return replace(self, paths=tuple(path for path, keep in zip(self.paths, kept_N, strict=True) if keep))
-
 
 def _read(source: AudioSource, paths: Sequence[str], window: Window, rows: Int[np.ndarray, " b"]) -> Block:
     return read_block(source, [paths[row] for row in rows], window)
@@ -126,6 +122,11 @@ class Survey:
             x_NTC.max(axis=1, where=valid_NT1, initial=-np.inf),
             np.array(feature_digests(x_NTC, mask_NT, np.zeros(len(x_NTC), bool)), object),
         )
+
+    @property
+    def values_NTD(self) -> Float32[np.ndarray, "0 T C"]:
+        """Features of no clip, of the shape that clips have: they are not kept."""
+        return np.empty((0, self.mask_NT.shape[1], self.mean_NC.shape[1]), np.float32)
 
     @property
     def differs(self) -> bool:

@@ -177,6 +177,10 @@ class Machine:
     """Models trained at a time; default: 24 a device by map, 512 by vmap (on CPU 8), fewer of networks on pictures."""
     save_every: float = 30.0
     """Seconds between checkpoints at least; stacks that take long to save are saved less often."""
+    stream: bool = False
+    """Decode clips whenever they are needed, for corpora that do not fit in memory; for pictures (MFCC, mel) alone."""
+    stream_workers: int = 2
+    """Processes that decode them ahead; 0: a thread."""
     cache: Path | None = None
     """Folder of computed features; default: $SERJAX_CACHE, else the user's cache folder."""
     quiet: bool = False

@@ -1,16 +1,17 @@
 """What an experiment works on: a corpus, its features, and the folds of every seed."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol as StructuralType
-from typing import runtime_checkable
+from typing import TypeVar, runtime_checkable
 
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from serjax.data.audio import AudioError
 from serjax.data.corpora import Corpus, load_corpus
@@ -18,16 +19,18 @@ from serjax.data.corpora.corpus import Waveforms, Window
 from serjax.data.feature_cache import Features
 from serjax.data.features import check_bad, load_features
 from serjax.data.labels import label_by, merge_emotions, parse_merges
-from serjax.data.leaks import FoundLeak, copies_in_training, feature_digests, find_leaks
+from serjax.data.leaks import FoundLeak, copies_in_training, find_leaks
 from serjax.data.notes import Note, gather
 from serjax.data.splits import Fold, Protocol, Split, default_protocol, split_corpus, with_train_speakers
 from serjax.dsp import Frontend
 from serjax.errors import ConfigError
 from serjax.study.checks import check_max_bad, check_positive
 from serjax.study.flags import Data
+from serjax.train.runs import fit_normaliser
 from serjax.train.state import Dataset, Sound
 
 Report = Callable[[int, int], None]  # of (clips done, clips in all)
+T = TypeVar("T")
 
 
 @runtime_checkable
@@ -37,6 +40,39 @@ class FeatureFlags(StructuralType):
     def frontend(self) -> Frontend:
         """Return the front end."""
         ...
+
+
+class FoundOfClips(StructuralType):
+    """What reading the clips of a corpus has found: their features, or what is to be known of these."""
+
+    @property
+    def values_NTD(self) -> Float[np.ndarray, "n T D"]:
+        """The features of all clips, or of none where they are not kept."""
+
+    @property
+    def mask_NT(self) -> Bool[np.ndarray, "N T"]:
+        """The frames that are centred inside a clip."""
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """What is odd about the clips."""
+
+    @property
+    def errors(self) -> Mapping[str, AudioError]:
+        """The clips that cannot be read, by path."""
+
+    @property
+    def differs(self) -> bool:
+        """Whether two valid frames of any clips have other features."""
+
+    def keeping(self: T, kept_N: Bool[np.ndarray, " N"]) -> T:
+        """Return what was found of some of the clips."""
+
+    def digests(self, silent_N: Bool[np.ndarray, " N"]) -> list[str]:
+        """Return a hash of each clip's features, empty for silent ones."""
+
+
+Found = TypeVar("Found", bound=FoundOfClips)
 
 
 @dataclass(frozen=True)
@@ -51,8 +87,9 @@ class Cell:
 class Problem:
     """Clips as arrays, and the cells in which a study trains and tests on them.
 
-    Clips are read from `offset_s` seconds on. `waveforms` are read where training augments them; `leak` says what test
-    rows have in common with training rows beside speakers and sentences, where that is so.
+    `x_NTC` holds no clip where they are streamed. Clips are read from `offset_s` seconds on. `waveforms` are read where
+    training augments them; `leak` says what test rows have in common with training rows beside speakers and sentences,
+    where that is so.
     """
 
     corpus: Corpus
@@ -92,6 +129,27 @@ class Problem:
         return emotion if labelling.scheme == "emotion" else f"{emotion} × gender"
 
     @property
+    def part_size(self) -> int:
+        """How many clips a part of the corpus has."""
+        return len(self.x_NTC)
+
+    def parts(self) -> Iterator[Dataset]:
+        """Give the clips part by part, in their order: all at once, where they are in memory."""
+        yield self.dataset
+
+    def take(self, rows: Int[np.ndarray, " n"]) -> Dataset:
+        """Return some clips."""
+        return jax.tree.map(lambda array_N: array_N[rows], self.dataset)
+
+    def normaliser(self, rows: Int[np.ndarray, " n"]) -> tuple[Float[np.ndarray, " C"], Float[np.ndarray, " C"]]:
+        """Return mean and standard deviation of each coefficient over the valid frames of rows."""
+        return fit_normaliser(self.x_NTC, self.mask_NT, rows)
+
+    def ranges(self, rows: Int[np.ndarray, " n"]) -> Float[np.ndarray, " C"]:
+        """Return maximum − minimum of each coefficient over the valid frames of rows."""
+        return np.ptp(self.x_NTC[rows][self.mask_NT[rows] > 0].astype(np.float64), axis=0)
+
+    @property
     def sounding_dataset(self) -> Dataset:
         """The clips as the device holds them where training augments their waveforms."""
         assert self.waveforms is not None
@@ -107,10 +165,14 @@ class Problem:
 
     def digest(self) -> str:
         """Return a hash of clips and names, so that a checkpoint never meets other data."""
-        digest = hashlib.sha256(np.ascontiguousarray(self.x_NTC).tobytes())
+        digest = hashlib.sha256(self._features())
         labelling = self.corpus.labelling
         digest.update(repr([(u.path, labelling(u), u.speaker) for u in self.corpus.utterances]).encode())
         return digest.hexdigest()[:16]
+
+    def _features(self) -> bytes:
+        """Return what differs where features do."""
+        return np.ascontiguousarray(self.x_NTC).tobytes()
 
 
 def make_title(
@@ -155,11 +217,21 @@ def load_parts(
     Raises:
       UnreadableClips: there are more of them.
     """
+    pairs = list(zip(sets, reports, strict=True))
+    return read_parts(
+        data, lambda corpus: [read_features(corpus, data, flags, cache, report) for flags, report in pairs], selecting
+    )
+
+
+def read_parts(
+    data: Data, read: Callable[[Corpus], list[Found]], selecting: bool
+) -> tuple[Corpus, tuple[Split, ...], list[Found]]:
+    """Read the corpus, what `read` finds of its clips, and split what is readable for every seed; as `load_parts`."""
     check_positive("--seeds", data.seeds)
     check_max_bad(data.max_bad)
     corpus = labelled_corpus(data)
     splits = split_for_seeds(corpus, data, selecting)  # says what is wrong before anything is computed
-    tables = [read_features(corpus, data, flags, cache, report) for flags, report in zip(sets, reports, strict=True)]
+    tables = read(corpus)
     corpus = replace(corpus, notes=gather([*corpus.notes, *(note for table in tables for note in table.notes)]))
     errors = {path: error for table in tables for path, error in table.errors.items()}
     if errors:
@@ -170,33 +242,24 @@ def load_parts(
     return corpus, splits, tables
 
 
-def leave_out(
-    corpus: Corpus, tables: Sequence[Features], errors: Mapping[str, AudioError]
-) -> tuple[Corpus, list[Features]]:
-    """Leave clips that cannot be read out of a corpus and its features; a note names them all."""
+def leave_out(corpus: Corpus, tables: Sequence[Found], errors: Mapping[str, AudioError]) -> tuple[Corpus, list[Found]]:
+    """Leave clips that cannot be read out of a corpus and what was found of them; a note names them all."""
     readable_N = np.array([utterance.path not in errors for utterance in corpus.utterances])
     note = Note(
         "unreadable",
         "Cannot be read and left out (--max-bad)",
         tuple((path, f"{error.problem} [{error.code}]") for path, error in errors.items()),
     )
-    left = corpus.keeping(readable_N.tolist(), note)
-    return left, [Features(table.values_NTD[readable_N], table.mask_NT[readable_N]) for table in tables]
+    return corpus.keeping(readable_N.tolist(), note), [table.keeping(readable_N) for table in tables]
 
 
-def check_differ(tables: Sequence[Features]) -> None:
+def check_differ(tables: Sequence[FoundOfClips]) -> None:
     """Raise ConfigError where all valid frames of all clips have the same features, as those of silence."""
-    if not any(map(_differ, tables)):
+    if not any(table.differs for table in tables):
         raise ConfigError(
             "All clips have the same features in all frames, as silence has: there is nothing to tell them apart by. "
             "Look at the files, and at --offset and --duration."
         )
-
-
-def _differ(table: Features) -> bool:
-    first_TD = table.values_NTD[0][table.mask_NT[0]]
-    clips = zip(table.values_NTD, table.mask_NT, strict=True)
-    return any((x_TD[mask_T] != first_TD[:1]).any() for x_TD, mask_T in clips)
 
 
 def offset_of(corpus: Corpus, data: Data) -> float:
@@ -257,17 +320,24 @@ def with_waveforms(problem: Problem, data: Data, frontend: Frontend) -> Problem:
 
 
 def make_problem(
-    corpus: Corpus, splits: tuple[Split, ...], table: Features, offset_s: float, leak: str | None = None
+    corpus: Corpus,
+    splits: tuple[Split, ...],
+    table: FoundOfClips,
+    offset_s: float,
+    leak: str | None = None,
+    make: Callable[..., Problem] = Problem,
 ) -> Problem:
     """Put a corpus, the split of each seed and the features together, and look for what training and test share.
+
+    `make` is called with the fields of a `Problem`.
 
     Raises:
       ProtocolError: one recording is in training and test of a protocol that keeps them apart.
     """
     silent = {path for note in corpus.notes if note.kind == "silent" for path, _ in note.clips}
     silent_N = np.array([utterance.path in silent for utterance in corpus.utterances])
-    leaks = find_leaks(corpus.utterances, splits, feature_digests(table.values_NTD, table.mask_NT, silent_N))
-    return Problem(
+    leaks = find_leaks(corpus.utterances, splits, table.digests(silent_N))
+    return make(
         corpus=corpus,
         protocol=splits[0].protocol,
         speakers_shared=any(split.speakers_shared for split in splits),

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from serjax.data.splits import Fold
 from serjax.study.flags import Optimisation
 from serjax.study.problem import Problem
-from serjax.train.runs import Run, fit_normaliser
+from serjax.train.runs import Run
 
 
 def emotion_runs(
@@ -82,4 +82,4 @@ def _of_class(problem: Problem, rows: Int[np.ndarray, " n"], k: int) -> Int[np.n
 
 
 def _normaliser(problem: Problem, fold: Fold, refit: bool) -> tuple[Float[np.ndarray, " C"], Float[np.ndarray, " C"]]:
-    return fit_normaliser(problem.x_NTC, problem.mask_NT, _rows(fold, refit)[0])
+    return problem.normaliser(_rows(fold, refit)[0])

@@ -31,6 +31,7 @@ from serjax.study.outcome import Facts, Outcome, predict
 from serjax.study.problem import FeatureFlags, Problem, load_problem, with_waveforms
 from serjax.study.progress import Progresses
 from serjax.study.runs import pooled_runs
+from serjax.study.streamed import check_stream, load_streamed
 from serjax.study.trainer import Recipe, Request, Stages, Trainer, check_finite, fresh, from_file
 from serjax.train.objectives import ClassifierObjective, PictureAugmentation
 from serjax.train.parallel import Layout
@@ -77,7 +78,7 @@ class SupervisedStudy:
             "augmentation": augmentation if augmentation.picks else None,
         }
         changed = augmentation if augmentation.copies_before_split else augmentation.in_train_step
-        problem = (config.data, config.features, config.machine.cache, changed)
+        problem = (config.data, config.features, config.machine.cache, config.machine.stream, changed)
         return StudyFlags(self.experiment, sections, config.machine, problem, config.runs_per_device)
 
     def check(self) -> None:
@@ -86,6 +87,9 @@ class SupervisedStudy:
         self.config.model.check()
         check_positive("--stack-size", self.config.machine.stack_size)
         check_augmentation(self.config.augmentation, self.config.data.protocol)
+        copies, pca = self.config.augmentation.copies_before_split > 0, self.config.training.pca_variance is not None
+        in_memory = {"--copies-before-split": copies, "--pca-variance": pca}
+        check_stream(self.config.machine, self.config.features.frontend(), in_memory)
 
     def load(self, shown: Progresses) -> Problem:
         """Read clips, features and folds; waveforms too where the train step changes them."""
@@ -93,6 +97,8 @@ class SupervisedStudy:
         cache, report = config.machine.cache or default_cache_dir(), shown.counter("features")
         if augmentation.copies_before_split:
             return load_copies(config.data, config.features, augmentation, cache, report)
+        if config.machine.stream:
+            return load_streamed(config.data, config.features, config.machine, report)
         problem = load_problem(config.data, config.features, cache, report)
         if augmentation.in_train_step:
             return with_waveforms(problem, config.data, config.features.frontend())
@@ -187,9 +193,8 @@ def compute_logits(asked: Request, trained: Trained) -> Float[np.ndarray, "R N K
     """Return the logits of every clip under every run's classifier."""
     trainer, objective, problem = asked.trainer, asked.recipe.objective, asked.problem
     assert isinstance(objective, ClassifierObjective)
-    layout = trainer.layout.by_runs()
-    shared = layout.put_shared(problem.dataset)
-    logits_RNK = trainer.evaluate(compile_classify(objective.model, layout), asked.runs, trained.params, (), shared)
+    compiled = compile_classify(objective.model, trainer.layout.by_runs())
+    logits_RNK = trainer.evaluate(compiled, asked.runs, trained.params, problem)
     check_finite(logits_RNK, "logits", asked.runs, problem)
     return logits_RNK
 
@@ -213,10 +218,10 @@ def train_war(problem: Problem, runs: list[Run], logits_RNK: Float[np.ndarray, "
 
 @functools.cache
 def compile_classify(model: Classifier, layout: Layout) -> Callable:
-    """Compile `classify_all` for stacks of `(params, inputs)` beside the data set, once a process."""
+    """Compile `classify_all` for stacks of `(params, inputs)` beside `(dataset, ids)`, once a process."""
 
-    def one(run: tuple[Any, RunInputs], dataset: Dataset) -> Array:
-        return classify_all(model, run[0], run[1], dataset)
+    def one(run: tuple[Any, RunInputs], shared: tuple[Dataset, Array]) -> Array:
+        return classify_all(model, run[0], run[1], shared[0])
 
     return layout.evaluate(one)
 

@@ -1,6 +1,6 @@
 """Training and evaluating many runs as few compiled stacks: what every study does, whatever it trains."""
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -10,12 +10,15 @@ import jax
 import numpy as np
 from jaxtyping import Float, Int
 
+from serjax.evaluate.likelihood import utterance_ids
 from serjax.models.weights import load_weights
 from serjax.study.flags import Optimisation
 from serjax.study.problem import Problem
+from serjax.study.streamed import StreamedProblem
 from serjax.train.loop import Schedule, train_shares
 from serjax.train.objectives import AutoencoderObjective, ClassifierObjective, VaeObjective
 from serjax.train.parallel import Layout
+from serjax.train.programs import Streamed
 from serjax.train.record import History
 from serjax.train.runs import Run, init_params, n_epochs, stack_inputs
 from serjax.train.shares import DivergedError, Share, Stage, Trained
@@ -54,18 +57,52 @@ class Trainer:
     report: Report
 
     def evaluate(
+        self, compiled: Callable, runs: list[Run], params_R: chex.ArrayTree, problem: Problem
+    ) -> Float[np.ndarray, "R N *s"]:
+        """Evaluate `compiled((params, inputs), (dataset, ids))` for every run, a part of the clips at a time."""
+        parts = [self._evaluate(compiled, runs, (params_R,), shared) for shared in self._parts(problem)]
+        return np.concatenate(parts, axis=1)[:, : len(problem.truth_N)]
+
+    def evaluate_rows(
         self,
         compiled: Callable,
         runs: list[Run],
         params_R: chex.ArrayTree,
-        extras: tuple[Int[np.ndarray, "R M"], ...],
-        shared: chex.ArrayTree,
+        problem: Problem,
+        asked: Sequence[Int[np.ndarray, " _"]],
+    ) -> list[chex.ArrayTree]:
+        """Evaluate `compiled((params, inputs, rows), (dataset, ids))` for the rows that are asked for of each run.
+
+        Returns:
+          for each run what comes of its rows, in their order.
+        """
+        part_R = [rows // problem.part_size for rows in asked]
+        width = max(int(np.bincount(part_N).max()) for part_N in part_R)
+        found: list[list[chex.ArrayTree]] = [[] for _ in runs]
+        for number, shared in enumerate(self._parts(problem)):
+            own = [rows[part_N == number] % problem.part_size for rows, part_N in zip(asked, part_R, strict=True)]
+            part = self._evaluate(compiled, runs, (params_R, pad_rows(own, width)), shared)
+            for r, rows in enumerate(own):
+                found[r].append(take(pick(part, r), range(len(rows))))
+        orders = [np.argsort(np.argsort(part_N, kind="stable")) for part_N in part_R]
+        joined = [jax.tree.map(lambda *a: np.concatenate(a), *parts) for parts in found]
+        return [take(tree, order) for tree, order in zip(joined, orders, strict=True)]
+
+    def _parts(self, problem: Problem) -> Iterator[chex.ArrayTree]:
+        """Give the parts of the clips on the devices, each with the ids of its clips."""
+        size, ids_N = problem.part_size, utterance_ids([clip.path for clip in problem.corpus.utterances])
+        ids_N = np.pad(ids_N, (0, -len(ids_N) % size))
+        for number, dataset in enumerate(problem.parts()):
+            yield self.layout.by_runs().put_shared((dataset, ids_N[number * size : (number + 1) * size]))
+
+    def _evaluate(
+        self, compiled: Callable, runs: list[Run], given_R: tuple[chex.ArrayTree, ...], shared: chex.ArrayTree
     ) -> chex.ArrayTree:
-        """Evaluate `compiled((params, inputs, *extras), shared)` for every run, a stack at a time, on the host."""
+        """Evaluate `compiled` for every run, a stack at a time, on the host."""
         parts, layout = [], self.layout.by_runs()
         for rows in stacks(len(runs), self.stack_size):
-            inputs = stack_inputs([runs[r] for r in rows])
-            stacked = (take(params_R, rows), inputs, *take(extras, rows))
+            params_R, *extras = take(given_R, rows)
+            stacked = (params_R, stack_inputs([runs[r] for r in rows]), *extras)
             parts.append(layout.get_runs(compiled(layout.put_runs(stacked), shared), len(rows)))
         return jax.tree.map(lambda *a: np.concatenate(a), *parts)
 
@@ -113,9 +150,12 @@ class Request:
         return (recipe.objective, recipe.augmented, self.schedule, id(self.problem), len(self.runs), form, machine)
 
     @property
-    def dataset(self) -> Dataset:
-        """The clips as the device holds them."""
-        return self.problem.dataset if self.recipe.augmented is None else self.problem.sounding_dataset
+    def clips(self) -> Dataset | Streamed:
+        """The clips as the device holds them, or as they come from the disk."""
+        problem, sounding = self.problem, self.recipe.augmented is not None
+        if isinstance(problem, StreamedProblem):
+            return problem.clips(sounding)
+        return problem.sounding_dataset if sounding else problem.dataset
 
     @property
     def capacity(self) -> int:
@@ -192,13 +232,13 @@ def train_requests(requests: Sequence[Request]) -> list[Trained]:
     A request too large for one stack is cut as it would be alone; the pieces of smaller ones fill a stack together.
     """
     first = requests[0]
-    recipe, layout, dataset = first.recipe, first.trainer.layout, first.dataset
+    recipe, layout, clips = first.recipe, first.trainer.layout, first.clips
     parts: list[list[Trained]] = [[] for _ in requests]
     for number, rows in enumerate(stacks(len(first.runs), first.trainer.stack_size)):
         for several in stacks(len(requests), first.trainer.stack_size // len(rows)):
             longest = max(several, key=lambda n: requests[n].epochs)
             shares = [requests[n].share(number, rows, reports=n == longest) for n in several]
-            trained = train_shares(shares, recipe.objective, dataset, first.schedule, layout, recipe.augmented)
+            trained = train_shares(shares, recipe.objective, clips, first.schedule, layout, recipe.augmented)
             for n, part in zip(several, trained, strict=True):
                 parts[n].append(part)
     return [_join(pieces) for pieces in parts]
@@ -234,7 +274,6 @@ def pick(tree: chex.ArrayTree, row: int) -> chex.ArrayTree:
     return jax.tree.map(lambda a: np.asarray(a)[row], tree)
 
 
-def pad_rows(rows: list[Int[np.ndarray, "_"]]) -> Int[np.ndarray, "R M"]:
-    """Return lists of rows as one array, each filled up with its first row."""
-    longest = max(len(r) for r in rows)
-    return np.stack([np.concatenate([r, np.full(longest - len(r), r[0])]) for r in rows]).astype(np.int32)
+def pad_rows(rows: list[Int[np.ndarray, "_"]], width: int) -> Int[np.ndarray, "R M"]:
+    """Return lists of rows as one array, each filled up with row 0."""
+    return np.stack([np.pad(r, (0, width - len(r))) for r in rows]).astype(np.int32)

@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -37,7 +38,7 @@ class Taped:
 
     def read(self, paths: Sequence[str], window: Window) -> Waveforms:
         if gone := [path for path in paths if path in self.gone]:
-            raise UnreadableClips(tuple(AudioError("missing", path, "is gone", "Copy it.") for path in gone))
+            raise UnreadableClips(tuple(AudioError("missing", Path(path), "is gone", "Copy it.") for path in gone))
         rows = [int(path) for path in paths]
         return Waveforms(DATASET.sound.wav_NL[rows], DATASET.sound.n_valid_N[rows])
 
@@ -95,3 +96,44 @@ def test_streamed_waveforms_are_augmented_as_those_in_memory(tmp_path, monkeypat
     layout = replace(ONE, stacking=stacking)
     held = train(tmp_path / "held", sounding.DATASET, layout, sounding.SHIFT)
     check_alike(train(tmp_path / "streamed", make_clips(sounds=True), layout, sounding.SHIFT), held)
+
+
+def test_worker_processes_decode_the_same(tmp_path):
+    check_alike(train(tmp_path / "workers", make_clips(n_workers=2)), train(tmp_path / "thread", make_clips()))
+
+
+@pytest.mark.parametrize("goes_on_with", [make_clips, lambda: replace(sounding.DATASET, sound=None)])
+def test_a_stopped_training_goes_on_where_it_was(tmp_path, goes_on_with):
+    """On streamed clips, or on clips in memory."""
+
+    def stop(epoch, loss):
+        if epoch == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(Interrupted, match="saved after epoch 1 of 3"):
+        train(tmp_path / "stopped", make_clips(), report=stop)
+    check_alike(train(tmp_path / "stopped", goes_on_with()), train(tmp_path / "whole", make_clips()))
+
+
+def test_a_clip_that_has_gone_since_is_an_error(tmp_path):
+    with pytest.raises(UnreadableClips, match="7: is gone"):
+        train(tmp_path, make_clips(Taped(gone=("7",))))
+
+
+@pytest.mark.parametrize("most", [1, 12, 13, 30, 2048])
+def test_blocks_of_clips_are_those_that_the_pieces_need(most):
+    """Whatever their number, in the order of the pieces, and no piece has more clips than a window holds."""
+    blocks = index_blocks(RUNS, SCHEDULE)
+    windows = Windows.of(blocks, stack_inputs(RUNS), most)
+    needed = [piece for rows in map(blocks.__getitem__, range(3)) for piece in windows.cut(rows)]
+    assert len(windows) == len(needed) * windows.n_blocks
+    for number, piece in enumerate(needed):
+        own = [windows[number * windows.n_blocks + block] for block in range(windows.n_blocks)]
+        np.testing.assert_array_equal(np.concatenate(own), piece.clips)
+        assert len(piece.clips) <= max(most, len(RUNS) * SCHEDULE.batch_size)
+        assert max(map(len, own)) <= BLOCK
+    rows_RSB, *others = (np.concatenate(parts, axis=1) for parts in zip(*needed, strict=True))
+    np.testing.assert_array_equal(rows_RSB, np.concatenate([blocks[epoch] for epoch in range(3)], axis=1))
+    inputs = stack_inputs(RUNS)
+    for rows_RV, whole in zip(others, (inputs.validation_V, inputs.validation_weight_V), strict=True):
+        np.testing.assert_array_equal(rows_RV, np.tile(whole, 3))

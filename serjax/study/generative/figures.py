@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
@@ -20,7 +21,7 @@ from serjax.study.problem import Problem
 from serjax.study.trainer import pick
 from serjax.train.record import Row
 from serjax.train.runs import stack_inputs
-from serjax.train.state import gather
+from serjax.train.state import gather_all
 
 EXAMPLES = 4
 
@@ -102,4 +103,4 @@ def _latents(problem: Problem, models: Models, run: int, rows: Int[np.ndarray, "
 
 def _normalised(problem: Problem, models: Models, run: int, rows: Int[np.ndarray, " n"]) -> jnp.ndarray:
     inputs = pick(stack_inputs([models.runs[run]]), 0)
-    return gather(problem.dataset, inputs, jnp.asarray(rows), jnp.ones(len(rows))).x_BTC
+    return gather_all(jax.device_put(problem.take(rows)), inputs, jnp.arange(len(rows))).x_BTC

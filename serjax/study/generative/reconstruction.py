@@ -78,6 +78,5 @@ def _ranges(problem: Problem) -> Float[np.ndarray, "R C"]:
     """Return the range of each coefficient over each run's fold's training rows."""
     ranges = []
     for cell in problem.cells:
-        x_MC = problem.x_NTC[cell.fold.train][problem.mask_NT[cell.fold.train] > 0].astype(np.float64)
-        ranges.extend([np.ptp(x_MC, axis=0)] * len(problem.labels))
+        ranges.extend([problem.ranges(cell.fold.train)] * len(problem.labels))
     return np.maximum(np.stack(ranges), 1e-6)

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from serjax.evaluate.likelihood import PosteriorSamples, bounds, reconstruct, residual, sample_posterior, utterance_ids
+from serjax.evaluate.likelihood import PosteriorSamples, bounds, reconstruct, residual, sample_posterior
 from serjax.models.autoencoder import Autoencoder
 from serjax.models.vae import VAE
 from serjax.study.generative.models import Models
 from serjax.study.problem import Problem
-from serjax.study.trainer import Trainer, check_finite, pad_rows
+from serjax.study.trainer import Trainer, check_finite
 from serjax.train.parallel import Layout
 from serjax.train.state import Dataset, RunInputs
 
@@ -44,15 +44,14 @@ def explain(
 ) -> Explained:
     """Score all clips by reconstruction and, for a VAE, the rows `ask(run)` by ELBO and IWAE as well."""
     model, layout = models.network, trainer.layout.by_runs()
-    shared = layout.put_shared((problem.dataset, utterance_ids([u.path for u in problem.corpus.utterances])))
-    squared_RNC = trainer.evaluate(compile_reconstruct(model, layout), models.runs, models.params, (), shared)
+    squared_RNC = trainer.evaluate(compile_reconstruct(model, layout), models.runs, models.params, problem)
     error_RN = mean_squared_error(problem, squared_RNC)
     check_finite(error_RN, "reconstruction errors", models.runs, problem)
     if not isinstance(model, VAE):
         return Explained(error_RN, squared_RNC, None, None, None)
     asked = [np.concatenate([run.train, ask(r)]) for r, run in enumerate(models.runs)]
     compiled = compile_sample_posterior(model, n_samples, layout)
-    samples = trainer.evaluate(compiled, models.runs, models.params, (pad_rows(asked),), shared)
+    samples = trainer.evaluate_rows(compiled, models.runs, models.params, problem, asked)
     return Explained(error_RN, squared_RNC, *_bounds(problem, models, samples, asked))
 
 
@@ -76,7 +75,7 @@ def compile_sample_posterior(model: VAE, n_samples: int, layout: Layout) -> Call
 def _bounds(
     problem: Problem,
     models: Models,
-    samples: PosteriorSamples,
+    samples: list[PosteriorSamples],
     asked: list[Int[np.ndarray, "_"]],
 ) -> tuple[Float[np.ndarray, "R N"], Float[np.ndarray, "R N"], Float[np.ndarray, " c"]]:
     """Return ELBO and IWAE of every run (NaN where it was not asked for a clip), and the variance of every cell.
@@ -85,10 +84,10 @@ def _bounds(
     whose emotion is hard to explain gets a wide one and wins clips by it.
     """
     n_elements_N, n_classes = valid_elements(problem), len(problem.labels)
-    own = [_own(samples, r, len(rows)) for r, rows in enumerate(asked)]
     is_training = [np.arange(len(rows)) < len(run.train) for rows, run in zip(asked, models.runs, strict=True)]
     residuals = [
-        residual(o, n_elements_N[rows], training) for o, rows, training in zip(own, asked, is_training, strict=True)
+        residual(own, n_elements_N[rows], training)
+        for own, rows, training in zip(samples, asked, is_training, strict=True)
     ]
     elbo_RN = np.full((len(models.runs), len(n_elements_N)), np.nan)
     iwae_RN, variance_c = elbo_RN.copy(), np.zeros(len(problem.cells))
@@ -96,7 +95,7 @@ def _bounds(
         runs = range(c * n_classes, (c + 1) * n_classes)
         variance_c[c] = max(functools.reduce(operator.add, [residuals[r] for r in runs]).variance, LEAST_VARIANCE)
         for r in runs:
-            bound = bounds(own[r], n_elements_N[asked[r]], variance_c[c])
+            bound = bounds(samples[r], n_elements_N[asked[r]], variance_c[c])
             elbo_RN[r, asked[r]], iwae_RN[r, asked[r]] = bound.elbo_M, bound.iwae_M
     for name, bound_RN in (("ELBOs", elbo_RN), ("importance-weighted bounds", iwae_RN)):
         known_RN = np.zeros_like(bound_RN)  # a clip that was not asked for has no bound to be finite
@@ -104,11 +103,6 @@ def _bounds(
             known_RN[r, rows] = bound_RN[r, rows]
         check_finite(known_RN, name, models.runs, problem)
     return elbo_RN, iwae_RN, variance_c
-
-
-def _own(samples: PosteriorSamples, run: int, n: int) -> PosteriorSamples:
-    """Return one run's samples, without the padding."""
-    return PosteriorSamples(samples.squared_error_MK[run, :n], samples.log_ratio_MK[run, :n], samples.kl_M[run, :n])
 
 
 def valid_elements(problem: Problem) -> Float[np.ndarray, " N"]:

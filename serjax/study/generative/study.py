@@ -26,6 +26,7 @@ from serjax.study.generative.scores import Explained, explain
 from serjax.study.outcome import Facts, Outcome
 from serjax.study.problem import FeatureFlags, Problem, load_problem
 from serjax.study.progress import Progresses
+from serjax.study.streamed import check_stream, load_streamed
 from serjax.study.trainer import Stages, Trainer
 from serjax.train.runs import Run
 
@@ -74,7 +75,8 @@ class GenerativeStudy:
             "training": self.training,
             "classification": self.classification,
         }
-        return StudyFlags(self.experiment, sections, self.machine, (self.data, self.features, self.machine.cache))
+        problem = (self.data, self.features, self.machine.cache, self.machine.stream)
+        return StudyFlags(self.experiment, sections, self.machine, problem)
 
     @property
     def conditional(self) -> bool:
@@ -93,7 +95,10 @@ class GenerativeStudy:
     def load(self, shown: Progresses) -> Problem:
         """Read clips, features and folds."""
         cache = self.machine.cache or default_cache_dir()
-        return load_problem(self.data, self.features, cache, shown.counter("features"))
+        report = shown.counter("features")
+        if self.machine.stream:
+            return load_streamed(self.data, self.features, self.machine, report)
+        return load_problem(self.data, self.features, cache, report)
 
     def train(self, problem: Problem, trainer: Trainer) -> Stages[Outcome]:
         """Train the models, score validation and test clips, and classify them."""
@@ -111,6 +116,7 @@ class GenerativeStudy:
 def check_flags(study: GenerativeStudy) -> None:
     """Raise ConfigError for a number that makes no sense."""
     check_training(study.training)
+    check_stream(study.machine, study.features.frontend(), in_memory={})
     if study.training.pretrain_epochs < 0:
         raise ConfigError(f"--pretrain-epochs {study.training.pretrain_epochs}: expected 0 or more.")
     score = study.classification.score

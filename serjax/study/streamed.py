@@ -1,0 +1,95 @@
+"""Studies on clips that do not fit in memory (`--stream`): which can be, and what they work on."""
+
+import contextlib
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from serjax.data.corpora import Corpus
+from serjax.data.corpora.corpus import Window
+from serjax.data.features import BLOCK
+from serjax.data.stream import ClipStream, Report, Survey, in_blocks, survey
+from serjax.dsp import Frontend
+from serjax.errors import ConfigError
+from serjax.study.flags import Data, Machine
+from serjax.study.problem import FeatureFlags, Problem, make_problem, offset_of, read_parts
+from serjax.train.programs import Streamed
+from serjax.train.state import Dataset
+
+PART = 8 * BLOCK  # clips that are scored at a time
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class StreamedProblem(Problem):
+    """A problem whose clips stay on the disk: they are decoded when they are needed, and known by their survey."""
+
+    stream: ClipStream
+    survey: Survey
+
+    @property
+    def part_size(self) -> int:
+        """How many clips a part of the corpus has; the last is filled up with silence."""
+        return PART
+
+    def parts(self) -> Iterator[Dataset]:
+        """Give the clips part by part, in their order, as they are decoded."""
+        rows = np.arange(len(self.truth_N))
+        with contextlib.closing(self.stream.blocks(in_blocks(rows))) as blocks:
+            for first in range(0, len(rows), PART):
+                own = itertools.islice(blocks, PART // BLOCK)
+                yield self.clips().dataset(own, rows[first : first + PART], PART)
+
+    def take(self, rows: Int[np.ndarray, " n"]) -> Dataset:
+        """Return some clips."""
+        return self.clips().dataset(self.stream.blocks(in_blocks(rows)), rows, len(rows))
+
+    def clips(self, sounding: bool = False) -> Streamed:
+        """Return the clips as training takes them; `sounding`: with their waveforms."""
+        return Streamed(self.stream, self.truth_N, sounding)
+
+    def normaliser(self, rows: Int[np.ndarray, " n"]) -> tuple[Float[np.ndarray, " C"], Float[np.ndarray, " C"]]:
+        """Return mean and standard deviation of each coefficient over the valid frames of rows."""
+        return self.survey.normaliser(rows)
+
+    def ranges(self, rows: Int[np.ndarray, " n"]) -> Float[np.ndarray, " C"]:
+        """Return maximum − minimum of each coefficient over the valid frames of rows."""
+        return self.survey.ranges(rows)
+
+    def _features(self) -> bytes:
+        return repr(self.survey.digest_N.tolist()).encode()
+
+
+def load_streamed(data: Data, features: FeatureFlags, machine: Machine, report: Report) -> Problem:
+    """Go through the corpus once, and split what is readable for every seed; nothing is kept in the cache."""
+    frontend = features.frontend()
+
+    def stream_of(corpus: Corpus) -> ClipStream:
+        window = Window(frontend.sample_rate_hz, frontend.n_samples, offset_of(corpus, data), data.duration)
+        paths = tuple(clip.path for clip in corpus.utterances)
+        return ClipStream(corpus.source, paths, window, frontend, machine.stream_workers)
+
+    corpus, splits, [table] = read_parts(data, lambda corpus: [survey(stream_of(corpus), report)], selecting=True)
+    make = partial(StreamedProblem, stream=stream_of(corpus), survey=table)
+    return make_problem(corpus, splits, table, offset_of(corpus, data), make=make)
+
+
+def check_stream(machine: Machine, frontend: Frontend, in_memory: dict[str, bool]) -> None:
+    """Raise ConfigError where clips are to be streamed to what cannot take them so.
+
+    Args:
+      machine: says whether they are.
+      frontend: of the study; must give a picture of frames.
+      in_memory: flags that need all clips in memory, and whether they are given.
+    """
+    if machine.stream_workers < 0:
+        raise ConfigError(f"--stream-workers {machine.stream_workers}: expected a number from 0; 0: a thread.")
+    if not machine.stream:
+        return
+    if frontend.n_frames == 1:
+        raise ConfigError("--stream is for pictures of frames; this study has one vector per clip. Leave it out.")
+    for flag in (flag for flag, given in in_memory.items() if given):
+        raise ConfigError(f"--stream with {flag}, which needs all clips in memory at once: leave one of them out.")
