@@ -40,7 +40,6 @@ class Features:
     notes: tuple[Note, ...] = ()
     errors: Mapping[str, AudioError] = field(default_factory=dict)
 
-    @property
     def differs(self) -> bool:
         """Whether two valid frames of any clips have other features."""
         first_TD = self.values_NTD[0][self.mask_NT[0]]

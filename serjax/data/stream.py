@@ -128,7 +128,6 @@ class Survey:
         """Features of no clip, of the shape that clips have: they are not kept."""
         return np.empty((0, self.mask_NT.shape[1], self.mean_NC.shape[1]), np.float32)
 
-    @property
     def differs(self) -> bool:
         """Whether two valid frames of any clips have other features."""
         return bool((self.low_NC.min(axis=0) != self.high_NC.max(axis=0)).any())

@@ -179,8 +179,8 @@ class Machine:
     """Seconds between checkpoints at least; stacks that take long to save are saved less often."""
     stream: bool = False
     """Decode clips whenever they are needed, for corpora that do not fit in memory; for pictures (MFCC, mel) alone."""
-    stream_workers: int = 2
-    """Processes that decode them ahead; 0: a thread."""
+    stream_workers: int | None = None
+    """Processes that decode them ahead; 0: a thread; default: one per four cores."""
     cache: Path | None = None
     """Folder of computed features; default: $SERJAX_CACHE, else the user's cache folder."""
     quiet: bool = False

@@ -1,26 +1,26 @@
 """What an experiment works on: a corpus, its features, and the folds of every seed."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol as StructuralType
-from typing import TypeVar, runtime_checkable
+from typing import runtime_checkable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
-from serjax.data.audio import AudioError
 from serjax.data.corpora import Corpus, load_corpus
 from serjax.data.corpora.corpus import Waveforms, Window
 from serjax.data.feature_cache import Features
 from serjax.data.features import check_bad, load_features
+from serjax.data.found import Found, FoundOfClips, check_differ, leave_out
 from serjax.data.labels import label_by, merge_emotions, parse_merges
 from serjax.data.leaks import FoundLeak, copies_in_training, find_leaks
-from serjax.data.notes import Note, gather
+from serjax.data.notes import gather
 from serjax.data.splits import Fold, Protocol, Split, default_protocol, split_corpus, with_train_speakers
 from serjax.dsp import Frontend
 from serjax.errors import ConfigError
@@ -30,7 +30,6 @@ from serjax.train.runs import fit_normaliser
 from serjax.train.state import Dataset, Sound
 
 Report = Callable[[int, int], None]  # of (clips done, clips in all)
-T = TypeVar("T")
 
 
 @runtime_checkable
@@ -40,39 +39,6 @@ class FeatureFlags(StructuralType):
     def frontend(self) -> Frontend:
         """Return the front end."""
         ...
-
-
-class FoundOfClips(StructuralType):
-    """What reading the clips of a corpus has found: their features, or what is to be known of these."""
-
-    @property
-    def values_NTD(self) -> Float[np.ndarray, "n T D"]:
-        """The features of all clips, or of none where they are not kept."""
-
-    @property
-    def mask_NT(self) -> Bool[np.ndarray, "N T"]:
-        """The frames that are centred inside a clip."""
-
-    @property
-    def notes(self) -> tuple[Note, ...]:
-        """What is odd about the clips."""
-
-    @property
-    def errors(self) -> Mapping[str, AudioError]:
-        """The clips that cannot be read, by path."""
-
-    @property
-    def differs(self) -> bool:
-        """Whether two valid frames of any clips have other features."""
-
-    def keeping(self: T, kept_N: Bool[np.ndarray, " N"]) -> T:
-        """Return what was found of some of the clips."""
-
-    def digests(self, silent_N: Bool[np.ndarray, " N"]) -> list[str]:
-        """Return a hash of each clip's features, empty for silent ones."""
-
-
-Found = TypeVar("Found", bound=FoundOfClips)
 
 
 @dataclass(frozen=True)
@@ -240,26 +206,6 @@ def read_parts(
         splits = split_for_seeds(corpus, data, selecting)
     check_differ(tables)
     return corpus, splits, tables
-
-
-def leave_out(corpus: Corpus, tables: Sequence[Found], errors: Mapping[str, AudioError]) -> tuple[Corpus, list[Found]]:
-    """Leave clips that cannot be read out of a corpus and what was found of them; a note names them all."""
-    readable_N = np.array([utterance.path not in errors for utterance in corpus.utterances])
-    note = Note(
-        "unreadable",
-        "Cannot be read and left out (--max-bad)",
-        tuple((path, f"{error.problem} [{error.code}]") for path, error in errors.items()),
-    )
-    return corpus.keeping(readable_N.tolist(), note), [table.keeping(readable_N) for table in tables]
-
-
-def check_differ(tables: Sequence[FoundOfClips]) -> None:
-    """Raise ConfigError where all valid frames of all clips have the same features, as those of silence."""
-    if not any(table.differs for table in tables):
-        raise ConfigError(
-            "All clips have the same features in all frames, as silence has: there is nothing to tell them apart by. "
-            "Look at the files, and at --offset and --duration."
-        )
 
 
 def offset_of(corpus: Corpus, data: Data) -> float:

@@ -3,7 +3,7 @@
 import contextlib
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -17,6 +17,7 @@ from serjax.dsp import Frontend
 from serjax.errors import ConfigError
 from serjax.study.flags import Data, Machine
 from serjax.study.problem import FeatureFlags, Problem, make_problem, offset_of, read_parts
+from serjax.train.parallel import n_cores
 from serjax.train.programs import Streamed
 from serjax.train.state import Dataset
 
@@ -44,8 +45,9 @@ class StreamedProblem(Problem):
                 yield self.clips().dataset(own, rows[first : first + PART], PART)
 
     def take(self, rows: Int[np.ndarray, " n"]) -> Dataset:
-        """Return some clips."""
-        return self.clips().dataset(self.stream.blocks(in_blocks(rows)), rows, len(rows))
+        """Return some clips, decoded by this process: they are few."""
+        blocks = replace(self.stream, n_workers=0).blocks(in_blocks(rows))
+        return self.clips().dataset(blocks, rows, len(rows))
 
     def clips(self, sounding: bool = False) -> Streamed:
         """Return the clips as training takes them; `sounding`: with their waveforms."""
@@ -66,11 +68,12 @@ class StreamedProblem(Problem):
 def load_streamed(data: Data, features: FeatureFlags, machine: Machine, report: Report) -> Problem:
     """Go through the corpus once, and split what is readable for every seed; nothing is kept in the cache."""
     frontend = features.frontend()
+    n_workers = n_cores() // 4 if machine.stream_workers is None else machine.stream_workers
 
     def stream_of(corpus: Corpus) -> ClipStream:
         window = Window(frontend.sample_rate_hz, frontend.n_samples, offset_of(corpus, data), data.duration)
         paths = tuple(clip.path for clip in corpus.utterances)
-        return ClipStream(corpus.source, paths, window, frontend, machine.stream_workers)
+        return ClipStream(corpus.source, paths, window, frontend, n_workers)
 
     corpus, splits, [table] = read_parts(data, lambda corpus: [survey(stream_of(corpus), report)], selecting=True)
     make = partial(StreamedProblem, stream=stream_of(corpus), survey=table)
@@ -85,8 +88,8 @@ def check_stream(machine: Machine, frontend: Frontend, in_memory: dict[str, bool
       frontend: of the study; must give a picture of frames.
       in_memory: flags that need all clips in memory, and whether they are given.
     """
-    if machine.stream_workers < 0:
-        raise ConfigError(f"--stream-workers {machine.stream_workers}: expected a number from 0; 0: a thread.")
+    if machine.stream_workers is not None and machine.stream_workers < 0:
+        raise ConfigError(f"--stream-workers {machine.stream_workers}: expected a number from 0 on.")
     if not machine.stream:
         return
     if frontend.n_frames == 1:

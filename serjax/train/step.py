@@ -56,15 +56,19 @@ def make_train_step(objective: Objective, optimizer: optax.GradientTransformatio
     The loss is `psum(Σ weight·loss) / psum(Σ weight)`. Random numbers come from the run's key, the step and the
     clip's place in the whole batch: never from the device. A step whose loss or gradient is not finite
     leaves parameters and optimiser as they were and counts in `state.rejected`. A run that no longer
-    `state.trains` stands still.
+    `state.trains` stands still. What no step may change, such as the form of the parameters, is checked while the step
+    is traced, by an AssertionError.
     """
 
     def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+        check_batch(batch)
+        chex.assert_type(jax.tree.leaves(state.params), float)
         step_key = state.step_key
         share_B = batch.weight_B / jnp.maximum(jax.lax.psum(jnp.sum(batch.weight_B), DATA_AXIS), 1e-12)
 
         def weighted_mean(params: chex.ArrayTree) -> tuple[Float[Array, ""], tuple[Metrics, chex.ArrayTree]]:
             loss_B, parts, collections = objective.loss(params, batch, step_key, state.hyper)
+            chex.assert_equal_shape([batch.weight_B, loss_B, *parts.values()])
             loss = jnp.sum(share_B * loss_B)
             means = {name: jnp.sum(share_B * part_B) for name, part_B in parts.items()}
             return loss, ({"loss": loss, **means}, collections)
@@ -79,7 +83,9 @@ def make_train_step(objective: Objective, optimizer: optax.GradientTransformatio
             params, opt_state = held
             given = {"hyper": state.hyper, "gradient_norm": metrics["gradient_norm"]}
             updates, opt_state = optimizer.update(gradient, opt_state, params, **given)
-            return {**optax.apply_updates(params, updates), **collections}, opt_state
+            moved = {**optax.apply_updates(params, updates), **collections}, opt_state
+            chex.assert_trees_all_equal_shapes_and_dtypes(held, moved)
+            return moved
 
         # A branch and no choice of numbers: reading both sides of a choice took a fifth of the step of a dense VAE.
         params, opt_state = jax.lax.cond(finite & trains, move, lambda held: held, (state.params, state.opt_state))
@@ -93,6 +99,15 @@ def make_train_step(objective: Objective, optimizer: optax.GradientTransformatio
         return state, metrics
 
     return train_step
+
+
+def check_batch(batch: Batch) -> None:
+    """Raise AssertionError for a batch whose arrays have not the ranks and types of a `Batch`, or sizes that differ."""
+    arrays = [batch.x_BTC, batch.mask_BT, batch.label_B, batch.weight_B]
+    chex.assert_rank(arrays, [3, 2, 1, 1])
+    chex.assert_type(arrays, [float, float, int, float])
+    chex.assert_equal_shape_prefix(arrays, 1)
+    chex.assert_equal_shape_prefix(arrays[:2], 2)
 
 
 def make_train_epochs(

@@ -172,16 +172,15 @@ def test_scores_that_are_not_finite_are_an_error_that_names_the_model(
     jax.tree.leaves(params)[-1][3] = np.inf
     with pytest.raises(DivergedError, match=r"reconstruction errors of .* under the model of .* emotion sad\."):
         explained(problem, trainer, replace(models, params=params))
-    evaluate = trainer.evaluate
+    evaluate_rows = trainer.evaluate_rows
 
-    def overflowing(compiled: object, runs: list, params: dict, extras: tuple, shared: tuple) -> object:
-        found = evaluate(compiled, runs, params, extras, shared)
-        if extras:
-            found.kl_M[3, -1] = np.inf
+    def overflowing(*given: object) -> list:
+        found = evaluate_rows(*given)
+        found[3].kl_M[-1] = np.inf
         return found
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Trainer, "evaluate", lambda self, *given: overflowing(*given))
+        patch.setattr(Trainer, "evaluate_rows", lambda self, *given: overflowing(*given))
         with pytest.raises(DivergedError, match=r"ELBOs of 1 of .* under the model of .* emotion sad\."):
             explained(problem, trainer, models)
 

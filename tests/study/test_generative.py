@@ -197,6 +197,5 @@ def test_stacks_cover_all_runs_once_and_keep_their_size():
             assert len(cut) == -(-n_runs // size)
 
 
-def test_rows_are_padded_with_rows_of_their_own():
-    padded = pad_rows([np.array([4, 5, 6]), np.array([9])])
-    np.testing.assert_array_equal(padded, [[4, 5, 6], [9, 9, 9]])
+def test_rows_are_padded_to_one_width():
+    np.testing.assert_array_equal(pad_rows([np.array([4, 5, 6]), np.array([9])], 4), [[4, 5, 6, 0], [9, 0, 0, 0]])

@@ -177,3 +177,65 @@ def test_keys_belong_to_the_place_in_the_whole_batch():
         now, metrics = STEP(now, batch(x_BTC))
         draws.append(float(metrics["key"]))
     assert len(set(draws)) == 4
+
+
+class Wrong(GivenGradient):
+    """Losses, parts or collections of another form than they should have."""
+
+    def __init__(self, **changed):
+        self.changed = changed
+
+    def loss(self, params, batch, key, hyper):
+        loss_B, parts, collections = super().loss(params, batch, key, hyper)
+        given = {"loss_B": loss_B, "part_B": parts["key"], "count": collections["count"]} | {
+            name: change(loss_B) for name, change in self.changed.items()
+        }
+        return given["loss_B"], {"key": given["part_B"]}, {"count": given["count"]}
+
+
+def trace(objective, before=None, **changed):
+    """Trace a step on a batch some of whose arrays are changed, past the checks that tests have beside."""
+    arrays = batch(X_SBTC[1])
+    for name, change in changed.items():
+        object.__setattr__(arrays, name, change(getattr(arrays, name)))
+    step = make_train_step(objective, OPTIMIZER)
+    over_shares = jax.vmap(step, in_axes=(None, 0), out_axes=None, axis_name="data")
+    return jax.eval_shape(over_shares, state() if before is None else before, arrays)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"loss_B": lambda loss_B: loss_B[:, None]},
+        {"part_B": lambda loss_B: loss_B[:2]},
+        {"count": lambda loss_B: loss_B},
+        {"count": lambda loss_B: jnp.zeros((), jnp.int32)},
+        {"count": lambda loss_B: {"of": jnp.zeros(())}},
+    ],
+)
+def test_an_objective_that_changes_the_form_of_things_is_seen_while_the_step_is_traced(changed):
+    trace(Wrong())
+    with pytest.raises(AssertionError, match=r"(?i)shape|dtype|tree|type"):
+        trace(Wrong(**changed))
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("x_BTC", lambda x: x.astype(jnp.int32)),
+        ("x_BTC", lambda x: x[..., 0]),
+        ("mask_BT", lambda mask: mask[..., :2]),
+        ("label_B", lambda label: label.astype(jnp.float32)),
+        ("label_B", lambda label: label[:, :2]),
+        ("weight_B", lambda weight: weight[..., None]),
+    ],
+)
+def test_a_batch_of_another_form_is_seen_while_the_step_is_traced(name, change):
+    with pytest.raises(AssertionError, match=r"(?i)shape|rank|type"):
+        trace(Wrong(), **{name: change})
+
+
+def test_parameters_are_floating_point_numbers():
+    whole = state()
+    with pytest.raises(AssertionError, match="type"):
+        trace(Wrong(), before=replace(whole, params=whole.params | {"count": jnp.zeros((), jnp.int32)}))

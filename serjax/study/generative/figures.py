@@ -7,7 +7,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from serjax.dsp import Frontend, Mfcc
 from serjax.evaluate.likelihood import decode_mean, latent_mean
@@ -21,7 +21,7 @@ from serjax.study.problem import Problem
 from serjax.study.trainer import pick
 from serjax.train.record import Row
 from serjax.train.runs import stack_inputs
-from serjax.train.state import gather_all
+from serjax.train.state import Dataset, gather_all
 
 EXAMPLES = 4
 
@@ -66,7 +66,7 @@ def draw_examples(problem: Problem, models: Models, frontend: Frontend, title: s
     shown = np.linspace(0, len(problem.labels) - 1, min(EXAMPLES, len(problem.labels))).astype(int)
     test = problem.cells[0].fold.test
     rows = [int(test[problem.truth_N[test] == k][0]) for k in shown if (problem.truth_N[test] == k).any()]
-    pairs = [_reconstructed(problem, models, row) for row in rows]
+    pairs = [_reconstructed(models, int(problem.truth_N[row]), problem.take(np.array([row]))) for row in rows]
     figure = drawn.picture_pairs(
         np.stack([original for original, _ in pairs]),
         np.stack([output for _, output in pairs]),
@@ -82,25 +82,24 @@ def draw_examples(problem: Problem, models: Models, frontend: Frontend, title: s
 def draw_latents(problem: Problem, models: Models, title: str, folder: Path) -> None:
     """Draw the latent means of the first cell's test clips under each emotion's model."""
     test = problem.cells[0].fold.test
-    means = {f"model of {label}": _latents(problem, models, k, test) for k, label in enumerate(problem.labels)}
+    dataset = problem.take(test)
+    means = {f"model of {label}": _latents(models, k, dataset) for k, label in enumerate(problem.labels)}
     figure = drawn.latent_means(means, problem.truth_N[test], problem.labels, title)
     save(figure, folder / "latents.png")
 
 
 def _reconstructed(
-    problem: Problem, models: Models, row: int
+    models: Models, run: int, clip: Dataset
 ) -> tuple[Float[np.ndarray, "T C"], Float[np.ndarray, "T C"]]:
-    """Return a clip in normalised units, and its reconstruction by its own emotion's model of the first cell."""
-    k = int(problem.truth_N[row])
-    x_BTC = _normalised(problem, models, k, np.array([row]))
-    return np.asarray(x_BTC[0]), np.asarray(decode_mean(models.network, pick(models.params, k), x_BTC)[0])
+    """Return a clip in normalised units, and its reconstruction by a model."""
+    x_BTC = _normalised(models, run, clip)
+    return np.asarray(x_BTC[0]), np.asarray(decode_mean(models.network, pick(models.params, run), x_BTC)[0])
 
 
-def _latents(problem: Problem, models: Models, run: int, rows: Int[np.ndarray, " n"]) -> Float[np.ndarray, "n Z"]:
-    params = pick(models.params, run)
-    return np.asarray(latent_mean(models.network, params, _normalised(problem, models, run, rows)))
+def _latents(models: Models, run: int, clips: Dataset) -> Float[np.ndarray, "n Z"]:
+    return np.asarray(latent_mean(models.network, pick(models.params, run), _normalised(models, run, clips)))
 
 
-def _normalised(problem: Problem, models: Models, run: int, rows: Int[np.ndarray, " n"]) -> jnp.ndarray:
+def _normalised(models: Models, run: int, clips: Dataset) -> jnp.ndarray:
     inputs = pick(stack_inputs([models.runs[run]]), 0)
-    return gather_all(jax.device_put(problem.take(rows)), inputs, jnp.arange(len(rows))).x_BTC
+    return gather_all(jax.device_put(clips), inputs, jnp.arange(len(clips.label_N))).x_BTC
