@@ -24,7 +24,7 @@ from experiments.five_reports.commands import ON_PAGE, SHOWN, Locations
 from experiments.five_reports.results import read_outcomes, write_results
 from experiments.five_reports.row import Row
 from experiments.five_reports.rows import ROWS, chosen, with_members
-from experiments.five_reports.study import Study
+from experiments.five_reports.study import Study, missing
 from experiments.five_reports.tables import print_rows
 from serjax.command import run_command
 from serjax.errors import ConfigError
@@ -77,7 +77,7 @@ def run(config: Config) -> None:
     check_positive("--jobs", config.jobs)
     rows = chosen(config.rows)
     study = make_study(config, rows)
-    tasks = study.missing(rows)
+    tasks = missing(rows, read_outcomes(study.page), study.shown, study.here)
     with progresses(config.quiet) as progress:
         failed = study.run(tasks, config.jobs, progress)
     outcomes = read_outcomes(study.page)

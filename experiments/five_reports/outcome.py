@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from experiments.five_reports.commands import ON_PAGE, published_command
 from experiments.five_reports.row import SIDES, Losses, Row, Side
 from serjax.errors import ConfigError
 from serjax.evaluate.comparison import estimate, measure, seed_counts
@@ -122,8 +123,8 @@ def read_outcome(row: Row, folder: Path, shown: str) -> Outcome:
     )
 
 
-def as_json(row: Row, outcomes: RowOutcomes, published: str | None = None) -> dict[str, object]:
-    """Return what the file of results says of a row; `published`: the command of its published size."""
+def as_json(row: Row, outcomes: RowOutcomes, made_up: bool = False) -> dict[str, object]:
+    """Return what the file of results says of a row; of made-up clips without the command of its published size."""
     reported = asdict(row.reported) if isinstance(row.reported, Losses) else row.reported
     return {
         "about": row.about,
@@ -134,7 +135,7 @@ def as_json(row: Row, outcomes: RowOutcomes, published: str | None = None) -> di
         "minutes": round(sum(outcome.minutes for outcome in outcomes.values()), 1),
         "command": {side: outcome.command for side, outcome in outcomes.items()},
         "deviations": row.remark,
-        "published_size": published,
+        "published_size": None if made_up else published_command(row, ON_PAGE),
     }
 
 

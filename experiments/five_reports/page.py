@@ -34,12 +34,7 @@ def page_text(outcomes: Outcomes, made_up: bool) -> str:
       made_up: the clips are synthetic.
     """
     done = [row for row in ROWS if row.id in outcomes]
-    return markdown(*about(outcomes, made_up), done, outcomes, HEADINGS, {} if made_up else published_commands())
-
-
-def published_commands() -> dict[str, str]:
-    """Return the commands at their published size of rows that are run at a smaller one."""
-    return {row.id: line for row in ROWS if (line := published_command(row, ON_PAGE)) is not None}
+    return markdown(*about(outcomes, made_up), done, outcomes, HEADINGS, made_up)
 
 
 def markdown(
@@ -48,7 +43,7 @@ def markdown(
     rows: Sequence[Row],
     outcomes: Outcomes,
     headings: Mapping[str, str],
-    published: Mapping[str, str] | None = None,
+    made_up: bool = False,
 ) -> str:
     """Return a page of rows.
 
@@ -58,7 +53,7 @@ def markdown(
       rows: what to show.
       outcomes: what was run.
       headings: what each report is about.
-      published: commands of rows at their published size, where they were run at a smaller one.
+      made_up: the clips are synthetic: commands of the published size are left out.
     """
     parts = [f"# {title}", introduction]
     for report, heading in headings.items():
@@ -66,8 +61,7 @@ def markdown(
             parts.append(f"## {report}: {heading}")
             parts += _tables(report, own, outcomes)
             parts += _also(own, outcomes)
-            sizes = published or {}
-            parts.append("\n".join(_detail(row, outcomes.get(row.id, {}), sizes.get(row.id)) for row in own))
+            parts.append("\n".join(_detail(row, outcomes.get(row.id, {}), made_up) for row in own))
     return "\n\n".join(parts) + "\n"
 
 
@@ -96,7 +90,7 @@ def _also(rows: Sequence[Row], outcomes: Outcomes) -> list[str]:
     return parts + [f"![ROC curves of {row.id}]({roc_name(row)})" for row in drawn]
 
 
-def _detail(row: Row, outcomes: RowOutcomes, published: str | None) -> str:
+def _detail(row: Row, outcomes: RowOutcomes, made_up: bool) -> str:
     """Return how a row was made: its commands, what else was measured, and what is to be said."""
     lines = [f"- **{row.id} {row.about}.** {row.remark}".rstrip()]
     for side, outcome in outcomes.items():
@@ -107,5 +101,6 @@ def _detail(row: Row, outcomes: RowOutcomes, published: str | None) -> str:
         more += [f"{outcome.n_clips} clips of {outcome.n_speakers} speakers tested"] if outcome.n_clips else []
         more += ["which runs voted was not yet written down"] if row.members and outcome.members is None else []
         lines.append(f"  - {side}: {escape.markdown_code(outcome.command)} ({', '.join(more)}; git {outcome.git})")
-    lines += [f"  - at the published size: {escape.markdown_code(published)}"] if published else []
+    if not made_up and (published := published_command(row, ON_PAGE)) is not None:
+        lines.append(f"  - at the published size: {escape.markdown_code(published)}")
     return "\n".join(lines)

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from experiments.five_reports.outcome import Outcome, Outcomes, as_json, from_json
-from experiments.five_reports.page import page_text, published_commands
+from experiments.five_reports.page import page_text
 from experiments.five_reports.pictures import write_pictures
 from experiments.five_reports.row import SIDES, Side
 from experiments.five_reports.rows import HEADINGS, ROWS
@@ -38,10 +38,7 @@ def results_content(outcomes: Outcomes, made_up: bool) -> dict[str, object]:
       outcomes: what was run, by the number of the row.
       made_up: the clips are synthetic; commands of the published size are left out.
     """
-    published = {} if made_up else published_commands()
-    return {
-        "rows": {row.id: as_json(row, outcomes[row.id], published.get(row.id)) for row in ROWS if row.id in outcomes}
-    }
+    return {"rows": {row.id: as_json(row, outcomes[row.id], made_up) for row in ROWS if row.id in outcomes}}
 
 
 def write_results(page: Path, outcomes: Outcomes, made_up: bool) -> None:

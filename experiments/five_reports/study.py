@@ -37,10 +37,6 @@ class Study:
     here: Locations
     made_up: bool
 
-    def missing(self, rows: Sequence[Row]) -> list[Task]:
-        """Return what has to be run so that all these rows have both outcomes."""
-        return missing(rows, read_outcomes(self.page), self.shown, self.here)
-
     def run(self, tasks: Sequence[Task], jobs: int, progress: Progresses) -> tuple[Task, ...]:
         """Run tasks, `jobs` at a time, and write the page after each; return those that failed."""
         count = itertools.count(1)
