@@ -270,7 +270,7 @@ def sees(config: Config) -> dict[str, str]:
         ),
         "lstm": f"the frames in their order; {config.lstm.kind} of {size['lstm']}, its states pooled over the clip",
         "vae": (
-            f"the whole picture, padding included as zeros; one VAE an emotion, hidden {size['vae']}, latent "
+            f"the whole picture, padding included as zeros; one VAE per emotion, hidden {size['vae']}, latent "
             f"{config.vae.latent_dim}; the emotion whose VAE explains the clip best (score chosen per fold)"
         ),
     }

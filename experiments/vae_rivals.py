@@ -57,11 +57,11 @@ class Rival:
 
 
 RIVALS = (
-    Rival("pca", "PCA an emotion", tuple(PcaPerClass(n) for n in (2, 5, 10, 20, 40))),
-    Rival("pca-5", "PCA an emotion, 5 components, fixed", (PcaPerClass(5),)),
+    Rival("pca", "PCA per emotion", tuple(PcaPerClass(n) for n in (2, 5, 10, 20, 40))),
+    Rival("pca-5", "PCA per emotion, 5 components, fixed", (PcaPerClass(5),)),
     Rival(
         "mixture",
-        "Gaussian mixture an emotion, over frames",
+        "Gaussian mixture per emotion, over frames",
         (*(MixturePerClass(n, "diag") for n in (8, 16, 32)), *(MixturePerClass(n, "full") for n in (2, 4, 8))),
     ),
     Rival(

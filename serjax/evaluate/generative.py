@@ -1,4 +1,4 @@
-"""From the scores of one generative model an emotion to a class: the clip gets the emotion that explains it best.
+"""From the scores of one generative model per emotion to a class: the clip gets the emotion that explains it best.
 
 Three scores of a clip under the VAE of an emotion, all "higher is better":
 `reconstruction`, minus the mean squared error; `elbo` and `iwae`, lower bounds of its log-likelihood in nats.
@@ -58,7 +58,7 @@ def with_prior(
 
     Args:
       name: what the scores are.
-      scores_NK: one score a clip and class, higher = more likely, finite.
+      scores_NK: one score per clip and class, higher = more likely, finite.
       log_prior_K: log p(c) in nats.
 
     Raises:
@@ -113,7 +113,7 @@ def log_odds(scores_NK: Float[AnyArray, "N K"]) -> Float[np.ndarray, "N K"]:
     are the score minus the mean of the others, up to a constant.
 
     Args:
-      scores_NK: one score a clip and class, prior included, higher = more likely, finite, K ≥ 2.
+      scores_NK: one score per clip and class, prior included, higher = more likely, finite, K ≥ 2.
 
     Raises:
       ScoreError: a score that is not finite, or fewer than two classes.
@@ -186,7 +186,7 @@ class ReconstructionMatrix:
         return ReconstructionMatrix(self.sum_KK + other.sum_KK, self.count_KK + other.count_KK)
 
     def mean(self) -> Float[np.ndarray, "K K"]:
-        """Return the mean loss a clip, Σ loss / Σ 1, NaN where an emotion had no clip."""
+        """Return the mean loss per clip, Σ loss / Σ 1, NaN where an emotion had no clip."""
         undefined_KK = np.full(self.sum_KK.shape, np.nan)
         return np.divide(self.sum_KK, self.count_KK, out=undefined_KK, where=self.count_KK > 0)
 
@@ -203,7 +203,7 @@ def reconstruction_matrix(
     Every clip counts once, whatever its length. `.mean()` is the table [VAE emotion][clip emotion].
 
     Args:
-      mse_NK: mean squared error a valid element of each clip under each emotion's VAE, ≥ 0, finite.
+      mse_NK: mean squared error per valid element of each clip under each emotion's VAE, ≥ 0, finite.
       truth_N: the emotion of each clip.
       n_classes: the number of emotions K.
 

@@ -187,7 +187,7 @@ def roc_auc_ovr(truth_N: Int[AnyArray, "N"], scores_NK: Float[AnyArray, "N K"]) 
 
     Args:
       truth_N: class ids, 0 … K − 1.
-      scores_NK: one score a class, higher = more likely; only the order within a column matters.
+      scores_NK: one score per class, higher = more likely; only the order within a column matters.
 
     Returns:
       NaN for a class without positives or without negatives; `macro` is the mean over the others (NaN if
@@ -215,7 +215,7 @@ def roc_curve(
 
     Args:
       truth_N: class ids, 0 … K − 1.
-      scores_NK: one score a class, higher = more likely.
+      scores_NK: one score per class, higher = more likely.
       label: the class whose curve is wanted.
 
     Raises:

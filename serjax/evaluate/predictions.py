@@ -38,7 +38,7 @@ class Predictions:
       seed: the training seed.
       truth: true class ids, positions in `labels`.
       prediction: predicted class ids.
-      scores_NK: one score a class, higher = more likely, finite; kept as float64.
+      scores_NK: one score per class, higher = more likely, finite; kept as float64.
       labels: the names of the classes.
 
     Raises:
@@ -181,7 +181,7 @@ def _check_shapes(table: Predictions) -> None:
     if len(set(lengths.values())) != 1 or table.scores_NK.shape[1:] != (len(table.labels),):
         raise PredictionsError(
             f"columns of lengths {lengths}, scores of shape {table.scores_NK.shape} for {len(table.labels)} labels: "
-            "expected one row a prediction and one score a label"
+            "expected one row per prediction and one score per label"
         )
 
 

@@ -67,7 +67,7 @@ def roc_curves(
 
     Args:
       truth_N: class ids, 0 … K − 1.
-      scores_NK: one score a class, higher = more likely.
+      scores_NK: one score per class, higher = more likely.
       labels: names of the K classes.
       title: names the corpus.
     """

@@ -98,7 +98,7 @@ def heat_map(
     """Draw a table of values as colours, with the value and more lines written in each cell.
 
     Args:
-      cells: a row of cells for each of `rows`, one cell a column.
+      cells: a row of cells for each of `rows`, one cell per column.
       rows: names of the rows.
       columns: names of the columns.
       metric: what the colours mean.

@@ -104,7 +104,7 @@ def speaker_counts(
 def durations(
     duration_s_N: Float[AnyArray, "N"], label_N: Int[AnyArray, "N"], labels: Sequence[str], title: str
 ) -> Figure:
-    """Draw how long clips are: a histogram of all, and a box a label on the same axis.
+    """Draw how long clips are: a histogram of all, and a box per label on the same axis.
 
     Args:
       duration_s_N: duration of each clip in s.

@@ -85,7 +85,7 @@ def clip_pictures(
     frame_s: float,
     title: str,
 ) -> Figure:
-    """Draw a picture a clip, such as a spectrogram, all on one colour scale and one time axis.
+    """Draw a picture per clip, such as a spectrogram, all on one colour scale and one time axis.
 
     Args:
       pictures: [row, frame] of each clip; NaN is grey, as is what lies behind the clip.
@@ -118,7 +118,7 @@ def curves(
     frame_s: float,
     title: str,
 ) -> Figure:
-    """Draw curves over the waveform (pale), a row a clip and a column a quantity; a column has one scale.
+    """Draw curves over the waveform (pale), a row per clip and a column per quantity; a column has one scale.
 
     Args:
       waves: samples of each clip.

@@ -1,4 +1,4 @@
-"""The dense layers that end every network: from one vector a clip to its logits."""
+"""The dense layers that end every network: from one vector per clip to its logits."""
 
 from collections.abc import Sequence
 

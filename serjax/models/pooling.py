@@ -1,4 +1,4 @@
-"""From frames to one vector a clip, masked frames left out; a clip without a valid frame gives zeros."""
+"""From frames to one vector per clip, masked frames left out; a clip without a valid frame gives zeros."""
 
 from typing import Literal
 

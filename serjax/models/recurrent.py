@@ -142,7 +142,7 @@ class RecurrentStack(nn.Module):
 def pool_states(
     pooling: StatePooling, h_BTH: Float[Array, "B T H"], last_BH: Float[Array, "B H"], mask_BT: Float[Array, "B T"]
 ) -> Float[Array, "B D"]:
-    """Return one vector a clip of its states; to be called within a module, which gets what the pooling learns."""
+    """Return one vector per clip of its states; to be called within a module, which gets what the pooling learns."""
     return last_BH if pooling == "last" else FramePooling(pooling)(h_BTH, mask_BT)
 
 

@@ -84,7 +84,7 @@ def rows_of_run(run: Path) -> tuple[Row, ...]:
     rows = []
     for score in sorted(metrics["scores"], key=lambda score: score != used):
         chosen = metrics["chosen_scores"] if score == "auto" else {}
-        rows.append(Row.of(f"{kind}-{score}", f"{kind} an emotion", metrics["scores"][score], chosen))
+        rows.append(Row.of(f"{kind}-{score}", f"{kind} per emotion", metrics["scores"][score], chosen))
     return tuple(rows)
 
 

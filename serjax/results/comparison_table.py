@@ -182,7 +182,7 @@ def made(table: Table) -> str:
 
 
 def csv_text(table: Table) -> str:
-    """Return the table as CSV: one column a field, numbers in full, an interval as two columns, nothing as nothing.
+    """Return the table as CSV: one column per field, numbers in full, an interval as two columns, nothing as nothing.
 
     Text that a spreadsheet would compute has an apostrophe before it.
     """

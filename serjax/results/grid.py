@@ -101,7 +101,7 @@ def write_page(page: GridPage, path: Path) -> None:
 
 
 def print_page(page: GridPage) -> None:
-    """Print the grid, and a line a cell below it."""
+    """Print the grid, and a line per cell below it."""
     print_table(page.title, ("UAR (95 %)", *page.models), _grid(page))
     print_table(f"Against {page.reference}", HEADER, _lines(page))
     for note in page.notes:

@@ -1,7 +1,7 @@
 """Classical classifiers of normalised MFCC pictures: what a generative network of each emotion has to beat.
 
 A recipe says what is fitted; `fit` returns a scorer, a function of pictures. PCA and mixtures are generative, one
-model an emotion as with autoencoders; logistic regression sees all emotions at once. Fitted by scikit-learn
+model per emotion as with autoencoders; logistic regression sees all emotions at once. Fitted by scikit-learn
 (Pedregosa et al., JMLR 12, 2011), which is imported only when something is fitted.
 """
 
@@ -25,7 +25,7 @@ VARIANCE_FLOOR = 1e-3  # added to the variances of a mixture's components; those
 
 @dataclass(frozen=True)
 class PcaPerClass:
-    """One PCA an emotion, a linear autoencoder: score = −mean squared reconstruction error a valid element."""
+    """One PCA per emotion, a linear autoencoder: score = −mean squared reconstruction error per valid element."""
 
     n_components: int
 
@@ -35,7 +35,7 @@ class PcaPerClass:
 
 @dataclass(frozen=True)
 class MixturePerClass:
-    """One Gaussian mixture of frames an emotion: score = mean over the clip's valid frames of log p(frame), nats."""
+    """One Gaussian mixture of frames per emotion: score = mean over the clip's valid frames of log p(frame), nats."""
 
     n_components: int
     covariance: Literal["diag", "full"] = "diag"
