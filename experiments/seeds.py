@@ -16,8 +16,8 @@ import numpy as np
 
 from experiments.candidates import Candidate
 from experiments.sweep import CandidateStudy, publish, train
-from serjax.evaluate.comparison import seed_counts
 from serjax.evaluate.metrics import measure
+from serjax.evaluate.statistics import seed_counts
 from serjax.folder.finished import FinishedRun
 from serjax.main import train_command
 from serjax.study.flags import Data

@@ -7,8 +7,9 @@ from pathlib import Path
 from experiments.five_reports.commands import ON_PAGE, published_command
 from experiments.five_reports.row import SIDES, Losses, Row, Side
 from serjax.errors import ConfigError
-from serjax.evaluate.comparison import estimate, measure, seed_counts
+from serjax.evaluate.metrics import measure
 from serjax.evaluate.predictions import read_predictions
+from serjax.evaluate.statistics import estimate, seed_counts
 from serjax.folder.finished import read_result
 from serjax.folder.manifest import METRICS, PREDICTIONS, RECONSTRUCTION
 from serjax.results import reconstruction

@@ -6,9 +6,8 @@ import numpy as np
 
 from experiments.five_reports.outcome import Outcome, Outcomes, RowOutcomes
 from experiments.five_reports.row import Losses, Row
-from serjax.evaluate.comparison import Interval
 from serjax.evaluate.metrics import per_class
-from serjax.evaluate.statistics import prediction_interval
+from serjax.evaluate.statistics import Interval, prediction_interval
 from serjax.figures.markdown import markdown_table
 from serjax.figures.tables import Cell, print_table
 

@@ -1,4 +1,4 @@
-"""What a run reached in one metric, and by how much two runs over the same clips differ in it.
+"""By how much two runs over the same clips differ in a metric.
 
 `statistics` holds the resampling; here it meets the three metrics that `metrics.json` has. As there, the speaker is
 what is drawn or swapped, with all predictions under all seeds.
@@ -9,21 +9,11 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from serjax.evaluate.metrics import Metric, measure
 from serjax.evaluate.predictions import Predictions, PredictionsError
-from serjax.evaluate.statistics import drawn_speakers, middle, random_swaps, two_sided_p
-
-Interval = tuple[float, float]
-
-
-class Estimate(NamedTuple):
-    """Mean over seeds, standard deviation over seeds (None for one seed), and interval over speakers."""
-
-    mean: float
-    sd: float | None
-    interval: Interval | None
+from serjax.evaluate.statistics import Interval, middle, random_swaps, resample, seed_counts, two_sided_p
 
 
 class Difference(NamedTuple):
@@ -32,42 +22,6 @@ class Difference(NamedTuple):
     difference: float
     interval: Interval | None
     p_value: float
-
-
-def seed_counts(predictions: Predictions) -> Int[np.ndarray, "R S K K"]:
-    """Count a confusion matrix for each seed and speaker, both in sorted order.
-
-    A speaker who is no test speaker under a seed (random splits) has an empty matrix there.
-    """
-    seeds, seed_N = np.unique(predictions.seed, return_inverse=True)
-    speakers, speaker_N = np.unique(np.asarray(predictions.speaker, dtype=str), return_inverse=True)
-    shape = (len(seeds), len(speakers), len(predictions.labels), len(predictions.labels))
-    flat_N = np.ravel_multi_index((seed_N, speaker_N, predictions.truth, predictions.prediction), shape)
-    return np.bincount(flat_N, minlength=int(np.prod(shape))).reshape(shape)
-
-
-def estimate(predictions: Predictions, metric: Metric, *, speakers_shared: bool) -> Estimate:
-    """Return what a run reached: the metric of each seed on its pooled folds, then mean and spread over the seeds.
-
-    The interval is a percentile bootstrap over speakers of the mean over seeds, 2 000 resamples; of the UAR it is
-    `statistics.uar_interval`, for each seed tests the same clips.
-
-    Args:
-      predictions: the test rows of all folds and seeds, at least one.
-      metric: which one.
-      speakers_shared: the protocol lets test speakers into training; there is no interval then, nor for one speaker.
-
-    Raises:
-      PredictionsError: no row.
-    """
-    if not predictions.utterance:
-        raise PredictionsError("no prediction: expected the test rows of at least one fold")
-    counts_RSKK = seed_counts(predictions)
-    value_R = measure(metric, counts_RSKK.sum(axis=1))
-    sd = float(np.std(value_R, ddof=1)) if len(value_R) > 1 else None
-    if speakers_shared or counts_RSKK.shape[1] < 2:
-        return Estimate(float(value_R.mean()), sd, None)
-    return Estimate(float(value_R.mean()), sd, middle(_resampled(metric, counts_RSKK)))
 
 
 def unpaired_clips(first: Predictions, second: Predictions) -> tuple[str, ...]:
@@ -126,7 +80,7 @@ def difference(
     means = [float(measure(metric, counts_RSKK.sum(axis=1)).mean()) for counts_RSKK in counts]
     interval = None
     if not speakers_shared and counts[0].shape[1] > 1:
-        resampled = [_resampled(metric, counts_RSKK, seed) for counts_RSKK in counts]
+        resampled = [resample(metric, counts_RSKK, seed) for counts_RSKK in counts]
         interval = middle(resampled[1] - resampled[0])
     first_SKK, second_SKK = (counts_RSKK.mean(axis=0) for counts_RSKK in counts)
     p_value = _permutation_p(metric, first_SKK, second_SKK, n_permutations, seed)
@@ -151,15 +105,6 @@ def in_order(predictions: Predictions, labels: tuple[str, ...]) -> Predictions:
         scores_NK=predictions.scores_NK[:, np.argsort(place_K)],
         labels=labels,
     )
-
-
-def _resampled(metric: Metric, counts_RSKK: Int[np.ndarray, "R S K K"], seed: int = 0) -> Float[np.ndarray, "B"]:
-    """Return the mean over seeds in each resample of the speakers."""
-    n_seeds, n_speakers, n_classes, _ = counts_RSKK.shape
-    weights_BS = drawn_speakers(n_speakers, seed=seed).astype(np.float64)
-    drawn_RBKK = np.stack([np.tensordot(weights_BS, counts_SKK, axes=1) for counts_SKK in counts_RSKK])
-    value_M = measure(metric, drawn_RBKK.reshape(-1, n_classes, n_classes))
-    return value_M.reshape(n_seeds, -1).mean(axis=0)
 
 
 def _permutation_p(

@@ -1,4 +1,4 @@
-"""How sure a UAR is, and whether two differ: resampling by speaker. And where one further random split would lie.
+"""What a run reached and how sure that is: resampling by speaker. And where one further random split would lie.
 
 The clips of one speaker are alike, so the speaker, not the clip, is what gets resampled or swapped, together
 with all that speaker's predictions under all seeds. The sufficient statistic is a confusion matrix for each
@@ -6,11 +6,59 @@ speaker.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int, Num
 
-from serjax.evaluate.metrics import AnyArray, mean_recall
+from serjax.evaluate.metrics import AnyArray, Metric, mean_recall, measure
+from serjax.evaluate.predictions import Predictions, PredictionsError
+
+Interval = tuple[float, float]
+
+
+class Estimate(NamedTuple):
+    """Mean over seeds, standard deviation over seeds (None for one seed), and interval over speakers."""
+
+    mean: float
+    sd: float | None
+    interval: Interval | None
+
+
+def seed_counts(predictions: Predictions) -> Int[np.ndarray, "R S K K"]:
+    """Count a confusion matrix for each seed and speaker, both in sorted order.
+
+    A speaker who is no test speaker under a seed (random splits) has an empty matrix there.
+    """
+    seeds, seed_N = np.unique(predictions.seed, return_inverse=True)
+    speakers, speaker_N = np.unique(np.asarray(predictions.speaker, dtype=str), return_inverse=True)
+    shape = (len(seeds), len(speakers), len(predictions.labels), len(predictions.labels))
+    flat_N = np.ravel_multi_index((seed_N, speaker_N, predictions.truth, predictions.prediction), shape)
+    return np.bincount(flat_N, minlength=int(np.prod(shape))).reshape(shape)
+
+
+def estimate(predictions: Predictions, metric: Metric, *, speakers_shared: bool) -> Estimate:
+    """Return what a run reached: the metric of each seed on its pooled folds, then mean and spread over the seeds.
+
+    The interval is a percentile bootstrap over speakers of the mean over seeds, 2 000 resamples; of the UAR it is
+    `uar_interval`, for each seed tests the same clips.
+
+    Args:
+      predictions: the test rows of all folds and seeds, at least one.
+      metric: which one.
+      speakers_shared: the protocol lets test speakers into training; there is no interval then, nor for one speaker.
+
+    Raises:
+      PredictionsError: no row.
+    """
+    if not predictions.utterance:
+        raise PredictionsError("no prediction: expected the test rows of at least one fold")
+    counts_RSKK = seed_counts(predictions)
+    value_R = measure(metric, counts_RSKK.sum(axis=1))
+    sd = float(np.std(value_R, ddof=1)) if len(value_R) > 1 else None
+    if speakers_shared or counts_RSKK.shape[1] < 2:
+        return Estimate(float(value_R.mean()), sd, None)
+    return Estimate(float(value_R.mean()), sd, middle(resample(metric, counts_RSKK)))
 
 
 def uar_interval(
@@ -54,6 +102,15 @@ def uar_interval(
         return None
     weights_RS = drawn_speakers(n_speakers, n_resamples, seed)
     return middle(mean_recall(np.tensordot(weights_RS, np.asarray(counts_SKK, np.float64), axes=1)), level)
+
+
+def resample(metric: Metric, counts_RSKK: Int[np.ndarray, "R S K K"], seed: int = 0) -> Float[np.ndarray, "B"]:
+    """Return the mean over seeds in each resample of the speakers."""
+    n_seeds, n_speakers, n_classes, _ = counts_RSKK.shape
+    weights_BS = drawn_speakers(n_speakers, seed=seed).astype(np.float64)
+    drawn_RBKK = np.stack([np.tensordot(weights_BS, counts_SKK, axes=1) for counts_SKK in counts_RSKK])
+    value_M = measure(metric, drawn_RBKK.reshape(-1, n_classes, n_classes))
+    return value_M.reshape(n_seeds, -1).mean(axis=0)
 
 
 def drawn_speakers(n_speakers: int, n_resamples: int = 2_000, seed: int = 0) -> Int[np.ndarray, "R S"]:

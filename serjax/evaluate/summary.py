@@ -6,10 +6,9 @@ from typing import TypedDict, get_args
 import numpy as np
 from jaxtyping import Int
 
-from serjax.evaluate.comparison import Estimate, estimate, seed_counts
 from serjax.evaluate.metrics import Metric, per_class, roc_auc_ovr, uar, war
 from serjax.evaluate.predictions import Predictions
-from serjax.evaluate.statistics import uar_interval
+from serjax.evaluate.statistics import Estimate, estimate, seed_counts, uar_interval
 
 
 class FoldSummary(TypedDict):

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from serjax.errors import ConfigError
-from serjax.evaluate.comparison import seed_counts
 from serjax.evaluate.metrics import Metric, measure
 from serjax.evaluate.predictions import Predictions, read_predictions
+from serjax.evaluate.statistics import seed_counts
 from serjax.folder import manifest
 from serjax.folder.manifest import CONFIG, MANIFEST, METRICS, PREDICTIONS, VALIDATION
 from serjax.folder.manifest import check as check_manifest

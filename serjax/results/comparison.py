@@ -7,8 +7,9 @@ from pathlib import Path
 
 from serjax.errors import ConfigError
 from serjax.escape import terminal
-from serjax.evaluate.comparison import difference, estimate, unpaired_clips
+from serjax.evaluate.comparison import difference, unpaired_clips
 from serjax.evaluate.metrics import Metric
+from serjax.evaluate.statistics import estimate
 from serjax.folder.finished import FinishedRun, left_out
 from serjax.provenance import provenance
 from serjax.results.comparison_table import Row, Table

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from matplotlib.figure import Figure
 
 from serjax import escape
-from serjax.evaluate.comparison import estimate
+from serjax.evaluate.statistics import estimate
 from serjax.figures.comparison import HeatCell, heat_map
 from serjax.figures.markdown import (
     markdown_facts,

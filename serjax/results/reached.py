@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from serjax.evaluate.comparison import Difference, Interval
-from serjax.evaluate.statistics import holm
+from serjax.evaluate.comparison import Difference
+from serjax.evaluate.statistics import Interval, holm
 from serjax.figures.tables import Cell, interval, p_text, signed, signed_interval
 
 

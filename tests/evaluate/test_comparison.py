@@ -45,7 +45,7 @@ def test_a_stack_is_measured_as_each_matrix_alone(metric):
 
 def test_counts_are_confusions_of_each_seed_and_speaker():
     run = drawn(0.6, 3, 1, n_classes=3)
-    counts_RSKK = comparison.seed_counts(run)
+    counts_RSKK = statistics.seed_counts(run)
     assert counts_RSKK.shape == (3, 4, 3, 3)
     rows_N = (run.seed == 1) & (np.array(run.speaker) == "s2")
     np.testing.assert_array_equal(counts_RSKK[1, 2], run.rows(rows_N).confusion())
@@ -55,23 +55,23 @@ def test_counts_are_confusions_of_each_seed_and_speaker():
 def test_the_estimate_is_what_metrics_json_says(n_seeds):
     run = drawn(0.6, n_seeds, 2, n_classes=3)
     summary = summarise(run, speakers_shared=False)
-    mean, sd, interval = comparison.estimate(run, "uar", speakers_shared=False)
+    mean, sd, interval = statistics.estimate(run, "uar", speakers_shared=False)
     assert (mean, sd) == pytest.approx((summary["uar"], summary["uar_sd"]), abs=1e-14)
     assert interval == pytest.approx(summary["uar_ci95"], abs=1e-14)
     for metric in ("war", "macro_f1"):
-        assert comparison.estimate(run, metric, speakers_shared=False).mean == pytest.approx(summary[metric], abs=1e-14)
-    assert comparison.estimate(run, "uar", speakers_shared=True) == (mean, sd, None)
+        assert statistics.estimate(run, metric, speakers_shared=False).mean == pytest.approx(summary[metric], abs=1e-14)
+    assert statistics.estimate(run, "uar", speakers_shared=True) == (mean, sd, None)
 
 
 def test_an_empty_run_has_no_estimate():
     with pytest.raises(PredictionsError, match="no prediction"):
-        comparison.estimate(drawn(0.5, 1, 0).rows(np.zeros(60, bool)), "uar", speakers_shared=False)
+        statistics.estimate(drawn(0.5, 1, 0).rows(np.zeros(60, bool)), "uar", speakers_shared=False)
 
 
 @pytest.mark.parametrize("n_seeds", [(1, 1), (2, 2), (3, 1)])
 def test_a_swap_turns_the_sign_of_a_speakers_share_of_the_uar(n_seeds):
     runs = drawn(0.7, n_seeds[0], 3, n_speakers=6), drawn(0.5, n_seeds[1], 4, n_speakers=6)
-    first_SKK, second_SKK = (comparison.seed_counts(run).mean(axis=0) for run in runs)
+    first_SKK, second_SKK = (statistics.seed_counts(run).mean(axis=0) for run in runs)
     hits_SK = np.diagonal(second_SKK - first_SKK, axis1=1, axis2=2)
     gain_S = (hits_SK / first_SKK.sum(axis=(0, 2))).mean(axis=1)
     delta = comparison.difference(*runs, "uar", speakers_shared=False)
@@ -97,7 +97,7 @@ def test_p_is_nearly_uniform_without_a_difference():
 @pytest.mark.parametrize("metric", SCALARS)
 def test_p_approaches_full_enumeration(metric):
     first, second = drawn(0.75, 2, 5, n_speakers=5), drawn(0.6, 2, 6, n_speakers=5)
-    a_SKK, b_SKK = (comparison.seed_counts(run).sum(axis=0) for run in (first, second))
+    a_SKK, b_SKK = (statistics.seed_counts(run).sum(axis=0) for run in (first, second))
     deltas = []
     for swap in product([False, True], repeat=5):
         swap_S11 = np.array(swap)[:, None, None]
@@ -146,7 +146,7 @@ def test_the_interval_draws_the_same_speakers_for_both_runs():
     better_N1 = right_N1.copy()
     better_N1[4:8] = True  # one more clip of class b for each speaker but s0, who had it already
     first, second = predictions(right_N1), predictions(better_N1)
-    own = comparison.estimate(first, "war", speakers_shared=False).interval
+    own = statistics.estimate(first, "war", speakers_shared=False).interval
     delta = comparison.difference(first, second, "war", speakers_shared=False)
     assert own == (0.0, 0.75)  # s0 drawn not at all, or three times of four
     assert delta.interval == pytest.approx((0.025, 0.1), abs=1e-12)
