@@ -8,7 +8,9 @@ Fourier transform of all frames on all cores and one matrix product with the mel
 transform. Peers that are not installed (`pip install -e ".[bench]"`) are left out.
 
 The second has each public function with a counterpart, called as a user writes it, on the whole batch; librosa clip by
-clip and, where it takes one, as a batch. *first* is the first call, which compiles. `--functions` names some, else all.
+clip and, where it takes one, as a batch. *first* is the first call, which compiles. *× jit* is the ratio to
+`jax.jit(jax.vmap(function))`, *× extract* that to the frontend that computes the same. The third table tells what it
+costs to return an array as large as that of `stft`. `--functions` names some rows of the second, else all.
 """
 
 import importlib.util
@@ -18,7 +20,8 @@ import statistics
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -32,6 +35,9 @@ from serjax import dsp
 from serjax.data.features import extract_over_devices
 from serjax.provenance import program
 from serjax.train.parallel import request_devices
+
+if TYPE_CHECKING:  # it needs librosa, a peer that may be absent
+    from scripts.counterparts import Counterpart
 
 SR, N_FFT, HOP, N_MELS, N_MFCC = 22_050, 2048, 512, 128, 20
 N_CLIPS, N_SAMPLES = 64, 55_125
@@ -131,91 +137,6 @@ PEERS = {
 }
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A function and its counterpart, both as calls on what they are given: one clip's or a batch's."""
-
-    name: str
-    given: str
-    """Which of the inputs: y, D, S, mel, db, mfcc, chroma."""
-    ours: Callable[[np.ndarray], object]
-    theirs: Callable[[np.ndarray], object]
-    batches: bool = True
-    """Whether librosa takes a batch."""
-
-
-def inputs(clips_BN: np.ndarray) -> dict[str, np.ndarray]:
-    """Compute what functions are given: waveforms, spectra (complex, magnitude), mel bands, dB, MFCCs, chroma."""
-    made = {
-        "y": clips_BN,
-        "D": dsp.stft(clips_BN),
-        "S": dsp.spectrogram(clips_BN),
-        "mel": dsp.melspectrogram(clips_BN),
-        "db": dsp.power_to_db(dsp.melspectrogram(clips_BN)),
-        "mfcc": dsp.mfcc(clips_BN),
-        "chroma": dsp.chroma_stft(clips_BN),
-    }
-    return {name: np.asarray(values) for name, values in made.items()}
-
-
-def entries() -> tuple[Entry, ...]:
-    """List the functions that have a counterpart in librosa."""
-    import librosa
-
-    one = librosa.feature
-    return (
-        Entry("stft", "y", dsp.stft, librosa.stft),
-        Entry("istft", "D", dsp.istft, librosa.istft),
-        Entry("power_to_db", "mel", dsp.power_to_db, librosa.power_to_db),
-        Entry("amplitude_to_db", "S", dsp.amplitude_to_db, librosa.amplitude_to_db),
-        Entry("db_to_power", "db", dsp.db_to_power, librosa.db_to_power),
-        Entry("db_to_amplitude", "db", dsp.db_to_amplitude, librosa.db_to_amplitude),
-        Entry("melspectrogram", "y", dsp.melspectrogram, lambda y: one.melspectrogram(y=y)),
-        Entry("melspectrogram of S", "S", lambda S: dsp.melspectrogram(S=S), lambda S: one.melspectrogram(S=S)),
-        Entry("mfcc", "y", dsp.mfcc, lambda y: one.mfcc(y=y)),
-        Entry("mfcc of S", "db", lambda S: dsp.mfcc(S=S), lambda S: one.mfcc(S=S)),
-        Entry("delta", "mfcc", dsp.delta, one.delta),
-        Entry("mfcc_to_mel", "mfcc", dsp.mfcc_to_mel, one.inverse.mfcc_to_mel),
-        Entry("chroma_stft", "y", dsp.chroma_stft, lambda y: one.chroma_stft(y=y), batches=False),
-        Entry("tonnetz", "chroma", dsp.tonnetz, lambda chroma: one.tonnetz(chroma=chroma)),
-        Entry("piptrack", "y", dsp.piptrack, lambda y: librosa.piptrack(y=y)),
-        Entry("estimate_tuning", "y", dsp.estimate_tuning, lambda y: librosa.estimate_tuning(y=y), batches=False),
-        Entry("spectral_centroid", "y", dsp.spectral_centroid, lambda y: one.spectral_centroid(y=y)),
-        Entry("spectral_bandwidth", "y", dsp.spectral_bandwidth, lambda y: one.spectral_bandwidth(y=y)),
-        Entry("spectral_rolloff", "y", dsp.spectral_rolloff, lambda y: one.spectral_rolloff(y=y)),
-        Entry("spectral_contrast", "y", dsp.spectral_contrast, lambda y: one.spectral_contrast(y=y)),
-        Entry("spectral_flatness", "y", dsp.spectral_flatness, lambda y: one.spectral_flatness(y=y)),
-        Entry("zero_crossing_rate", "y", dsp.zero_crossing_rate, one.zero_crossing_rate),
-        Entry("rms", "y", dsp.rms, lambda y: one.rms(y=y)),
-        Entry("yin", "y", lambda y: dsp.yin(y, fmin=65, fmax=500), lambda y: librosa.yin(y, fmin=65, fmax=500, sr=SR)),
-        Entry("preemphasis", "y", dsp.preemphasis, librosa.effects.preemphasis),
-        Entry(
-            "phase_vocoder",
-            "D",
-            lambda D: dsp.phase_vocoder(D, rate=1.25),
-            lambda D: librosa.phase_vocoder(D, rate=1.25),
-        ),
-        Entry(
-            "time_stretch",
-            "y",
-            lambda y: dsp.time_stretch(y, rate=1.25),
-            lambda y: librosa.effects.time_stretch(y, rate=1.25),
-        ),
-        Entry(
-            "pitch_shift",
-            "y",
-            lambda y: dsp.pitch_shift(y, sr=SR, n_steps=2),
-            lambda y: librosa.effects.pitch_shift(y, sr=SR, n_steps=2),
-        ),
-        Entry(
-            "resample",
-            "y",
-            lambda y: dsp.resample(y, orig_sr=SR, target_sr=16_000),
-            lambda y: librosa.resample(y, orig_sr=SR, target_sr=16_000),
-        ),
-    )
-
-
 def timed(call: Callable[[], object]) -> float:
     """Return the seconds of one call, results waited for."""
     started = time.perf_counter()
@@ -255,33 +176,55 @@ def beside_peers(clips_BN: np.ndarray, where: list[jax.Device], repeats: int) ->
     return table
 
 
-def calls_of(entry: Entry, values: np.ndarray) -> dict[str, Callable[[], object]]:
-    """Return the calls of a function and of its counterpart."""
+def calls_of(entry: "Counterpart", clips_BN: np.ndarray, values: np.ndarray) -> dict[str, Callable[[], object]]:
+    """Return the calls of a function in its ways, and of its counterpart."""
+    ours, theirs = entry.ours(), entry.theirs()
+    jitted = jax.jit(jax.vmap(ours))
     calls: dict[str, Callable[[], object]] = {
-        "ours": lambda: entry.ours(values),
-        "clip by clip": lambda: [entry.theirs(one) for one in values],
+        "ours": lambda: ours(values),
+        "jit": lambda: jitted(values),
+        "clip by clip": lambda: [theirs(one) for one in values],
     }
-    return calls | {"batch": lambda: entry.theirs(values)} if entry.batches else calls
+    if entry.frontend is not None:
+        calls["extract"] = partial(dsp.extract, entry.frontend, clips_BN)
+    return calls | {"batch": lambda: theirs(values)} if entry.batches else calls
 
 
 def beside_librosa(clips_BN: np.ndarray, functions: tuple[str, ...], repeats: int) -> Table:
-    """Time each function beside librosa's."""
+    """Time each function beside librosa's, beside its own program as a user would jit it, and beside its frontend."""
+    from scripts.counterparts import COUNTERPARTS, inputs
+
     given = inputs(clips_BN)
-    table = Table(
-        "", "ms", "first, s", "clip by clip", "batch", "times as fast", title="Calls, ours and librosa's, in ms"
-    )
-    for entry in entries():
-        if functions and entry.name not in functions:
+    heads = ("", "ms", "first, s", "clip by clip", "batch", "times as fast", "× jit", "× extract")
+    table = Table(*heads, title="Calls, ours and librosa's, in ms")
+    for entry in COUNTERPARTS:
+        if not entry.takes or (functions and entry.label not in functions):
             continue
-        calls = calls_of(entry, given[entry.given])
+        calls = calls_of(entry, clips_BN, given[entry.takes])
         jax.clear_caches()
         first = timed(calls["ours"])
         for call in calls.values():
             call()
-        medians = in_turn(calls, repeats, 1)
-        best = min(value for name, value in medians.items() if name != "ours")
-        shown = [f"{1e3 * medians[name]:.1f}" if name in medians else "" for name in ("ours", "clip by clip", "batch")]
-        table.add_row(entry.name, shown[0], f"{first:.2f}", *shown[1:], f"{best / medians['ours']:.1f}")
+        ms = {name: 1e3 * seconds for name, seconds in in_turn(calls, repeats, 1).items()}
+        fastest = min(ms[name] for name in ("clip by clip", "batch") if name in ms)
+        ratios = [f"{ms['ours'] / ms[name]:.2f}" if name in ms else "" for name in ("jit", "extract")]
+        shown = [f"{ms[name]:.1f}" if name in ms else "" for name in ("ours", "clip by clip", "batch")]
+        table.add_row(entry.label, shown[0], f"{first:.2f}", *shown[1:], f"{fastest / ms['ours']:.1f}", *ratios)
+    return table
+
+
+def cost_of_results(clips_BN: np.ndarray, repeats: int) -> Table:
+    """Time an array of the size of all spectra, newly filled, which no call that returns it can undercut."""
+    like = dsp.stft(clips_BN)
+    fill = jax.jit(partial(jnp.full, like.shape, dtype=like.dtype))
+    calls: dict[str, Callable[[], object]] = {
+        "stft": lambda: dsp.stft(clips_BN),
+        "jnp.full of its shape": lambda: fill(0.5),
+        "numpy.full of its shape": lambda: np.full(like.shape, 0.5, like.dtype),
+    }
+    table = Table("", "ms", title=f"What it costs to return {like.nbytes / 1e6:.0f} MB")
+    for name, seconds in in_turn(calls, repeats, CALLS_A_TURN).items():
+        table.add_row(name, f"{1e3 * seconds:.1f}")
     return table
 
 
@@ -291,7 +234,7 @@ def main(devices: int | None = None, repeats: int = 9, functions: tuple[str, ...
     clips_BN = np.random.default_rng(0).normal(0, 0.1, (N_CLIPS, N_SAMPLES)).astype(np.float32)
     warnings.simplefilter("ignore")  # what the peers deprecate is not the point here
     if not functions:
-        Console().print(beside_peers(clips_BN, where, repeats))
+        Console().print(beside_peers(clips_BN, where, repeats), cost_of_results(clips_BN, repeats))
     if importlib.util.find_spec("librosa"):
         Console().print(beside_librosa(clips_BN, functions, repeats))
 
