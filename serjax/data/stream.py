@@ -4,7 +4,10 @@ What is to be known of all clips at once is found in one pass over them (`survey
 """
 
 import contextlib
+import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -84,10 +87,19 @@ def _read(source: AudioSource, paths: Sequence[str], window: Window, rows: Int[n
 
 
 def _prepare_worker(worker: int, n_workers: int) -> None:
-    """Let a worker compute on CPU alone, and leave signals to the process that trains, which closes the stream."""
+    """Let a worker compute on CPU alone, leave signals to the process that reads the stream, and end with that one."""
     jax.config.update("jax_platforms", "cpu")
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it has ended, however that came: nobody else would end it."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 @dataclass(frozen=True, eq=False)

@@ -61,7 +61,7 @@ class Problem:
     corpus: Corpus
     protocol: Protocol
     speakers_shared: bool
-    x_NTC: Float[np.ndarray, "N T C"]
+    x_NTC: Float[np.ndarray, "n T C"]
     mask_NT: Float[np.ndarray, "N T"]
     cells: tuple[Cell, ...]
     offset_s: float = 0.0

@@ -78,6 +78,7 @@ def complete(studies: Sequence[Study]) -> list[RunFolder]:
     _check_folders(flags)
     layout = lay_out(machine)
     cut = f"{layout.shard} {layout.stacking} {len(layout.devices)} {machine.stacking} {machine.stack_size}"
+    cut += " streamed" * machine.stream
     check_same("configuration", " ".join([cut, *(own.fingerprint for own in flags)]))
     check_same("--out", " ".join(str(own.out.absolute()) for own in flags))  # also of another working folder
     with contextlib.ExitStack() as opened:

@@ -242,7 +242,8 @@ class StreamedProgram:
 
     def _given(self, piece: Piece, dataset: Dataset, is_last: bool) -> tuple[chex.ArrayTree, ...]:
         """Return what the compiled program takes beside the state: a piece, its rows counted among its own clips."""
-        rows_RKB, validation_RV = (np.searchsorted(piece.clips, rows).astype(np.int32) for rows in piece[:2])
+        clips = piece.clips
+        rows_RKB, validation_RV = (np.searchsorted(clips, rows).astype(np.int32) for rows in piece[:2])
         n_steps, put_runs = rows_RKB.shape[1], self.layout.put_runs
         short = [(0, 0), (0, self.windows.n_validation - validation_RV.shape[1])]
         inputs = replace(
