@@ -11,7 +11,6 @@ from jaxtyping import Float, Int
 
 from serjax.data.corpora import Corpus
 from serjax.data.corpora.corpus import Window
-from serjax.data.features import BLOCK
 from serjax.data.stream import ClipStream, Report, Survey, in_blocks, survey
 from serjax.dsp import Frontend
 from serjax.errors import ConfigError
@@ -21,7 +20,7 @@ from serjax.train.parallel import n_cores
 from serjax.train.programs import Streamed
 from serjax.train.state import Dataset
 
-PART = 8 * BLOCK  # clips that are scored at a time
+PART = 512  # clips that are scored at a time
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -39,10 +38,11 @@ class StreamedProblem(Problem):
     def parts(self) -> Iterator[Dataset]:
         """Give the clips part by part, in their order, as they are decoded."""
         rows = np.arange(len(self.truth_N))
-        with contextlib.closing(self.stream.blocks(in_blocks(rows))) as blocks:
-            for first in range(0, len(rows), PART):
-                own = itertools.islice(blocks, PART // BLOCK)
-                yield self.clips().dataset(own, rows[first : first + PART], PART)
+        parts = [rows[first : first + PART] for first in range(0, len(rows), PART)]
+        order = [block for part in parts for block in in_blocks(part)]
+        with contextlib.closing(self.stream.blocks(order)) as blocks:
+            for part in parts:
+                yield self.clips().dataset(itertools.islice(blocks, len(in_blocks(part))), part, PART)
 
     def take(self, rows: Int[np.ndarray, " n"]) -> Dataset:
         """Return some clips, decoded by this process: they are few."""

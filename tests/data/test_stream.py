@@ -104,6 +104,7 @@ def test_workers_end_with_the_process_that_started_them(tmp_path):
     workers = [child for child in psutil.Process(process.pid).children() if "spawn_main" in " ".join(child.cmdline())]
     assert workers
     process.kill()
-    process.communicate()
+    process.wait()
+    process.stdout.close()
     _, alive = psutil.wait_procs(workers, timeout=30)
     assert not alive
