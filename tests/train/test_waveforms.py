@@ -26,9 +26,9 @@ class Loudness(Frontend):
 
     n_features = 2
 
-    def features(self, clips_BN, n_valid_B):
-        frames_BTH = jnp.pad(clips_BN, ((0, 0), (0, self.hop_length))).reshape(-1, self.frames, self.hop_length)
-        return jnp.stack([frames_BTH.mean(axis=2), jnp.square(frames_BTH).mean(axis=2)], axis=2)
+    def features(self, clip_N, n_valid):
+        frames_TH = jnp.pad(clip_N, (0, self.hop_length)).reshape(self.frames, self.hop_length)
+        return jnp.stack([frames_TH.mean(axis=1), jnp.square(frames_TH).mean(axis=1)], axis=1)
 
 
 FRONTEND = Loudness(sample_rate_hz=8_000, frames=12, n_fft=256, hop_length=128)
