@@ -109,9 +109,8 @@ def hold(stream: ClipStream, labels: np.ndarray) -> Dataset:
     frontend, n_clips = stream.frontend, len(stream.paths)
     x_NTC = np.empty((n_clips, frontend.n_frames, frontend.n_features), np.float32)
     mask_NT = np.empty(x_NTC.shape[:2], np.float32)
-    rows = in_blocks(np.arange(n_clips))
-    for own, block in zip(rows, stream.blocks(rows), strict=True):
-        x_NTC[own], mask_NT[own] = stream.features(block)
+    for rows, block in stream.blocks(in_blocks(np.arange(n_clips))):
+        x_NTC[rows], mask_NT[rows] = stream.features(block)
     return Dataset(x_NTC, mask_NT, labels)
 
 

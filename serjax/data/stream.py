@@ -28,6 +28,7 @@ from serjax.dsp import Frontend
 
 AHEAD = 4  # blocks that each worker has ready: 56 MB of clips of 2.5 s
 Report = Callable[[int, int], None]  # of (clips done, clips in all)
+RowsRead = tuple[Int[np.ndarray, " b"], Block]
 
 
 @runtime_checkable
@@ -60,8 +61,8 @@ class ClipStream:
     frontend: Frontend
     n_workers: int
 
-    def blocks(self, order: Order | list[Int[np.ndarray, " b"]], first: int = 0) -> Generator[Block, None, None]:
-        """Give the clips of each block of an order from the `first` on; close it when done."""
+    def blocks(self, order: Order | list[Int[np.ndarray, " b"]], first: int = 0) -> Generator[RowsRead, None, None]:
+        """Give the rows and clips of each block of an order from the `first` on; close it when done."""
         flags.FLAGS.mark_as_parsed()  # which grain takes for granted once it starts workers (its issue 1355)
         read = partial(_read, self.source, self.paths, self.window)
         blocks = grain.MapDataset.source(order).map(read)[first:]
@@ -82,8 +83,8 @@ class ClipStream:
         return features_of(self.frontend, block.waveforms)
 
 
-def _read(source: AudioSource, paths: Sequence[str], window: Window, rows: Int[np.ndarray, " b"]) -> Block:
-    return read_block(source, [paths[row] for row in rows], window)
+def _read(source: AudioSource, paths: Sequence[str], window: Window, rows: Int[np.ndarray, " b"]) -> RowsRead:
+    return rows, read_block(source, [paths[row] for row in rows], window)
 
 
 def _prepare_worker(worker: int, n_workers: int) -> None:
@@ -182,15 +183,13 @@ def survey(stream: ClipStream, report: Report) -> Survey:
     parts: list[Survey] = []
     notes: list[Note] = []
     errors: dict[str, AudioError] = {}
-    rows, done = in_blocks(np.arange(len(stream.paths))), 0
-    for block in stream.blocks(rows):
+    for rows, block in stream.blocks(in_blocks(np.arange(len(stream.paths)))):
         x_BTC, mask_BT = features_of(stream.frontend, block.waveforms)
-        paths = stream.paths[done : done + len(x_BTC)]
+        paths = [stream.paths[row] for row in rows]
         bad = block.errors | not_finite(paths, x_BTC)
         is_bad_B = np.array([path in bad for path in paths])
         parts.append(Survey.of(np.where(is_bad_B[:, None, None], 0.0, x_BTC), mask_BT & ~is_bad_B[:, None]))
         notes.extend(block.waveforms.notes)
         errors |= bad
-        done += len(x_BTC)
-        report(done, len(stream.paths))
+        report(int(rows[-1]) + 1, len(stream.paths))
     return replace(Survey.joined(parts), notes=gather(notes), errors=errors)

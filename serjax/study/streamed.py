@@ -40,14 +40,14 @@ class StreamedProblem(Problem):
         rows = np.arange(len(self.truth_N))
         parts = [rows[first : first + PART] for first in range(0, len(rows), PART)]
         order = [block for part in parts for block in in_blocks(part)]
-        with contextlib.closing(self.stream.blocks(order)) as blocks:
+        with contextlib.closing(self.stream.blocks(order)) as read:
             for part in parts:
-                yield self.clips().dataset(itertools.islice(blocks, len(in_blocks(part))), part, PART)
+                yield self.clips().dataset(itertools.islice(read, len(in_blocks(part))), part, PART)
 
     def take(self, rows: Int[np.ndarray, " n"]) -> Dataset:
         """Return some clips, decoded by this process: they are few."""
-        blocks = replace(self.stream, n_workers=0).blocks(in_blocks(rows))
-        return self.clips().dataset(blocks, rows, len(rows))
+        read = replace(self.stream, n_workers=0).blocks(in_blocks(rows))
+        return self.clips().dataset(read, rows, len(rows))
 
     def clips(self, sounding: bool = False) -> Streamed:
         """Return the clips as training takes them; `sounding`: with their waveforms."""

@@ -17,8 +17,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from serjax.data.batches import IndexBlocks
-from serjax.data.features import BLOCK, Block
-from serjax.data.stream import ClipStream
+from serjax.data.features import BLOCK
+from serjax.data.stream import ClipStream, RowsRead
 from serjax.train.parallel import Layout
 from serjax.train.runs import Run, stack_inputs
 from serjax.train.state import Dataset, RunInputs, Sound, TrainState
@@ -57,17 +57,18 @@ class Streamed:
             sound=Sound(wav_NL, np.zeros(len(wav_NL), np.int32)) if self.sounding else None,
         )
 
-    def dataset(self, blocks: Iterable[Block], rows: Int[np.ndarray, " n"], capacity: int) -> Dataset:
-        """Return the clips at `rows`, which `blocks` hold one after another, on the host; silence fills them up."""
+    def dataset(self, read: Iterable[RowsRead], rows: Int[np.ndarray, " n"], capacity: int) -> Dataset:
+        """Return the clips at `rows`, which were `read` one block after another, on the host; silence fills them up."""
         dataset, first = self.silence(capacity), 0
         dataset.label_N[: len(rows)] = self.label_N[rows]
-        for block in blocks:
-            place = slice(first, first := first + len(block.waveforms.n_valid_B))
-            if place.start < place.stop:
+        for own, block in read:
+            place = slice(first, first := first + len(own))
+            assert np.array_equal(own, rows[place]), "the stream stands elsewhere than the index stream"
+            if len(own):
                 dataset.x_NTC[place], dataset.mask_NT[place] = self.stream.features(block)
             if dataset.sound is not None:
                 dataset.sound.wav_NL[place], dataset.sound.n_valid_N[place] = block.waveforms[:2]
-        assert first == len(rows), "the stream stands elsewhere than the index stream"
+        assert first == len(rows), "the stream has ended"
         return dataset
 
 
@@ -206,7 +207,7 @@ class StreamedProgram:
     clips: Streamed
     layout: Layout
     windows: Windows
-    coming: Iterator[Block]
+    coming: Iterator[RowsRead]
 
     def call(self, state: TrainState, rows: Sequence[Rows]) -> tuple[TrainState, HostMetrics]:
         """Train for as many epochs as there are `rows`, piece by piece; return state and metrics."""
@@ -229,8 +230,8 @@ class StreamedProgram:
         """Train for an epoch; return state and the metrics of each run, NaN where it stood still."""
         reached, steps = self._begun(state), []
         for number, piece in enumerate(self.windows.cut(rows_RSB), start=1):
-            blocks = itertools.islice(self.coming, self.windows.n_blocks)
-            dataset = self.clips.dataset(blocks, piece.clips, self._capacity)
+            read = itertools.islice(self.coming, self.windows.n_blocks)
+            dataset = self.clips.dataset(read, piece.clips, self._capacity)
             given = self._given(piece, dataset, is_last=number == self.windows.n_pieces)
             reached, metrics = jax.block_until_ready(self.train(reached, *given))
             metrics = self.layout.get_runs(metrics, self._n_runs)

@@ -38,7 +38,10 @@ def test_blocks_come_in_their_order_whoever_decodes_them(n_workers, first):
     order = [*in_blocks(rows), rows[:0], rows[:5]]
     expected = make_corpus(N).source.read([f"{row:04d}" for row in rows], WINDOW).values_BN
     with closing(make_stream(n_workers=n_workers).blocks(order, first)) as blocks:
-        found = [block.waveforms.values_BN for block in blocks]
+        read = list(blocks)
+    for (own, _), expected_rows in zip(read, order[first:], strict=True):
+        np.testing.assert_array_equal(own, expected_rows)
+    found = [block.waveforms.values_BN for _, block in read]
     assert [len(values_BN) for values_BN in found] == [BLOCK, 30, 0, 5][first:]
     for values_BN, start in zip(found, [0, BLOCK, 0, 0][first:], strict=True):
         np.testing.assert_array_equal(values_BN, expected[start : start + len(values_BN)])

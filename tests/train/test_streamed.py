@@ -103,8 +103,9 @@ def test_worker_processes_decode_the_same(tmp_path):
 
 
 @pytest.mark.parametrize("goes_on_with", [make_clips, lambda: replace(sounding.DATASET, sound=None)])
-def test_a_stopped_training_goes_on_where_it_was(tmp_path, goes_on_with):
-    """On streamed clips, or on clips in memory."""
+def test_a_stopped_training_goes_on_where_it_was(tmp_path, monkeypatch, goes_on_with):
+    """On streamed clips, or on clips in memory; by windows of one step, which have other clips in each epoch."""
+    monkeypatch.setattr(programs, "WINDOW", 14)
 
     def stop(epoch, loss):
         if epoch == 1:
