@@ -2,8 +2,9 @@
 
 import math
 
+from serjax.dsp import Frontend
 from serjax.errors import ConfigError
-from serjax.study.flags import SupervisedTraining, Training
+from serjax.study.flags import Machine, SupervisedTraining, Training
 
 
 def check_positive(flag: str, value: int | float | None) -> None:
@@ -55,3 +56,21 @@ def _check_classifier_training(training: SupervisedTraining) -> None:
             "--class-weights and --balanced-sampling each make up for rare classes; together they would do so twice. "
             "Choose one."
         )
+
+
+def check_stream(machine: Machine, frontend: Frontend, in_memory: dict[str, bool]) -> None:
+    """Raise ConfigError where clips are to be streamed to what cannot take them so.
+
+    Args:
+      machine: says whether they are.
+      frontend: of the study; must give a picture of frames.
+      in_memory: flags that need all clips in memory, and whether they are given.
+    """
+    if machine.stream_workers is not None and machine.stream_workers < 0:
+        raise ConfigError(f"--stream-workers {machine.stream_workers}: expected a number from 0 on.")
+    if not machine.stream:
+        return
+    if frontend.n_frames == 1:
+        raise ConfigError("--stream is for pictures of frames; this study has one vector per clip. Leave it out.")
+    for flag in (flag for flag, given in in_memory.items() if given):
+        raise ConfigError(f"--stream with {flag}, which needs all clips in memory at once: leave one of them out.")

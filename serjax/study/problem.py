@@ -16,8 +16,7 @@ from jaxtyping import Float, Int
 from serjax.data.corpora import Corpus, load_corpus
 from serjax.data.corpora.corpus import Waveforms, Window
 from serjax.data.feature_cache import Features
-from serjax.data.features import check_bad, load_features
-from serjax.data.found import Found, FoundOfClips, check_differ, leave_out
+from serjax.data.features import Found, FoundOfClips, check_bad, check_differ, leave_out, load_features
 from serjax.data.labels import label_by, merge_emotions, parse_merges
 from serjax.data.leaks import FoundLeak, copies_in_training, find_leaks
 from serjax.data.notes import gather

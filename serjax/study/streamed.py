@@ -12,8 +12,6 @@ from jaxtyping import Float, Int
 from serjax.data.corpora import Corpus
 from serjax.data.corpora.corpus import Window
 from serjax.data.stream import ClipStream, Report, Survey, in_blocks, survey
-from serjax.dsp import Frontend
-from serjax.errors import ConfigError
 from serjax.study.flags import Data, Machine
 from serjax.study.problem import FeatureFlags, Problem, make_problem, offset_of, read_parts
 from serjax.train.parallel import n_cores
@@ -78,21 +76,3 @@ def load_streamed(data: Data, features: FeatureFlags, machine: Machine, report: 
     corpus, splits, [table] = read_parts(data, lambda corpus: [survey(stream_of(corpus), report)], selecting=True)
     make = partial(StreamedProblem, stream=stream_of(corpus), survey=table)
     return make_problem(corpus, splits, table, offset_of(corpus, data), make=make)
-
-
-def check_stream(machine: Machine, frontend: Frontend, in_memory: dict[str, bool]) -> None:
-    """Raise ConfigError where clips are to be streamed to what cannot take them so.
-
-    Args:
-      machine: says whether they are.
-      frontend: of the study; must give a picture of frames.
-      in_memory: flags that need all clips in memory, and whether they are given.
-    """
-    if machine.stream_workers is not None and machine.stream_workers < 0:
-        raise ConfigError(f"--stream-workers {machine.stream_workers}: expected a number from 0 on.")
-    if not machine.stream:
-        return
-    if frontend.n_frames == 1:
-        raise ConfigError("--stream is for pictures of frames; this study has one vector per clip. Leave it out.")
-    for flag in (flag for flag, given in in_memory.items() if given):
-        raise ConfigError(f"--stream with {flag}, which needs all clips in memory at once: leave one of them out.")

@@ -22,7 +22,7 @@ from serjax.evaluate.predictions import Predictions, concatenate
 from serjax.figures.training import draw_training
 from serjax.models.classifiers import Classifier, dropout_of, with_dropout
 from serjax.study.augmentation import Augmentation, check_augmentation
-from serjax.study.checks import check_positive, check_training
+from serjax.study.checks import check_positive, check_stream, check_training
 from serjax.study.copies import load_copies
 from serjax.study.fingerprint import StudyFlags
 from serjax.study.flags import Data, Machine, RunsPerDevice, SupervisedTraining
@@ -31,7 +31,7 @@ from serjax.study.outcome import Facts, Outcome, predict
 from serjax.study.problem import FeatureFlags, Problem, load_problem, with_waveforms
 from serjax.study.progress import Progresses
 from serjax.study.runs import pooled_runs
-from serjax.study.streamed import check_stream, load_streamed
+from serjax.study.streamed import load_streamed
 from serjax.study.trainer import Recipe, Request, Stages, Trainer, check_finite, fresh, from_file
 from serjax.train.objectives import ClassifierObjective, PictureAugmentation
 from serjax.train.parallel import Layout

@@ -14,7 +14,7 @@ from serjax.evaluate.summary import mean_fold_uar, summarise
 from serjax.folder.manifest import RECONSTRUCTION
 from serjax.models.autoencoder import Autoencoder
 from serjax.models.conditional_vae import ConditionalVAE
-from serjax.study.checks import check_positive, check_training
+from serjax.study.checks import check_positive, check_stream, check_training
 from serjax.study.fingerprint import StudyFlags
 from serjax.study.flags import Classification, Data, Machine, Model, Training
 from serjax.study.frontends import Features
@@ -26,7 +26,7 @@ from serjax.study.generative.scores import Explained, explain
 from serjax.study.outcome import Facts, Outcome
 from serjax.study.problem import FeatureFlags, Problem, load_problem
 from serjax.study.progress import Progresses
-from serjax.study.streamed import check_stream, load_streamed
+from serjax.study.streamed import load_streamed
 from serjax.study.trainer import Stages, Trainer
 from serjax.train.runs import Run
 
