@@ -4,7 +4,7 @@ import contextlib
 import functools
 import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import chex
@@ -18,10 +18,11 @@ from serjax.signals import Interrupted, stop_requests
 from serjax.train.optimizer import OptimizerName, make_optimizer
 from serjax.train.parallel import Layout
 from serjax.train.processes import check_same, exchange
-from serjax.train.programs import MOST_EPOCHS, Streamed, open_program
-from serjax.train.runs import Run, n_epochs
+from serjax.train.programs import HostMetrics, Rows, Streamed, StreamedProgram
+from serjax.train.runs import Run, n_epochs, stack_inputs
 from serjax.train.shares import (
     DivergedError,
+    Saving,
     Share,
     Stage,
     Start,
@@ -33,11 +34,12 @@ from serjax.train.shares import (
     record,
     save,
 )
-from serjax.train.state import Dataset, TrainState
+from serjax.train.state import Dataset, RunInputs, TrainState
 from serjax.train.step import Objective, TrainEpochs, TrainPart, make_train_epochs, make_train_part, make_train_step
-from serjax.train.too_large import naming_flags
+from serjax.train.too_large import check_fits, naming_flags
 from serjax.train.waveforms import AugmentedFeatures
 
+MOST_EPOCHS = 16  # that a call can have: the program's block of indices has room for so many
 CALL_S = 5.0  # a call is made twice as long as long as that should take less
 
 
@@ -158,26 +160,48 @@ def index_blocks(runs: list[Run], schedule: Schedule) -> IndexBlocks:
     )
 
 
-class _Saving:
-    """When a stack is saved: every so many seconds, a large one less often: saving takes a twentieth at most."""
+@dataclass(frozen=True, eq=False)
+class HeldProgram:
+    """The compiled epochs of a stack, with what all calls of them read, on the devices."""
 
-    def __init__(self, stack: list[Start]) -> None:
-        self._stack = stack
-        self._every_s = self._pause_s = stack[0].share.stage.save_every_s
-        self._at_s = time.monotonic()
+    train: Callable
+    inputs: RunInputs
+    dataset: Dataset
+    layout: Layout
+    block: tuple[int, int, int]  # runs, steps, clips of an epoch
 
-    @property
-    def is_due(self) -> bool:
-        """Whether it is time."""
-        return time.monotonic() - self._at_s > self._pause_s
+    def call(self, state: TrainState, rows: Sequence[Rows]) -> tuple[TrainState, HostMetrics]:
+        """Train for as many epochs as there are `rows`; return state and metrics once they are there.
 
-    def save(self, state: TrainState, epoch: int, iterator: object) -> None:
-        """Save, and note how long that takes."""
-        started_s = time.monotonic()
-        save(self._stack, state, epoch, iterator)
-        self._at_s = time.monotonic()
-        if self._every_s:
-            self._pause_s = max(self._every_s, 20 * (self._at_s - started_s))
+        Waiting for each call keeps devices that share cores from drifting apart until a collective times out.
+        """
+        state, metrics = jax.block_until_ready(self.train(state, *self._given(rows)))
+        metrics_RE = self.layout.get_runs(metrics, self.block[0])
+        return state, {name: values_RE[:, : len(rows)] for name, values_RE in metrics_RE.items()}
+
+    def check_fits(self, state: TrainState) -> None:
+        """Compile, and raise TooLargeError where memory cannot hold what is computed."""
+        n_runs, _, batch_size = self.block
+        compiled = self.train.lower(state, *self._given([])).compile()  # type: ignore[attr-defined]
+        check_fits(compiled, self.layout.devices, n_runs, batch_size)
+
+    def _given(self, rows: Sequence[Rows]) -> tuple[chex.ArrayTree, ...]:
+        unused = [np.zeros(self.block, np.int32)] * (MOST_EPOCHS - len(rows))
+        rows_RESB, n_epochs = np.stack([*rows, *unused], axis=1), np.int32(len(rows))
+        return self.inputs, self.layout.put_rows(rows_RESB), self.layout.put_shared(n_epochs), self.dataset
+
+
+@contextlib.contextmanager
+def open_program(
+    train: Callable, runs: list[Run], blocks: IndexBlocks, clips: Dataset | Streamed, layout: Layout, epoch: int
+) -> Iterator[HeldProgram | StreamedProgram]:
+    """Open the program of a stack that goes on from `epoch`."""
+    if not isinstance(clips, Dataset):
+        with clips.open(train, runs, blocks, layout, epoch) as program:
+            yield program
+    else:
+        inputs, shared = layout.put_runs(stack_inputs(runs)), layout.put_shared(clips)
+        yield HeldProgram(train, inputs, shared, layout, (len(runs), blocks.steps, blocks.batch_size))
 
 
 def _train(
@@ -202,7 +226,7 @@ def _train(
         stop_requests() as requests,
     ):
         program.check_fits(state)
-        saving, length = _Saving(stack), 1
+        saving, length = Saving(stack), 1
         while epoch < last_epoch:
             rows = list(itertools.islice(iterator, min(length, last_epoch - epoch)))
             started_s = time.monotonic()

@@ -1,4 +1,4 @@
-"""What one call of the loop trains: epochs on clips that devices hold, or parts of epochs on clips that come by.
+"""Training on clips that come by: the epochs of a stack in pieces, each on a window of clips.
 
 Clips that do not fit in memory come by in windows: as many consecutive steps as need so many clips, whose features are
 computed when their turn comes. A window is to the compiled program what else the whole corpus is, with rows of its own.
@@ -9,7 +9,7 @@ import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import chex
 import jax
@@ -25,7 +25,6 @@ from serjax.train.state import Dataset, RunInputs, Sound, TrainState
 from serjax.train.step import Reached
 from serjax.train.too_large import check_fits
 
-MOST_EPOCHS = 16  # that a call can have: the program's block of indices has room for so many
 WINDOW = 2048  # clips whose features are held at a time: 18 MB of MFCC pictures
 SOUNDING_WINDOW = 512  # where their waveforms are held too: 112 MB of clips of 2.5 s
 ENDED = ("validation_loss", "rejected")  # metrics of an epoch as a whole; the others are means over its steps
@@ -45,6 +44,17 @@ class Streamed:
     def window(self) -> int:
         """How many clips may be held at a time."""
         return SOUNDING_WINDOW if self.sounding else WINDOW
+
+    @contextlib.contextmanager
+    def open(
+        self, train: Callable, runs: list[Run], blocks: IndexBlocks, layout: Layout, epoch: int
+    ) -> "Iterator[StreamedProgram]":
+        """Open the program of a stack that goes on from `epoch`; clips are decoded while it is open."""
+        host = stack_inputs(runs)
+        windows = Windows.of(blocks, host, self.window)
+        first = epoch * windows.n_pieces * windows.n_blocks
+        with contextlib.closing(self.stream.blocks(windows, first)) as coming:
+            yield StreamedProgram(train, layout.put_runs(host), self, layout, windows, coming)
 
     def silence(self, capacity: int) -> Dataset:
         """Return a data set on the host that so many clips can be written into."""
@@ -139,63 +149,6 @@ class Windows:
 @functools.lru_cache(maxsize=2)
 def _clips_of_epoch(windows: Windows, epoch: int) -> list[Int[np.ndarray, " n"]]:
     return [piece.clips for piece in windows.cut(windows.blocks[epoch])]
-
-
-class Program(Protocol):
-    """The compiled training of a stack, with what all calls of it read."""
-
-    def call(self, state: TrainState, rows: Sequence[Rows]) -> tuple[TrainState, HostMetrics]:
-        """Train for as many epochs as there are `rows`, at most `MOST_EPOCHS`; return state and metrics."""
-
-    def check_fits(self, state: TrainState) -> None:
-        """Compile, and raise TooLargeError where memory cannot hold what is computed."""
-
-
-@contextlib.contextmanager
-def open_program(
-    train: Callable, runs: list[Run], blocks: IndexBlocks, clips: Dataset | Streamed, layout: Layout, epoch: int
-) -> Iterator[Program]:
-    """Open the program of a stack that goes on from `epoch`; clips that are streamed are decoded while it is open."""
-    host = stack_inputs(runs)
-    inputs = layout.put_runs(host)
-    if isinstance(clips, Dataset):
-        yield HeldProgram(train, inputs, layout.put_shared(clips), layout, (len(runs), blocks.steps, blocks.batch_size))
-    else:
-        windows = Windows.of(blocks, host, clips.window)
-        first = epoch * windows.n_pieces * windows.n_blocks
-        with contextlib.closing(clips.stream.blocks(windows, first)) as coming:
-            yield StreamedProgram(train, inputs, clips, layout, windows, coming)
-
-
-@dataclass(frozen=True, eq=False)
-class HeldProgram:
-    """The compiled epochs of a stack, with what all calls of them read, on the devices."""
-
-    train: Callable
-    inputs: RunInputs
-    dataset: Dataset
-    layout: Layout
-    block: tuple[int, int, int]  # runs, steps, clips of an epoch
-
-    def call(self, state: TrainState, rows: Sequence[Rows]) -> tuple[TrainState, HostMetrics]:
-        """Train for as many epochs as there are `rows`; return state and metrics once they are there.
-
-        Waiting for each call keeps devices that share cores from drifting apart until a collective times out.
-        """
-        state, metrics = jax.block_until_ready(self.train(state, *self._given(rows)))
-        metrics_RE = self.layout.get_runs(metrics, self.block[0])
-        return state, {name: values_RE[:, : len(rows)] for name, values_RE in metrics_RE.items()}
-
-    def check_fits(self, state: TrainState) -> None:
-        """Compile, and raise TooLargeError where memory cannot hold what is computed."""
-        n_runs, _, batch_size = self.block
-        compiled = self.train.lower(state, *self._given([])).compile()  # type: ignore[attr-defined]
-        check_fits(compiled, self.layout.devices, n_runs, batch_size)
-
-    def _given(self, rows: Sequence[Rows]) -> tuple[chex.ArrayTree, ...]:
-        unused = [np.zeros(self.block, np.int32)] * (MOST_EPOCHS - len(rows))
-        rows_RESB, n_epochs = np.stack([*rows, *unused], axis=1), np.int32(len(rows))
-        return self.inputs, self.layout.put_rows(rows_RESB), self.layout.put_shared(n_epochs), self.dataset
 
 
 @dataclass(frozen=True, eq=False)

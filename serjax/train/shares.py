@@ -6,6 +6,7 @@ Of several processes the first writes, and decides by what it finds on the disk 
 import itertools
 import operator
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,6 +149,28 @@ def save(stack: list[Start], state_R: TrainState, epoch: int, iterator: object) 
         stage = start.share.stage
         progress = {"epoch": epoch, "iterator": iterator, "history": stage.history.mark(stage.name)}
         start.running.save(epoch, state, progress)
+
+
+class Saving:
+    """When a stack is saved: every so many seconds, a large one less often: saving takes a twentieth at most."""
+
+    def __init__(self, stack: list[Start]) -> None:
+        self._stack = stack
+        self._every_s = self._pause_s = stack[0].share.stage.save_every_s
+        self._at_s = time.monotonic()
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time."""
+        return time.monotonic() - self._at_s > self._pause_s
+
+    def save(self, state: TrainState, epoch: int, iterator: object) -> None:
+        """Save, and note how long that takes."""
+        started_s = time.monotonic()
+        save(self._stack, state, epoch, iterator)
+        self._at_s = time.monotonic()
+        if self._every_s:
+            self._pause_s = max(self._every_s, 20 * (self._at_s - started_s))
 
 
 def record(

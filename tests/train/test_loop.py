@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from serjax.train import loop
+from serjax.train import loop, shares
 from serjax.train.checkpoint import CheckpointError, Checkpoints
 from serjax.train.loop import DivergedError, Interrupted, index_blocks, stop_requests, train_stack
 from serjax.train.objectives import VaeObjective
@@ -213,7 +213,7 @@ def test_a_damaged_checkpoint_costs_time_not_the_result(whole, tmp_path):
 
 def test_a_signal_while_the_last_epoch_is_saved_is_not_lost(whole, tmp_path, monkeypatch):
     """No call follows that would answer it."""
-    checkpoint = loop.save
+    checkpoint = shares.save
 
     def save(stack, state_R, epoch, iterator):
         checkpoint(stack, state_R, epoch, iterator)
@@ -222,7 +222,7 @@ def test_a_signal_while_the_last_epoch_is_saved_is_not_lost(whole, tmp_path, mon
 
     stage = tiny.make_stage(tmp_path, save_every_s=0.0)
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "save", save)
+        patch.setattr(shares, "save", save)
         with pytest.raises(Interrupted, match="SIGTERM: saved after epoch 5 of 5"):
             train(stage)
     trained = train(replace(stage, report=lambda epoch, loss: pytest.fail("trained again")))

@@ -75,7 +75,7 @@ def test_a_device_that_refuses_memory_is_an_error_that_names_the_flags(
         def call(*_: object) -> None:
             raise jax.errors.JaxRuntimeError(message)
 
-        monkeypatch.setattr("serjax.train.programs.HeldProgram.call", call)
+        monkeypatch.setattr("serjax.train.loop.HeldProgram.call", call)
 
     fail(REFUSED)
     expected = (
