@@ -62,6 +62,53 @@ def yin(
     >>> yin(a_220_hz, fmin=80, fmax=800)[10:13].round(0).tolist()
     [220.0, 220.0, 220.0]
     """
+    settings = (fmin, fmax, sr, frame_length, hop_length, trough_threshold, center, pad_mode)
+    return _yin(y, *settings)[0]
+
+
+@compiled
+def yin_voicing(
+    y: Float[ArrayLike, "*batch N"],
+    *,
+    fmin: Number,
+    fmax: Number,
+    sr: Number = 22050,
+    frame_length: int = 2048,
+    hop_length: int | None = None,
+    trough_threshold: Number = 0.1,
+    center: bool = True,
+    pad_mode: PadMode = "constant",
+) -> tuple[Float[Array, "*batch T"], Float[Array, "*batch T"]]:
+    """Fundamental frequency of each frame as `yin` finds it, and how periodic the frame is: `1 - d'(k)` at its lag.
+
+    The second is 1 where the frame repeats itself exactly, and near 0 or below for noise; speech is voiced where it is
+    above .7 or so. Silence counts as 0.
+
+    Args:
+        y: as `yin`, with all that follows.
+
+    Raises:
+        ParameterError: as `yin`.
+
+    >>> tone = jnp.sin(2 * jnp.pi * 220 * jnp.arange(22050) / 22050)
+    >>> f0_hz, periodicity = yin_voicing(tone, fmin=80, fmax=800)
+    >>> f0_hz[10].round(0).item(), bool(periodicity[10] > 0.99)
+    (220.0, True)
+    """
+    return _yin(y, fmin, fmax, sr, frame_length, hop_length, trough_threshold, center, pad_mode)
+
+
+def _yin(
+    y: Float[ArrayLike, "*batch N"],
+    fmin: Number,
+    fmax: Number,
+    sr: Number,
+    frame_length: int,
+    hop_length: int | None,
+    trough_threshold: Number,
+    center: bool,
+    pad_mode: PadMode,
+) -> tuple[Float[Array, "*batch T"], Float[Array, "*batch T"]]:
     check_number("fmin", fmin, strict=True)
     check_number("fmax", fmax, strict=True)
     check_number("trough_threshold", trough_threshold)
@@ -78,7 +125,10 @@ def yin(
     lag = _first_trough(dissimilarity, trough_threshold)
     shift = jnp.take_along_axis(parabola_shift(dissimilarity), lag, axis=-2)
     f0_hz = sr / (shortest + lag + shift)
-    return jnp.where(jnp.isnan(dissimilarity).any(axis=-2, keepdims=True), jnp.nan, f0_hz)[..., 0, :]
+    f0_hz = jnp.where(jnp.isnan(dissimilarity).any(axis=-2, keepdims=True), jnp.nan, f0_hz)
+    sounds = dissimilarity.max(axis=-2) > 0
+    periodicity = jnp.where(sounds, 1 - jnp.take_along_axis(dissimilarity, lag, axis=-2)[..., 0, :], 0.0)
+    return f0_hz[..., 0, :], periodicity
 
 
 def _relative_difference(frames: Float[Array, "*batch T L"], longest: int) -> Float[Array, "*batch K T"]:

@@ -12,7 +12,7 @@ and example give an equal result, whatever else is in the batch.
 """
 
 from serjax.dsp.augment.mixing import compose, maybe, mixup, one_of
-from serjax.dsp.augment.pictures import frequency_shift, spec_augment
+from serjax.dsp.augment.pictures import frequency_shift, mel_warp, spec_augment
 from serjax.dsp.augment.waveforms import add_noise, gain, pitch_shift, roll, time_stretch
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "frequency_shift",
     "gain",
     "maybe",
+    "mel_warp",
     "mixup",
     "one_of",
     "pitch_shift",

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, Real
 
-from serjax.dsp.augment.draws import Fill, as_came, check_range, one_example
+from serjax.dsp.augment.draws import Fill, Range, as_came, check_range, draw, one_example
 from serjax.dsp.augment.waveforms import roll
 from serjax.dsp.parameters import Number, ParameterError, check_number, check_size, plain_arguments
 
@@ -31,6 +31,34 @@ def frequency_shift(
     (8, 5)
     """
     return as_came(roll(key, one_example("S", S, 2), most=most, fill=fill, axis=0), S)
+
+
+@plain_arguments
+def mel_warp(key: PRNGKeyArray, S: Real[ArrayLike, "bins T"], *, factor: Range) -> Float[Array, "bins T"]:
+    """Stretch the bins of a picture, `S'[m] = S[m / factor]`, as a shorter (above 1) or longer vocal tract would.
+
+    Between bins it is linear; beyond the last bin that one is repeated. F0 moves by the same factor: add its logarithm.
+
+    Args:
+        key: random key.
+        S: picture on a mel axis, `(bins, T)`, in decibels or another logarithm.
+        factor: how much formants move up, from 0.5 to 2: a range, or one number that stands for itself.
+
+    Raises:
+        ParameterError: the range is out of its bounds, or S has other than two axes.
+
+    Source: N. Jaitly and G. E. Hinton, "Vocal tract length perturbation (VTLP) improves speech recognition", 2013.
+
+    >>> mel_warp(jax.random.key(0), jnp.arange(4.0)[:, None], factor=2.0)[:, 0].tolist()
+    [0.0, 0.5, 1.0, 1.5]
+    """
+    picture = one_example("S", S, 2)
+    stretch = draw(key, check_range("factor", factor, 0.5, most=2.0), picture.dtype)
+    place = jnp.clip(jnp.arange(len(picture), dtype=picture.dtype) / stretch, 0, len(picture) - 1)
+    below = jnp.minimum(jnp.floor(place).astype(jnp.int32), max(0, len(picture) - 2))
+    share = (place - below)[:, None]
+    warped = (1 - share) * picture[below] + share * picture[jnp.minimum(below + 1, len(picture) - 1)]
+    return as_came(warped, S)
 
 
 @plain_arguments

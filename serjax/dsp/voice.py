@@ -1,0 +1,140 @@
+"""What a voice does, frame by frame: the picture that generative front ends make their vectors of."""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+from jaxtyping import Array, Bool, Float, Int, Real
+
+from serjax.dsp.augment.pictures import mel_warp
+from serjax.dsp.cepstral import cepstra, delta
+from serjax.dsp.compiled import compiled
+from serjax.dsp.mel import melspectrogram
+from serjax.dsp.parameters import Number, check_number
+from serjax.dsp.pictures import LogMel
+from serjax.dsp.pitch import yin_voicing
+from serjax.dsp.waveform import rms
+
+FLOOR = 1e-10  # of power, where full scale is 1
+F0_HZ = (70.0, 500.0)
+F0_FRAME = 1024  # samples: four periods of the lowest voice at 16 kHz
+
+
+@dataclass(frozen=True, kw_only=True)
+class VoiceFrames(LogMel):
+    """Mel bands (natural logarithm), energy in dB, log F0 and periodicity of each frame, 10 ms apart.
+
+    Energy comes after the bands, then log F0 in Hz as `yin` finds it, then `yin_voicing`'s periodicity.
+
+    >>> VoiceFrames().n_features
+    67
+    """
+
+    sample_rate_hz: int = 16_000
+    frames: int = 651
+    n_fft: int = 512
+    hop_length: int = 160
+    n_mels: int = 64
+    fmin_hz: float = 50.0
+
+    @property
+    def n_features(self) -> int:
+        """Features of a frame."""
+        return self.n_mels + 3
+
+    def features(self, clips_BN: Float[Array, "B N"], n_valid_B: Int[Array, " B"]) -> Float[Array, "B T D"]:
+        """Compute the features."""
+        mel_BMT = melspectrogram(
+            S=self.power(clips_BN),
+            sr=self.sample_rate_hz,
+            n_fft=self.n_fft,
+            n_mels=self.n_mels,
+            fmin=self.fmin_hz,
+            fmax=self.fmax_hz,
+            norm=None,
+        )
+        loudness_B1T = rms(clips_BN, frame_length=self.n_fft, hop_length=self.hop_length)
+        lowest, highest = F0_HZ
+        f0_BT, periodicity_BT = yin_voicing(
+            clips_BN,
+            fmin=lowest,
+            fmax=highest,
+            sr=self.sample_rate_hz,
+            frame_length=F0_FRAME,
+            hop_length=self.hop_length,
+        )
+        rows = (
+            jnp.log(mel_BMT + 1e-6),
+            10 * jnp.log10(jnp.square(loudness_B1T) + FLOOR),
+            jnp.log(f0_BT)[:, None],
+            periodicity_BT[:, None],
+        )
+        return jnp.swapaxes(jnp.concatenate(rows, axis=1), 1, 2)
+
+
+@compiled
+def trim_mask(
+    energy_db: Real[ArrayLike, "*batch T"], mask: Bool[ArrayLike, "*batch T"], *, top_db: Number = 45
+) -> Bool[Array, "*batch T"]:
+    """Tell which frames sound: those at most `top_db` below the loudest valid one of their clip.
+
+    Args:
+        energy_db: energy of each frame in dB, `(..., T)`.
+        mask: which frames are valid.
+        top_db: range below the loudest frame in dB, at least 0.
+
+    Raises:
+        ParameterError: the range is negative.
+
+    >>> trim_mask(jnp.array([-80.0, -20.0, -50.0, 0.0]), jnp.array([True, True, True, False])).tolist()
+    [False, True, True, False]
+    """
+    check_number("top_db", top_db)
+    energy, valid = jnp.asarray(energy_db), jnp.asarray(mask)
+    loudest = jnp.where(valid, energy, -jnp.inf).max(axis=-1, keepdims=True)
+    return valid & (energy >= loudest - top_db)
+
+
+def spoken_frames(
+    voice_TD: Float[Array, "T D"],
+    mask_T: Bool[Array, " T"],
+    warp: float = 1.0,
+    n_mfcc: int = 20,
+    least_periodicity: float = 0.5,
+    top_db: float = 45.0,
+) -> tuple[Float[Array, "T E"], Bool[Array, " T"]]:
+    """Turn the picture of a voice into cepstra, energy, log F0 and periodicity of the frames that sound, with Δ and ΔΔ.
+
+    Pauses are taken out first, so that slopes go from sound to sound. Where a frame is not voiced, F0 is the median of
+    the clip.
+
+    Args:
+        voice_TD: what `VoiceFrames` gives of a clip.
+        mask_T: which of its frames are valid.
+        warp: a vocal tract shorter (above 1) or longer than the speaker's, see `augment.mel_warp`.
+        n_mfcc: how many cepstra.
+        least_periodicity: from where on a frame is voiced.
+        top_db: frames that lie further below the loudest are silent.
+
+    Returns:
+        Frames, those that sound first, each with `3 (n_mfcc + 3)` features; and which of them count.
+    """
+    bands_TM, energy_T, f0_T, periodicity_T = voice_TD[:, :-3], voice_TD[:, -3], voice_TD[:, -2], voice_TD[:, -1]
+    sounds_T = trim_mask(energy_T, mask_T, top_db=top_db)
+    bands_MT = mel_warp(jax.random.key(0), bands_TM.T, factor=warp)
+    voiced_T = sounds_T & (periodicity_T > least_periodicity)
+    f0_T = jnp.where(voiced_T, f0_T, _middle(f0_T, voiced_T)) + jnp.log(warp)
+    rows_TC = jnp.column_stack([cepstra(bands_MT, n_mfcc).T, energy_T, f0_T, periodicity_T])
+    order_T = jnp.argsort(~sounds_T, stable=True)
+    last = jnp.maximum(sounds_T.sum() - 1, 0)  # repeated behind the end, so that slopes end level
+    rows_TC = rows_TC[order_T][jnp.minimum(jnp.arange(len(rows_TC)), last)]
+    slope_TC = delta(rows_TC, axis=0, mode="nearest")
+    return jnp.column_stack([rows_TC, slope_TC, delta(slope_TC, axis=0, mode="nearest")]), sounds_T[order_T]
+
+
+def _middle(values_T: Float[Array, " T"], mask_T: Bool[Array, " T"]) -> Float[Array, ""]:
+    """Return the lower median of what counts; where nothing does, of all."""
+    mask_T = mask_T | ~mask_T.any()
+    ordered_T = jnp.sort(jnp.where(mask_T, values_T, jnp.inf))
+    return ordered_T[jnp.maximum(mask_T.sum() - 1, 0) // 2]

@@ -1,0 +1,90 @@
+"""Universal background model: one mixture of diagonal Gaussians of all frames, and clips as moves of its means.
+
+D. A. Reynolds, T. F. Quatieri and R. B. Dunn, "Speaker verification using adapted Gaussian mixture models", 2000;
+supervectors after W. M. Campbell, D. E. Sturim and D. A. Reynolds, "Support vector machines using GMM supervectors for
+speaker verification", 2006.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+from jaxtyping import Array, Bool, Float, Key
+
+LEAST_VARIANCE = 0.02  # of a component, where that of all frames is 1
+
+
+class Ubm(NamedTuple):
+    """K Gaussians over frames of D features, which are first standardised by `centre` and `scale`."""
+
+    centre_D: Float[Array, " D"]
+    scale_D: Float[Array, " D"]
+    weight_K: Float[Array, " K"]
+    mean_KD: Float[Array, "K D"]
+    variance_KD: Float[Array, "K D"]
+
+
+@partial(jax.jit, static_argnames=("n_components", "n_iterations"))
+def fit_ubm(frames_FD: Float[Array, "F D"], key: Key[Array, ""], n_components: int = 64, n_iterations: int = 8) -> Ubm:
+    """Fit a mixture by expectation maximisation, from means that are frames drawn at random.
+
+    Args:
+        frames_FD: frames of training clips, F >= K.
+        key: which frames are drawn.
+        n_components: K.
+        n_iterations: rounds of EM.
+    """
+    n_frames, n_features = frames_FD.shape
+    centre_D, scale_D = frames_FD.mean(axis=0), frames_FD.std(axis=0) + 1e-6
+    x_FD = (frames_FD - centre_D) / scale_D
+    drawn_K = jax.random.choice(key, n_frames, (n_components,), replace=False)
+    begin = Ubm(
+        centre_D,
+        scale_D,
+        jnp.full(n_components, 1 / n_components),
+        x_FD[drawn_K],
+        jnp.ones((n_components, n_features)),
+    )
+
+    def improve(_: int, ubm: Ubm) -> Ubm:
+        share_FK = posterior(ubm, x_FD)
+        count_K = share_FK.sum(axis=0) + 1e-3
+        mean_KD = share_FK.T @ x_FD / count_K[:, None]
+        second_KD = share_FK.T @ jnp.square(x_FD) / count_K[:, None]
+        variance_KD = jnp.maximum(second_KD - jnp.square(mean_KD), LEAST_VARIANCE)
+        return Ubm(centre_D, scale_D, count_K / count_K.sum(), mean_KD, variance_KD)
+
+    return jax.lax.fori_loop(0, n_iterations, improve, begin)
+
+
+def posterior(ubm: Ubm, x_FD: Float[Array, "F D"]) -> Float[Array, "F K"]:
+    """Return the share that each component has in standardised frames, p(k | x)."""
+    precision_KD = 1 / ubm.variance_KD
+    distance_FK = (
+        jnp.square(x_FD) @ precision_KD.T
+        - 2 * x_FD @ (ubm.mean_KD * precision_KD).T
+        + (jnp.square(ubm.mean_KD) * precision_KD + jnp.log(ubm.variance_KD)).sum(axis=1)
+    )
+    return jax.nn.softmax(jnp.log(ubm.weight_K) - distance_FK / 2, axis=1)
+
+
+def supervector(
+    ubm: Ubm, frames_TD: Float[Array, "T D"], mask_T: Bool[Array, " T"], relevance: Float[ArrayLike, ""] = 8.0
+) -> Float[Array, " K*D"]:
+    """Return how far a clip moves the means of the background by MAP, scaled by sqrt(w_k) / sigma_k.
+
+    `v_kd = sqrt(w_k) / sigma_kd · sum_t p(k | x_t) (x_td - m_kd) / (relevance + sum_t p(k | x_t))`.
+
+    Args:
+        ubm: the background.
+        frames_TD: frames of a clip.
+        mask_T: which of them count.
+        relevance: frames by which a component has moved half of the way.
+    """
+    x_TD = (frames_TD - ubm.centre_D) / ubm.scale_D
+    share_TK = posterior(ubm, jnp.where(mask_T[:, None], x_TD, 0.0)) * mask_T[:, None]
+    count_K = share_TK.sum(axis=0)[:, None]
+    moved_KD = (share_TK.T @ jnp.where(mask_T[:, None], x_TD, 0.0) - count_K * ubm.mean_KD) / (count_K + relevance)
+    return (moved_KD * jnp.sqrt(ubm.weight_K)[:, None] / jnp.sqrt(ubm.variance_KD)).ravel()

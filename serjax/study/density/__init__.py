@@ -1,0 +1,1 @@
+"""Studies by densities: one vector per clip, one density per emotion, no gradient."""

@@ -1,0 +1,85 @@
+"""The flags of a classifier by densities of one vector per clip."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from serjax.dsp.voice import VoiceFrames
+from serjax.errors import ConfigError
+from serjax.study.checks import check_positive
+
+Kind = Literal["gaussian", "pca"]
+
+
+@dataclass(frozen=True)
+class VoiceFeatures:
+    """What a clip's frames are."""
+
+    sample_rate: int = 16_000
+    """Hz; files of another rate are resampled."""
+    frames: int = 651
+    """Frames read of a clip at most, 10 ms each: 6.5 s."""
+    n_mfcc: int = 20
+    """Cepstra of a frame."""
+    least_periodicity: float = 0.5
+    """From where on a frame is voiced, 0 to 1; elsewhere F0 is the median of the clip."""
+    top_db: float = 45.0
+    """Frames further below the loudest of their clip, in dB, are silence and left out."""
+
+    def frontend(self) -> VoiceFrames:
+        """Return the DSP front end these flags describe."""
+        return VoiceFrames(
+            sample_rate_hz=self.sample_rate, frames=self.frames, hop_length=round(self.sample_rate / 100)
+        )
+
+
+@dataclass(frozen=True)
+class Supervectors:
+    """How the frames of a clip become one vector: how far they move the means of a background model."""
+
+    components: int = 64
+    """Gaussians of the background model."""
+    relevance: float = 8.0
+    """Frames by which a clip has moved a Gaussian's mean half of the way."""
+    backgrounds: int = 3
+    """Background models, each from other frames; the scores of their systems are summed."""
+    background_frames: int = 40_000
+    """Frames of training clips that a background model is fitted to."""
+    warps: tuple[float, ...] = (0.92, 1.09)
+    """Copies of training clips with a longer (below 1) or shorter vocal tract: factors of all frequencies."""
+
+
+@dataclass(frozen=True)
+class Density:
+    """What models the vectors of each emotion."""
+
+    density: Kind = "gaussian"
+    """gaussian: a mean per emotion and covariances (`--own`); pca: a linear autoencoder per emotion, which classifies
+    by its reconstruction error."""
+    own: float = 0.0
+    """Share of an emotion's own covariance in its Gaussian, from 0 (one covariance for all) to 1."""
+    emotion_axes: int = 5
+    """Principal axes of an emotion's linear autoencoder."""
+    axes: int = 300
+    """Principal axes that vectors are reduced to."""
+    shrinkages: tuple[float, ...] = (0.1, 0.2, 0.4)
+    """Shares of the identity in the within-class covariance; each fold's validation clips choose one."""
+    refit: bool = True
+    """Fit again to train and validation clips, with what was chosen."""
+
+
+def check_flags(vectors: Supervectors, density: Density) -> None:
+    """Raise ConfigError for numbers that nothing can be fitted with."""
+    for flag in ("components", "relevance", "backgrounds", "background_frames"):
+        check_positive(f"--{flag.replace('_', '-')}", getattr(vectors, flag))
+    for warp in vectors.warps:
+        if not 0.5 <= warp <= 2:
+            raise ConfigError(f"--warps {warp}: expected factors from 0.5 to 2, such as 0.92.")
+    check_positive("--axes", density.axes)
+    if not 0 <= density.own <= 1:
+        raise ConfigError(f"--own {density.own}: expected a share from 0 to 1.")
+    if density.own and density.density == "pca":
+        raise ConfigError("--own goes with --density gaussian: a linear autoencoder has no covariance.")
+    if not 0 <= density.emotion_axes <= density.axes:
+        raise ConfigError(f"--emotion-axes {density.emotion_axes}: expected 0 to --axes, {density.axes}.")
+    if not density.shrinkages or not all(0 < share <= 1 for share in density.shrinkages):
+        raise ConfigError(f"--shrinkages {density.shrinkages}: expected shares above 0, at most 1.")
