@@ -58,18 +58,21 @@ from serjax.dsp.inverse import db_to_amplitude, istft, mel_to_power, mfcc_to_mel
 from serjax.dsp.mel import hz_to_mel, mel_filterbank, mel_frequencies, mel_to_hz, melspectrogram
 from serjax.dsp.parameters import ParameterError
 from serjax.dsp.pictures import Chroma, Descriptors, LogMel, Mfcc
-from serjax.dsp.pitch import yin
+from serjax.dsp.pitch import yin, yin_voicing
 from serjax.dsp.resampling import resample
 from serjax.dsp.side_by_side import SideBySide
 from serjax.dsp.spectral import amplitude_to_db, db_to_power, power_to_db, spectrogram, stft
 from serjax.dsp.tuning import estimate_tuning, piptrack
+from serjax.dsp.utterance import Functionals
 from serjax.dsp.vectors import MelMeans, Stats26, Stats180
+from serjax.dsp.voice import VoiceFrames, trim_mask
 from serjax.dsp.waveform import rms, zero_crossing_rate
 
 __all__ = [
     "Chroma",
     "Descriptors",
     "Frontend",
+    "Functionals",
     "LogMel",
     "MelMeans",
     "Mfcc",
@@ -77,6 +80,7 @@ __all__ = [
     "SideBySide",
     "Stats26",
     "Stats180",
+    "VoiceFrames",
     "amplitude_to_db",
     "chroma_filterbank",
     "chroma_stft",
@@ -120,6 +124,8 @@ __all__ = [
     "stft",
     "time_stretch",
     "tonnetz",
+    "trim_mask",
     "yin",
+    "yin_voicing",
     "zero_crossing_rate",
 ]

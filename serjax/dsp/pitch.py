@@ -85,7 +85,18 @@ def yin_voicing(
     above .7 or so. Silence counts as 0.
 
     Args:
-        y: as `yin`, with all that follows.
+        y: signal, `(..., n)`.
+        fmin: lowest frequency in Hz.
+        fmax: highest frequency in Hz.
+        sr: sampling rate in Hz.
+        frame_length: samples in a frame.
+        hop_length: samples from frame to frame; `None`: `frame_length // 4`.
+        trough_threshold: as `yin`.
+        center: as `yin`.
+        pad_mode: as `yin`.
+
+    Returns:
+        F0 in Hz and the periodicity, `(..., frames)` each.
 
     Raises:
         ParameterError: as `yin`.

@@ -18,7 +18,6 @@ from serjax.dsp.waveform import rms
 
 FLOOR = 1e-10  # of power, where full scale is 1
 F0_HZ = (70.0, 500.0)
-F0_FRAME = 1024  # samples: four periods of the lowest voice at 16 kHz
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,10 +42,10 @@ class VoiceFrames(LogMel):
         """Features of a frame."""
         return self.n_mels + 3
 
-    def features(self, clips_BN: Float[Array, "B N"], n_valid_B: Int[Array, " B"]) -> Float[Array, "B T D"]:
-        """Compute the features."""
-        mel_BMT = melspectrogram(
-            S=self.power(clips_BN),
+    def features(self, clip_N: Float[Array, " N"], n_valid: Int[Array, ""]) -> Float[Array, "T D"]:
+        """Compute the features of one clip."""
+        mel_MT = melspectrogram(
+            S=self.power(clip_N),
             sr=self.sample_rate_hz,
             n_fft=self.n_fft,
             n_mels=self.n_mels,
@@ -54,23 +53,18 @@ class VoiceFrames(LogMel):
             fmax=self.fmax_hz,
             norm=None,
         )
-        loudness_B1T = rms(clips_BN, frame_length=self.n_fft, hop_length=self.hop_length)
-        lowest, highest = F0_HZ
-        f0_BT, periodicity_BT = yin_voicing(
-            clips_BN,
-            fmin=lowest,
-            fmax=highest,
-            sr=self.sample_rate_hz,
-            frame_length=F0_FRAME,
-            hop_length=self.hop_length,
-        )
-        rows = (
-            jnp.log(mel_BMT + 1e-6),
-            10 * jnp.log10(jnp.square(loudness_B1T) + FLOOR),
-            jnp.log(f0_BT)[:, None],
-            periodicity_BT[:, None],
-        )
-        return jnp.swapaxes(jnp.concatenate(rows, axis=1), 1, 2)
+        loudness_1T = rms(clip_N, frame_length=self.n_fft, hop_length=self.hop_length)
+        f0_T, periodicity_T = voice_of(clip_N, self.sample_rate_hz, self.hop_length)
+        energy_1T = 10 * jnp.log10(jnp.square(loudness_1T) + FLOOR)
+        rows = jnp.log(mel_MT + 1e-6), energy_1T, jnp.log(f0_T)[None], periodicity_T[None]
+        return jnp.concatenate(rows).T
+
+
+def voice_of(clip_N: Float[Array, " N"], sr: int, hop_length: int) -> tuple[Float[Array, " T"], Float[Array, " T"]]:
+    """Return F0 in Hz, within `F0_HZ`, and periodicity of frames that hold four periods of the lowest voice."""
+    lowest, highest = F0_HZ
+    frame_length = 2 * round(2 * sr / lowest)
+    return yin_voicing(clip_N, fmin=lowest, fmax=highest, sr=sr, frame_length=frame_length, hop_length=hop_length)
 
 
 @compiled

@@ -22,9 +22,10 @@ from serjax.folder.run_folder import open_run_folder
 from serjax.models.classical.specs import Knn
 from serjax.signals import Interrupted
 from serjax.study import writer
+from serjax.study.kept_cells import KeptCell
 from serjax.study.progress import progresses
 from serjax.study.tabular import cells as tabular_cells
-from serjax.study.tabular.cells import KeptCell, Row, Tuning
+from serjax.study.tabular.cells import Row, Tuning
 from tests.study.tiny_table import tiny_table, write_row
 
 TABLE = tiny_table()

@@ -24,7 +24,7 @@ class Gaussians(NamedTuple):
         """Return the log-likelihood of each vector under each class."""
 
         def one(mean_P: Float[Array, " P"], root_PP: Float[Array, "P P"]) -> Float[Array, " N"]:
-            distance_N = jnp.square((x_NP - mean_P) @ root_PP.T).sum(axis=1)
+            distance_N = jnp.square((x_NP - mean_P[None]) @ root_PP.T).sum(axis=1)
             return jnp.linalg.slogdet(root_PP)[1] - distance_N / 2
 
         return jax.lax.map(lambda of_class: one(*of_class), (self.mean_KP, self.root_KPP)).T
@@ -52,7 +52,7 @@ def fit_gaussians(
 
     def root(k: Int[Array, ""]) -> Float[Array, "P P"]:
         weight_N = (label_N == k).astype(x_NP.dtype)
-        residual_NP = (x_NP - mean_KP[k]) * weight_N[:, None]
+        residual_NP = (x_NP - mean_KP[k][None]) * weight_N[:, None]
         covariance_PP = shrunk(residual_NP.T @ residual_NP / weight_N.sum(), shrinkage)
         mixed_PP = own * covariance_PP + (1 - own) * identity_PP
         lower_PP = jnp.linalg.cholesky(mixed_PP)
@@ -69,7 +69,7 @@ class LinearAutoencoders(NamedTuple):
 
     def __call__(self, x_NP: Float[Array, "N P"]) -> Float[Array, "N K"]:
         """Return minus the squared reconstruction error of each vector under each class."""
-        centred_KNP = x_NP - self.mean_KP[:, None]
+        centred_KNP = x_NP[None] - self.mean_KP[:, None]
         explained_KN = jnp.square(jnp.einsum("knp,kpq->knq", centred_KNP, self.axes_KPQ)).sum(axis=-1)
         return (explained_KN - jnp.square(centred_KNP).sum(axis=-1)).T
 
@@ -89,7 +89,7 @@ def fit_linear_autoencoders(
     mean_KP = class_means(x_NP, label_N, n_classes)
 
     def axes(k: Int[Array, ""]) -> Float[Array, "P Q"]:
-        residual_NP = (x_NP - mean_KP[k]) * (label_N == k).astype(x_NP.dtype)[:, None]
+        residual_NP = (x_NP - mean_KP[k][None]) * (label_N == k).astype(x_NP.dtype)[:, None]
         _, turn_PP = jnp.linalg.eigh(residual_NP.T @ residual_NP)
         return turn_PP[:, ::-1][:, :n_axes]
 

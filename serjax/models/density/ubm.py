@@ -11,7 +11,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
-from jaxtyping import Array, Bool, Float, Key
+from jaxtyping import Array, Bool, Float, Int, Key
 
 LEAST_VARIANCE = 0.02  # of a component, where that of all frames is 1
 
@@ -38,7 +38,7 @@ def fit_ubm(frames_FD: Float[Array, "F D"], key: Key[Array, ""], n_components: i
     """
     n_frames, n_features = frames_FD.shape
     centre_D, scale_D = frames_FD.mean(axis=0), frames_FD.std(axis=0) + 1e-6
-    x_FD = (frames_FD - centre_D) / scale_D
+    x_FD = (frames_FD - centre_D[None]) / scale_D[None]
     drawn_K = jax.random.choice(key, n_frames, (n_components,), replace=False)
     begin = Ubm(
         centre_D,
@@ -48,7 +48,7 @@ def fit_ubm(frames_FD: Float[Array, "F D"], key: Key[Array, ""], n_components: i
         jnp.ones((n_components, n_features)),
     )
 
-    def improve(_: int, ubm: Ubm) -> Ubm:
+    def improve(_: Int[Array, ""], ubm: Ubm) -> Ubm:
         share_FK = posterior(ubm, x_FD)
         count_K = share_FK.sum(axis=0) + 1e-3
         mean_KD = share_FK.T @ x_FD / count_K[:, None]
@@ -65,15 +65,15 @@ def posterior(ubm: Ubm, x_FD: Float[Array, "F D"]) -> Float[Array, "F K"]:
     distance_FK = (
         jnp.square(x_FD) @ precision_KD.T
         - 2 * x_FD @ (ubm.mean_KD * precision_KD).T
-        + (jnp.square(ubm.mean_KD) * precision_KD + jnp.log(ubm.variance_KD)).sum(axis=1)
+        + (jnp.square(ubm.mean_KD) * precision_KD + jnp.log(ubm.variance_KD)).sum(axis=1)[None]
     )
-    return jax.nn.softmax(jnp.log(ubm.weight_K) - distance_FK / 2, axis=1)
+    return jax.nn.softmax(jnp.log(ubm.weight_K)[None] - distance_FK / 2, axis=1)
 
 
 def supervector(
     ubm: Ubm, frames_TD: Float[Array, "T D"], mask_T: Bool[Array, " T"], relevance: Float[ArrayLike, ""] = 8.0
-) -> Float[Array, " K*D"]:
-    """Return how far a clip moves the means of the background by MAP, scaled by sqrt(w_k) / sigma_k.
+) -> Float[Array, " S"]:
+    """Return the K · D numbers of how far a clip moves the means of the background by MAP.
 
     `v_kd = sqrt(w_k) / sigma_kd · sum_t p(k | x_t) (x_td - m_kd) / (relevance + sum_t p(k | x_t))`.
 
@@ -83,8 +83,8 @@ def supervector(
         mask_T: which of them count.
         relevance: frames by which a component has moved half of the way.
     """
-    x_TD = (frames_TD - ubm.centre_D) / ubm.scale_D
-    share_TK = posterior(ubm, jnp.where(mask_T[:, None], x_TD, 0.0)) * mask_T[:, None]
+    x_TD = jnp.where(mask_T[:, None], (frames_TD - ubm.centre_D[None]) / ubm.scale_D[None], 0.0)
+    share_TK = posterior(ubm, x_TD) * mask_T[:, None]
     count_K = share_TK.sum(axis=0)[:, None]
-    moved_KD = (share_TK.T @ jnp.where(mask_T[:, None], x_TD, 0.0) - count_K * ubm.mean_KD) / (count_K + relevance)
+    moved_KD = (share_TK.T @ x_TD - count_K * ubm.mean_KD) / (count_K + relevance)
     return (moved_KD * jnp.sqrt(ubm.weight_K)[:, None] / jnp.sqrt(ubm.variance_KD)).ravel()

@@ -23,7 +23,7 @@ class Whitening(NamedTuple):
 
     def __call__(self, x_ND: Float[Array, "N D"]) -> Float[Array, "N D"]:
         """Return vectors in the whitened space."""
-        return (x_ND - self.centre_D) @ self.axes_DD
+        return (x_ND - self.centre_D[None]) @ self.axes_DD
 
 
 @partial(jax.jit, static_argnames="n_axes")
@@ -36,7 +36,7 @@ def principal_axes(x_ND: Float[Array, "N D"], n_axes: int) -> Float[Array, "D P"
         x_ND: vectors, centred here.
         n_axes: how many axes, at most min(N, D).
     """
-    x_ND = x_ND - x_ND.mean(axis=0)
+    x_ND = x_ND - x_ND.mean(axis=0)[None]
     width = min(n_axes + OVERSAMPLED, *x_ND.shape)
     start_DW = jax.random.normal(jax.random.key(0), (x_ND.shape[1], width))
 
@@ -61,15 +61,15 @@ def fit_whitening(
         shrinkage: share of the identity (times the mean variance) in the covariance, 0 to 1.
     """
     centre_D, scale_D = x_ND.mean(axis=0), x_ND.std(axis=0) + 1e-12
-    z_ND = (x_ND - centre_D) / scale_D
+    z_ND = (x_ND - centre_D[None]) / scale_D[None]
     covariance_DD = pooled_covariance(z_ND, label_N, n_classes, shrinkage)
     variance_D, turn_DD = jnp.linalg.eigh(covariance_DD)
-    return Whitening(centre_D, turn_DD / jnp.sqrt(variance_D) / scale_D[:, None])
+    return Whitening(centre_D, turn_DD / jnp.sqrt(variance_D)[None] / scale_D[:, None])
 
 
 def class_means(x_ND: Float[Array, "N D"], label_N: Int[Array, " N"], n_classes: int) -> Float[Array, "K D"]:
     """Return the mean vector of each class."""
-    is_class_KN = (label_N == jnp.arange(n_classes)[:, None]).astype(x_ND.dtype)
+    is_class_KN = (label_N[None] == jnp.arange(n_classes)[:, None]).astype(x_ND.dtype)
     return is_class_KN @ x_ND / is_class_KN.sum(axis=1, keepdims=True)
 
 

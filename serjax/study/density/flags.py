@@ -1,18 +1,24 @@
 """The flags of a classifier by densities of one vector per clip."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
+from serjax.dsp.utterance import Functionals
 from serjax.dsp.voice import VoiceFrames
 from serjax.errors import ConfigError
 from serjax.study.checks import check_positive
 
+Vector = Literal["supervector", "functionals"]
 Kind = Literal["gaussian", "pca"]
 
 
 @dataclass(frozen=True)
 class VoiceFeatures:
-    """What a clip's frames are."""
+    """What a clip's frames are, and which vectors are made of a clip."""
+
+    vectors: tuple[Vector, ...] = ("supervector", "functionals")
+    """supervector: how far a clip's frames move the means of a background model; functionals: 988 statistics of a clip.
+    The scores of several are summed."""
 
     sample_rate: int = 16_000
     """Hz; files of another rate are resampled."""
@@ -27,9 +33,22 @@ class VoiceFeatures:
 
     def frontend(self) -> VoiceFrames:
         """Return the DSP front end these flags describe."""
-        return VoiceFrames(
-            sample_rate_hz=self.sample_rate, frames=self.frames, hop_length=round(self.sample_rate / 100)
-        )
+        return VoiceFrames(**self.framing())
+
+    def framing(self) -> dict[str, Any]:
+        """Return these flags as arguments of a front end."""
+        return {"sample_rate_hz": self.sample_rate, "frames": self.frames, "hop_length": round(self.sample_rate / 100)}
+
+
+@dataclass(frozen=True)
+class FunctionalFeatures:
+    """The flags of the functionals of the same frames."""
+
+    voice: VoiceFeatures
+
+    def frontend(self) -> Functionals:
+        """Return the DSP front end these flags describe."""
+        return Functionals(**self.voice.framing())
 
 
 @dataclass(frozen=True)
@@ -63,12 +82,17 @@ class Density:
     """Principal axes that vectors are reduced to."""
     shrinkages: tuple[float, ...] = (0.1, 0.2, 0.4)
     """Shares of the identity in the within-class covariance; each fold's validation clips choose one."""
+    functionals_weight: float = 0.25
+    """Weight of the functionals' scores beside the supervectors', each in units of its own spread."""
     refit: bool = True
     """Fit again to train and validation clips, with what was chosen."""
 
 
-def check_flags(vectors: Supervectors, density: Density) -> None:
+def check_flags(features: VoiceFeatures, vectors: Supervectors, density: Density) -> None:
     """Raise ConfigError for numbers that nothing can be fitted with."""
+    if not features.vectors or len(set(features.vectors)) < len(features.vectors):
+        raise ConfigError(f"--vectors {' '.join(features.vectors)}: expected one kind at least, and each once.")
+    check_positive("--functionals-weight", density.functionals_weight)
     for flag in ("components", "relevance", "backgrounds", "background_frames"):
         check_positive(f"--{flag.replace('_', '-')}", getattr(vectors, flag))
     for warp in vectors.warps:

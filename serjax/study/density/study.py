@@ -1,6 +1,7 @@
-"""A study by densities of one vector per clip, from flags to outcome: each cell is kept when it is done."""
+"""A study by densities of one or two vectors per clip, from flags to outcome: each cell is kept when it is done."""
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -9,15 +10,26 @@ from jaxtyping import Float, Int
 from serjax.data.feature_cache import default_cache_dir
 from serjax.evaluate.generative import classify
 from serjax.evaluate.metrics import confusion, uar
-from serjax.evaluate.predictions import Predictions, concatenate
-from serjax.study.density.flags import Density, Supervectors, VoiceFeatures, check_flags
-from serjax.study.density.system import Frames, density_scores, supervectors
+from serjax.evaluate.predictions import concatenate
+from serjax.study.density.flags import (
+    Density,
+    FunctionalFeatures,
+    Supervectors,
+    Vector,
+    VoiceFeatures,
+    check_flags,
+)
+from serjax.study.density.system import Frames, density_scores, functionals, supervectors
 from serjax.study.fingerprint import StudyFlags
 from serjax.study.flags import Data, Machine
+from serjax.study.generative.classification import spread
+from serjax.study.kept_cells import CellResult, through_cells, validation_of
 from serjax.study.outcome import Facts, Outcome, predict
-from serjax.study.problem import Cell, Problem, load_problem
+from serjax.study.problem import Cell, Problem, load_parts, make_problem, offset_of
 from serjax.study.progress import Progresses
 from serjax.study.trainer import Stages, Trainer
+
+Scores = Float[np.ndarray, "N K"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,13 +39,23 @@ class DensityConfig:
     experiment: ClassVar[str]
     data: Data = field(default_factory=Data)
     features: VoiceFeatures = field(default_factory=VoiceFeatures)
-    vectors: Supervectors = field(default_factory=Supervectors)
+    background: Supervectors = field(default_factory=Supervectors)
     density: Density = field(default_factory=Density)
     machine: Machine = field(default_factory=Machine)
 
     def study(self) -> "DensityStudy":
         """Return the study that the flags say."""
         return DensityStudy(self.experiment, self)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class DensityProblem(Problem):
+    """A problem whose clips are pictures of a voice, with functionals beside them."""
+
+    functionals_ND: Float[np.ndarray, "N D"]
+
+    def _features(self) -> bytes:
+        return super()._features() + np.ascontiguousarray(self.functionals_ND).tobytes()
 
 
 @dataclass(frozen=True)
@@ -50,7 +72,7 @@ class DensityStudy:
         sections = {
             "data": config.data,
             "features": config.features,
-            "vectors": config.vectors,
+            "background": config.background,
             "density": config.density,
         }
         problem = (config.data, config.features, config.machine.cache)
@@ -58,84 +80,87 @@ class DensityStudy:
 
     def check(self) -> None:
         """Raise ConfigError for flags that make no sense."""
-        check_flags(self.config.vectors, self.config.density)
+        check_flags(self.config.features, self.config.background, self.config.density)
 
     def load(self, shown: Progresses) -> Problem:
-        """Read clips, features and folds."""
+        """Read clips, both kinds of features, and folds."""
+        data, voice = self.config.data, self.config.features
         cache = self.config.machine.cache or default_cache_dir()
-        return load_problem(self.config.data, self.config.features, cache, shown.counter("features"))
+        reports = [shown.counter("frames"), shown.counter("functionals")]
+        corpus, splits, (pictures, vectors) = load_parts(
+            data, (voice, FunctionalFeatures(voice)), cache, reports, selecting=True
+        )
+        make = partial(DensityProblem, functionals_ND=vectors.values_NTD[:, 0])
+        return make_problem(corpus, splits, pictures, offset_of(corpus, data), make=make)
 
     def train(self, problem: Problem, trainer: Trainer) -> Stages[Outcome]:
         """Fit and score cell after cell; nothing is trained in stacks."""
-        config = self.config
-        frames = Frames.of(problem.x_NTC, problem.mask_NT > 0, config.features, config.vectors.warps)
-        results = []
-        for n, cell in enumerate(problem.cells):
-            results.append(score_cell(problem, cell, frames, config))
-            trainer.report("densities", n + 1, len(problem.cells), results[-1].loss)
+        assert isinstance(problem, DensityProblem)
         yield from ()
-        held_out = [result.validation for result in results if result.validation is not None]
-        return Outcome(
-            predictions=concatenate([result.test for result in results]),
-            facts=Facts(
-                model=f"{config.density.density} densities of supervectors",
-                refit=config.density.refit,
-                n_parameters=None,
-                n_models=len(problem.cells) * config.vectors.backgrounds,
-                device=trainer.layout.title,
-                chosen={
-                    f"{cell.seed}/{cell.fold.name}": result.chosen
-                    for cell, result in zip(problem.cells, results, strict=True)
-                },
-            ),
-            validation=concatenate(held_out) if held_out else None,
+        config = self.config
+        frames = Frames.of(problem.x_NTC, problem.mask_NT > 0, config.features, config.background.warps)
+        system = System(problem, frames, config)
+        results = through_cells(
+            problem,
+            trainer.checkpoints / "cells",
+            f"{trainer.fingerprint} {problem.digest()}",
+            system.fit_cell,
+            lambda done, total: trainer.report("densities", done, total, 0.0),
         )
+        facts = Facts(
+            model=f"{config.density.density} densities",
+            refit=config.density.refit,
+            n_parameters=None,
+            n_models=len(problem.cells) * len(problem.labels),
+            device=trainer.layout.title,
+            chosen={name: result.facts for name, result in results.items()},
+        )
+        predictions = concatenate([result.test for result in results.values()])
+        return Outcome(predictions, facts, validation_of(results))
 
 
 @dataclass(frozen=True, eq=False)
-class CellResult:
-    """Predictions of a cell's clips, and what its validation clips chose."""
+class System:
+    """What scores the clips of a cell: the sum over vectors and background models of what their densities say."""
 
-    test: Predictions
-    validation: Predictions | None
-    chosen: dict[str, float]
-    loss: float
+    problem: DensityProblem
+    frames: Frames
+    config: DensityConfig
 
+    def fit_cell(self, cell: Cell) -> CellResult:
+        """Choose by validation clips what models of training clips leave open, then score test clips."""
+        fold, flags, validation = cell.fold, self.config.density, cell.fold.validation
+        rows = np.sort(np.concatenate([fold.train, validation])) if flags.refit else fold.train
+        selecting_NK, final_NK = np.zeros((2, len(self.problem.truth_N), len(self.problem.labels)))
+        chosen: dict[str, object] = {}
+        for kind in self.config.features.vectors:
+            by_shrinkage = self.scores(kind, cell.seed, fold.train, flags.shrinkages)
+            reached = {share: self._uar(scores_NK, validation) for share, scores_NK in by_shrinkage.items()}
+            best = max(reached, key=lambda share: reached[share])
+            again = self.scores(kind, cell.seed, rows, (best,)) if flags.refit else by_shrinkage
+            weight = 1.0 if kind == "supervector" else flags.functionals_weight
+            unit = spread(by_shrinkage[best][validation]) / weight
+            selecting_NK += by_shrinkage[best] / unit
+            final_NK += again[best] / unit
+            chosen[kind] = {"shrinkage": best, "validation_uar": reached[best]}
+        test = predict(self.problem, cell, final_NK[fold.test])
+        return CellResult(test, predict(self.problem, cell, selecting_NK[validation], validation), chosen)
 
-def score_cell(problem: Problem, cell: Cell, frames: Frames, config: DensityConfig) -> CellResult:
-    """Choose by validation clips what models of training clips leave open, then score test clips."""
-    fold, flags = cell.fold, config.density
-    by_shrinkage = system_scores(problem, cell, fold.train, frames, config, flags.shrinkages)
-    reached = {share: _uar(problem, scores_NK, fold.validation) for share, scores_NK in by_shrinkage.items()}
-    chosen = max(reached, key=lambda share: reached[share])
-    selecting_NK = by_shrinkage[chosen]
-    rows = np.sort(np.concatenate([fold.train, fold.validation]))
-    final_NK = system_scores(problem, cell, rows, frames, config, (chosen,))[chosen] if flags.refit else selecting_NK
-    return CellResult(
-        test=predict(problem, cell, final_NK[fold.test]),
-        validation=predict(problem, cell, selecting_NK[fold.validation], fold.validation),
-        chosen={"shrinkage": chosen},
-        loss=1 - reached[chosen],
-    )
+    def scores(
+        self, kind: Vector, seed: int, rows: Int[np.ndarray, " n"], shrinkages: tuple[float, ...]
+    ) -> dict[float, Scores]:
+        """Fit densities to the clips `rows`; return their scores of all clips for each shrinkage."""
+        truth_N, background, flags = self.problem.truth_N, self.config.background, self.config.density
+        n_classes = len(self.problem.labels)
+        if kind == "functionals":
+            vectors = functionals(self.problem.functionals_ND, rows, truth_N)
+            return density_scores(vectors, n_classes, flags, shrinkages)
+        summed: dict[float, Scores] = {}
+        for number in range(background.backgrounds):
+            vectors = supervectors(self.frames, rows, truth_N, background, (seed, number))
+            found = density_scores(vectors, n_classes, flags, shrinkages)
+            summed = {share: summed.get(share, 0.0) + scores_NK for share, scores_NK in found.items()}
+        return summed
 
-
-def system_scores(
-    problem: Problem,
-    cell: Cell,
-    rows: Int[np.ndarray, " n"],
-    frames: Frames,
-    config: DensityConfig,
-    shrinkages: tuple[float, ...],
-) -> dict[float, Float[np.ndarray, "N K"]]:
-    """Fit every member to the clips `rows`; return the sum of the members' scores of all clips, by shrinkage."""
-    summed: dict[float, Float[np.ndarray, "N K"]] = {}
-    for background in range(config.vectors.backgrounds):
-        seed = (cell.seed, background)
-        vectors = supervectors(frames, rows, problem.truth_N, config.vectors, seed)
-        found = density_scores(vectors, len(problem.labels), config.density, shrinkages)
-        summed = {share: summed.get(share, 0.0) + scores_NK for share, scores_NK in found.items()}
-    return summed
-
-
-def _uar(problem: Problem, scores_NK: Float[np.ndarray, "N K"], rows: Int[np.ndarray, " n"]) -> float:
-    return uar(confusion(problem.truth_N[rows], classify(scores_NK[rows]), len(problem.labels)))
+    def _uar(self, scores_NK: Scores, rows: Int[np.ndarray, " n"]) -> float:
+        return uar(confusion(self.problem.truth_N[rows], classify(scores_NK[rows]), len(self.problem.labels)))

@@ -72,6 +72,12 @@ class Vectors:
     x_ND: Float[Array, "N D"]
     train_MD: Float[Array, "M D"]
     label_M: Int[Array, " M"]
+    reduces: bool = True  # whether `--axes` is for them
+
+    @property
+    def n_features(self) -> int:
+        """The length of a vector."""
+        return self.train_MD.shape[1]
 
 
 def supervectors(
@@ -90,6 +96,14 @@ def supervectors(
     return Vectors(x_ND, jnp.concatenate([x_ND[rows_n], *copies]), jnp.asarray(label_M))
 
 
+def functionals(
+    x_ND: Float[np.ndarray, "N D"], rows_n: Int[np.ndarray, " n"], label_N: Int[np.ndarray, " N"]
+) -> Vectors:
+    """Take statistics of clips as they are."""
+    arrays = jnp.asarray(x_ND), jnp.asarray(x_ND[rows_n]), jnp.asarray(label_N[rows_n])
+    return Vectors(*arrays, reduces=False)
+
+
 @jax.jit
 def _supervectors(
     ubm: Ubm, frames_NTE: Float[Array, "N T E"], counts_NT: Bool[Array, "N T"], relevance: ArrayLike
@@ -101,8 +115,8 @@ def density_scores(
     vectors: Vectors, n_classes: int, flags: Density, shrinkages: tuple[float, ...]
 ) -> dict[float, Float[np.ndarray, "N K"]]:
     """Return the score of every clip under the density of each emotion, for each shrinkage of the whitening."""
-    n_axes = min(flags.axes, len(vectors.train_MD) - n_classes, vectors.train_MD.shape[1])
-    reduced = _reduce(vectors, n_axes)
+    n_axes = min(flags.axes if vectors.reduces else vectors.n_features, len(vectors.train_MD) - n_classes)
+    reduced = _reduce(vectors, n_axes) if n_axes < vectors.n_features else vectors
     scores = {}
     for shrinkage in shrinkages:
         whiten = fit_whitening(reduced.train_MD, reduced.label_M, n_classes, shrinkage)
@@ -118,4 +132,6 @@ def density_scores(
 def _reduce(vectors: Vectors, n_axes: int) -> Vectors:
     """Project vectors onto the principal axes of the training clips."""
     centre_D, axes_DP = vectors.train_MD.mean(axis=0), principal_axes(vectors.train_MD, n_axes)
-    return Vectors((vectors.x_ND - centre_D) @ axes_DP, (vectors.train_MD - centre_D) @ axes_DP, vectors.label_M)
+    return Vectors(
+        (vectors.x_ND - centre_D[None]) @ axes_DP, (vectors.train_MD - centre_D[None]) @ axes_DP, vectors.label_M
+    )

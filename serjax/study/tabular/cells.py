@@ -1,30 +1,23 @@
 """One classical model through all cells of a table: each cell is kept when it is done, so that a killed run goes on."""
 
-import hashlib
-import json
-import logging
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from urllib.parse import quote
 
 import numpy as np
 from jaxtyping import Int
 
-from serjax.evaluate.predictions import Predictions, concatenate, read_predictions, write_predictions
-from serjax.files import digest, write_json
-from serjax.folder.ownership import read_json
+from serjax.evaluate.predictions import Predictions, concatenate
 from serjax.folder.run_folder import RunFolder
 from serjax.models.classical.fitting import Fitted, fit
 from serjax.models.classical.specs import Model
 from serjax.models.classical.two_stage import FittedTwoStage, TwoStage, fit_two_stage
 from serjax.models.classical.voting import log_probabilities
+from serjax.study.kept_cells import CellResult, through_cells, validation_of
 from serjax.study.outcome import Facts, Outcome, predict
-from serjax.study.problem import Cell, Problem
+from serjax.study.problem import Cell
 from serjax.study.progress import Progresses
 from serjax.study.tabular.table import Table
 from serjax.study.tabular.tuning import Search, TrainingRows, inner_folds, tune
-
-SEAL = "sha256"
 
 
 @dataclass(frozen=True)
@@ -55,93 +48,21 @@ class Tuning:
         return self.n_cv_folds > 0 and (self.n_cv_seeds is None or seed < self.n_cv_seeds)
 
 
-@dataclass(frozen=True, eq=False)
-class CellResult:
-    """What is known of a cell once it is done: predictions of test and validation clips, facts about the model."""
-
-    test: Predictions
-    validation: Predictions | None
-    facts: dict[str, object]
-
-
 def run_row(row: Row, table: Table, folder: RunFolder, tuning: Tuning, shown: Progresses) -> Outcome:
     """Fit and test a model in the cells that are missing; return what comes of all."""
-    cells, mark = folder.path / "cells", f"{folder.fingerprint} {table.digest()}"
-    cells.mkdir(exist_ok=True)
-    results: dict[str, CellResult] = {}
-    for n, cell in enumerate(table.problem.cells):
-        name = quote(f"{cell.seed}-{cell.fold.name}", safe=" ")  # a speaker may be named with a slash
-        kept = KeptCell(cells, name, mark)
-        if (found := kept.read(table.problem, cell)) is None:
-            found = fit_cell(row, table, cell, tuning)
-            kept.write(found)
-        results[f"{cell.seed}/{cell.fold.name}"] = found
-        shown.update(row.name, n + 1, len(table.problem.cells))
-    held_out = [result.validation for result in results.values() if result.validation is not None]
+    mark = f"{folder.fingerprint} {table.digest()}"
+    results = through_cells(
+        table.problem,
+        folder.path / "cells",
+        mark,
+        lambda cell: fit_cell(row, table, cell, tuning),
+        shown.counter(row.name),
+    )
     return Outcome(
         predictions=concatenate([result.test for result in results.values()]),
         facts=_facts(row, {name: result.facts for name, result in results.items()}),
-        validation=concatenate(held_out) if held_out else None,
+        validation=validation_of(results),
     )
-
-
-@dataclass(frozen=True)
-class KeptCell:
-    """The files of a cell that is done: its predictions, and facts with a sha256 over all.
-
-    `mark` is what the cell was made from, flags and clips: the files of another one do not count.
-    """
-
-    folder: Path
-    name: str
-    mark: str
-
-    @property
-    def test(self) -> Path:
-        """The predictions of test clips."""
-        return self.folder / f"{self.name}.csv"
-
-    @property
-    def validation(self) -> Path:
-        """The predictions of validation clips; absent where there are none."""
-        return self.folder / f"{self.name}.validation.csv"
-
-    @property
-    def facts(self) -> Path:
-        """The facts about the model, sealed."""
-        return self.folder / f"{self.name}.json"
-
-    def write(self, result: CellResult) -> None:
-        """Write all; a kill in between leaves what does not count."""
-        write_predictions(result.test, self.test)
-        self.validation.unlink(missing_ok=True)
-        if result.validation is not None:
-            write_predictions(result.validation, self.validation)
-        write_json(self.facts, {**result.facts, SEAL: self._seal(result.facts)})
-
-    def read(self, problem: Problem, cell: Cell) -> CellResult | None:
-        """Return what was written, None where it is missing or, which is said, not as it was written."""
-        if not (self.test.exists() and self.facts.exists()):
-            return None
-        facts = read_json(self.facts) or {}
-        if facts.pop(SEAL, None) == self._seal(facts):
-            predictions = read_predictions(self.test)
-            nothing_NK = np.zeros((len(cell.fold.test), len(problem.labels)))
-            if _rows(predictions) == _rows(predict(problem, cell, nothing_NK)):
-                held_out = read_predictions(self.validation) if self.validation.exists() else None
-                return CellResult(predictions, held_out, facts)
-        logging.getLogger(__name__).warning(f"{self.test} or {self.facts.name} changed since: computed anew.")
-        return None
-
-    def _seal(self, facts: dict[str, object]) -> str:
-        held_out = digest(self.validation) if self.validation.exists() else None
-        said = json.dumps(facts, sort_keys=True)
-        return hashlib.sha256(f"{self.mark} {digest(self.test)} {held_out} {said}".encode()).hexdigest()
-
-
-def _rows(table: Predictions) -> tuple[object, ...]:
-    """Return of which clips a table is, by whom, in what folds and seeds, and what they are."""
-    return (table.labels, table.utterance, table.speaker, table.fold, table.seed.tolist(), table.truth.tolist())
 
 
 def fit_cell(row: Row, table: Table, cell: Cell, tuning: Tuning) -> CellResult:
