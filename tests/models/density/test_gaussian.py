@@ -29,7 +29,8 @@ def log_odds(scores: np.ndarray) -> np.ndarray:
 
 def test_tied_gaussians_are_linear_discriminant_analysis(whiten):
     """Of equal priors, and of features with standard deviation 1, as shrinkage depends on their units."""
-    found = fit_gaussians(whiten(jnp.asarray(X)), jnp.asarray(LABELS), N_CLASSES, 0.0, SHRINKAGE)(whiten(jnp.asarray(NEW)))
+    gaussians = fit_gaussians(whiten(jnp.asarray(X)), jnp.asarray(LABELS), N_CLASSES, 0.0, SHRINKAGE)
+    found = gaussians(whiten(jnp.asarray(NEW)))
     scaled = X / X.std(0)
     peer = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=None, priors=np.full(N_CLASSES, 1 / N_CLASSES))
     peer.covariance_estimator = Pooled()
