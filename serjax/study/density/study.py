@@ -75,7 +75,7 @@ class DensityStudy:
             "background": config.background,
             "density": config.density,
         }
-        problem = (config.data, config.features, config.machine.cache)
+        problem = (config.data, config.features.frontend(), config.machine.cache)
         return StudyFlags(self.experiment, sections, config.machine, problem)
 
     def check(self) -> None:

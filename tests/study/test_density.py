@@ -1,0 +1,139 @@
+"""Studies by densities: a run folder from sound, kept cells, and numbers that training clips alone determine."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from serjax import main
+from serjax.errors import ConfigError
+from serjax.evaluate.predictions import read_predictions
+from serjax.experiments import generative
+from serjax.study.density.flags import Density, Supervectors, VoiceFeatures
+from serjax.study.density.study import DensityProblem, DensityStudy, System
+from serjax.study.density.system import Frames
+from serjax.study.flags import Data, Machine
+from serjax.study.problem import Cell, labelled_corpus, split_for_seeds
+from tests.study.stand_ins import METRICS
+
+CONFIG = generative.Config(
+    data=Data(synthetic_clips=96, emotions=("angry", "sad"), protocol="speaker-5fold"),
+    features=VoiceFeatures(frames=101),
+    background=Supervectors(components=4, backgrounds=2, background_frames=500, warps=(0.92,)),
+    density=Density(axes=10, shrinkages=(0.2, 0.8)),
+    machine=Machine(devices=1, quiet=True),
+)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a whole run."""
+    out = tmp_path_factory.mktemp("density") / "run"
+    main.run(replace(CONFIG, machine=replace(CONFIG.machine, out=out, cache=out.parent / "cache")))
+    return out
+
+
+def test_a_run_folder_tells_emotions_apart(finished: Path) -> None:
+    metrics = json.loads((finished / "metrics.json").read_text())
+    assert set(metrics) == set(METRICS)
+    assert metrics["uar"] > 0.75  # angry and sad sound very different
+    assert metrics["refit"] is True
+    assert {key: set(chosen) for key, chosen in metrics["chosen"].items()} == {
+        f"0/{fold}": {"supervector", "functionals"} for fold in metrics["per_fold"]["0"]
+    }
+    test, validation = (read_predictions(finished / name) for name in ("predictions.csv", "validation.csv.gz"))
+    assert sorted(test.utterance) == sorted(set(test.utterance))  # each clip once
+    assert len(validation.utterance) > 0
+
+
+def test_a_run_that_was_stopped_fits_only_what_is_missing(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = replace(CONFIG, machine=replace(CONFIG.machine, out=tmp_path / "run", cache=finished.parent / "cache"))
+    fit_cell, fitted = System.fit_cell, []
+
+    def stopping(self: System, cell: Cell) -> object:
+        if len(fitted) == 3:
+            raise KeyboardInterrupt
+        fitted.append(cell.fold.name)
+        return fit_cell(self, cell)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(System, "fit_cell", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            main.run(config)
+    monkeypatch.setattr(System, "fit_cell", lambda self, cell: fitted.append(cell.fold.name) or fit_cell(self, cell))
+    main.run(config)
+    assert len(fitted) == len(set(fitted)) == 5
+    assert (tmp_path / "run/predictions.csv").read_bytes() == (finished / "predictions.csv").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def problem() -> DensityProblem:
+    """Return clips of noise whose level tells the emotion."""
+    corpus = labelled_corpus(CONFIG.data)
+    (split,) = split_for_seeds(corpus, CONFIG.data, selecting=True)
+    rng, n_clips = np.random.default_rng(0), len(corpus.utterances)
+    level_N = corpus.label_ids[:, None]
+    return DensityProblem(
+        corpus=corpus,
+        protocol=split.protocol,
+        speakers_shared=False,
+        x_NTC=(rng.normal(size=(n_clips, 40, 67)) + level_N[..., None]).astype(np.float32),
+        mask_NT=np.ones((n_clips, 40), np.float32),
+        cells=tuple(Cell(0, fold) for fold in split.folds),
+        functionals_ND=(rng.normal(size=(n_clips, 12)) + level_N).astype(np.float32),
+    )
+
+
+def system_of(problem: DensityProblem) -> System:
+    config = replace(CONFIG, features=replace(CONFIG.features, top_db=1e9))
+    frames = Frames.of(problem.x_NTC, problem.mask_NT > 0, config.features, config.background.warps)
+    return System(problem, frames, config)
+
+
+def test_what_test_clips_are_changes_nothing_for_others(problem: DensityProblem) -> None:
+    """Their sound and labels are poisoned: what is fitted and chosen stays the same to the last bit."""
+    cell = problem.cells[0]
+    poisoned_x, poisoned_f = problem.x_NTC.copy(), problem.functionals_ND.copy()
+    poisoned_x[cell.fold.test] = 1e6
+    poisoned_f[cell.fold.test] = -1e6
+    poisoned = replace(problem, x_NTC=poisoned_x, functionals_ND=poisoned_f)
+    truth_N = problem.truth_N.copy()
+    truth_N[cell.fold.test] = 1 - truth_N[cell.fold.test]
+    poisoned.__dict__["truth_N"] = truth_N
+    clean, other = (system_of(one).fit_cell(cell) for one in (problem, poisoned))
+    np.testing.assert_array_equal(clean.validation.scores_NK, other.validation.scores_NK)
+    assert clean.facts == other.facts
+    assert not np.array_equal(clean.test.scores_NK, other.test.scores_NK)
+
+
+def test_validation_clips_are_left_out_of_what_judges_them(problem: DensityProblem) -> None:
+    cell = problem.cells[0]
+    poisoned_f = problem.functionals_ND.copy()
+    poisoned_f[cell.fold.validation] = 1e3
+    alone = replace(CONFIG, features=replace(CONFIG.features, vectors=("functionals",)))
+    judged = []
+    for one in (problem, replace(problem, functionals_ND=poisoned_f)):
+        system = replace(system_of(one), config=alone)
+        judged.append(system.scores("functionals", 0, cell.fold.train, (0.2,))[0.2][cell.fold.test])
+    np.testing.assert_array_equal(*judged)
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ({"features": VoiceFeatures(vectors=())}, "--vectors"),
+        ({"background": Supervectors(components=0)}, "--components 0"),
+        ({"background": Supervectors(warps=(3.0,))}, "--warps 3.0: expected factors from 0.5 to 2"),
+        ({"density": Density(own=1.5)}, "--own 1.5: expected a share from 0 to 1"),
+        ({"density": Density(own=0.5, density="pca")}, "--own goes with --density gaussian"),
+        ({"density": Density(emotion_axes=400)}, "--emotion-axes 400: expected 0 to --axes, 300"),
+        ({"density": Density(shrinkages=(0.0,))}, "--shrinkages"),
+    ],
+)
+def test_flags_that_nothing_can_be_fitted_with_are_refused(flags: dict, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        DensityStudy("generative", replace(CONFIG, **flags)).check()
