@@ -6,6 +6,7 @@ from pathlib import Path
 
 from experiments.candidates import Candidate, CandidateConfig, configure
 from serjax.evaluate.metrics import Metric
+from serjax.experiments import generative
 from serjax.figures.tables import TitledTable, say
 from serjax.folder.finished import FinishedRun, read_run
 from serjax.results.comparison import make_table
@@ -17,6 +18,8 @@ from serjax.study.frontends import Features
 from serjax.study.overrides import Overrides, apply
 from serjax.study.stages import complete
 from serjax.train.processes import is_first
+
+StudiedConfig = CandidateConfig | generative.Config
 
 
 @dataclass(frozen=True)
@@ -62,12 +65,12 @@ class CandidateStudy:
         return Page.of(script, self.data, self.machine, self.results, rows)
 
 
-def ablate(base: CandidateConfig, overrides: Overrides, out: Path) -> dict[str, FinishedRun]:
+def ablate(base: StudiedConfig, overrides: Overrides, out: Path) -> dict[str, FinishedRun]:
     """Train the base with each override, each in its folder below `out`, and read them back by name."""
     return train(apply(base, overrides), out)
 
 
-def train(configs: Mapping[str, CandidateConfig], out: Path) -> dict[str, FinishedRun]:
+def train(configs: Mapping[str, StudiedConfig], out: Path) -> dict[str, FinishedRun]:
     """Train configurations side by side, each in the folder of its name below `out`, and read them back."""
     placed = {n: replace(c, machine=replace(c.machine, out=out / n)) for n, c in configs.items()}
     folders = complete([config.study() for config in placed.values()])
