@@ -30,6 +30,16 @@ class Gaussians(NamedTuple):
         return jax.lax.map(lambda of_class: one(*of_class), (self.mean_KP, self.root_KPP)).T
 
 
+class TiedGaussians(NamedTuple):
+    """Gaussians of one covariance, the identity: `log p(x | c) = -|x - m_c|^2 / 2`, without the constant."""
+
+    mean_KP: Float[Array, "K P"]
+
+    def __call__(self, x_NP: Float[Array, "N P"]) -> Float[Array, "N K"]:
+        """Return the log-likelihood of each vector under each class."""
+        return jax.lax.map(lambda mean_P: -jnp.square(x_NP - mean_P[None]).sum(axis=1) / 2, self.mean_KP).T
+
+
 @partial(jax.jit, static_argnames="n_classes")
 def fit_gaussians(
     x_NP: Float[Array, "N P"],

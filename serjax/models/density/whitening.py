@@ -48,23 +48,39 @@ def principal_axes(x_ND: Float[Array, "N D"], n_axes: int) -> Float[Array, "D P"
     return q_DW @ turn_WW[:, ::-1][:, :n_axes]
 
 
+class WithinClasses(NamedTuple):
+    """The covariance within classes by its principal axes: one decomposition serves every shrinkage."""
+
+    centre_D: Float[Array, " D"]
+    axes_DD: Float[Array, "D D"]
+    variance_D: Float[Array, " D"]
+
+    def whitening(self, shrinkage: Float[ArrayLike, ""]) -> Whitening:
+        """Return what makes the covariance the identity, once that share of the identity (times its mean) is in it."""
+        variance_D = (1 - jnp.asarray(shrinkage)) * self.variance_D + shrinkage * self.variance_D.mean()
+        return Whitening(self.centre_D, self.axes_DD / jnp.sqrt(variance_D)[None])
+
+
 @partial(jax.jit, static_argnames="n_classes")
+def fit_within_classes(x_ND: Float[Array, "N D"], label_N: Int[Array, " N"], n_classes: int) -> WithinClasses:
+    """Fit on training vectors, whose features get standard deviation 1 first.
+
+    Args:
+        x_ND: training vectors.
+        label_N: their classes.
+        n_classes: how many classes there are.
+    """
+    centre_D, scale_D = x_ND.mean(axis=0), x_ND.std(axis=0) + 1e-12
+    covariance_DD = pooled_covariance((x_ND - centre_D[None]) / scale_D[None], label_N, n_classes)
+    variance_D, turn_DD = jnp.linalg.eigh(covariance_DD)
+    return WithinClasses(centre_D, turn_DD / scale_D[:, None], jnp.maximum(variance_D, 0.0))
+
+
 def fit_whitening(
     x_ND: Float[Array, "N D"], label_N: Int[Array, " N"], n_classes: int, shrinkage: Float[ArrayLike, ""]
 ) -> Whitening:
-    """Fit on training vectors.
-
-    Args:
-        x_ND: training vectors; more of them than features, or a shrinkage that makes up for it.
-        label_N: their classes.
-        n_classes: how many classes there are.
-        shrinkage: share of the identity (times the mean variance) in the covariance, 0 to 1.
-    """
-    centre_D, scale_D = x_ND.mean(axis=0), x_ND.std(axis=0) + 1e-12
-    z_ND = (x_ND - centre_D[None]) / scale_D[None]
-    covariance_DD = pooled_covariance(z_ND, label_N, n_classes, shrinkage)
-    variance_D, turn_DD = jnp.linalg.eigh(covariance_DD)
-    return Whitening(centre_D, turn_DD / jnp.sqrt(variance_D)[None] / scale_D[:, None])
+    """Fit a whitening of one shrinkage, 0 to 1; above 0 where there are fewer vectors than features."""
+    return fit_within_classes(x_ND, label_N, n_classes).whitening(shrinkage)
 
 
 def class_means(x_ND: Float[Array, "N D"], label_N: Int[Array, " N"], n_classes: int) -> Float[Array, "K D"]:
@@ -73,14 +89,12 @@ def class_means(x_ND: Float[Array, "N D"], label_N: Int[Array, " N"], n_classes:
     return is_class_KN @ x_ND / is_class_KN.sum(axis=1, keepdims=True)
 
 
-def pooled_covariance(
-    x_ND: Float[Array, "N D"], label_N: Int[Array, " N"], n_classes: int, shrinkage: Float[ArrayLike, ""]
-) -> Float[Array, "D D"]:
-    """Return the covariance about class means, each class counting alike, shrunk towards the identity."""
+def pooled_covariance(x_ND: Float[Array, "N D"], label_N: Int[Array, " N"], n_classes: int) -> Float[Array, "D D"]:
+    """Return the covariance about class means, each class counting alike."""
     mean_KD = class_means(x_ND, label_N, n_classes)
     weight_N = 1 / (n_classes * jnp.bincount(label_N, length=n_classes)[label_N])
     residual_ND = x_ND - mean_KD[label_N]
-    return shrunk((residual_ND * weight_N[:, None]).T @ residual_ND, shrinkage)
+    return (residual_ND * weight_N[:, None]).T @ residual_ND
 
 
 def shrunk(covariance_DD: Float[Array, "D D"], shrinkage: Float[ArrayLike, ""]) -> Float[Array, "D D"]:

@@ -14,9 +14,15 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int
 
 from serjax.dsp.voice import spoken_frames
-from serjax.models.density.gaussian import fit_gaussians, fit_linear_autoencoders
+from serjax.models.density.gaussian import (
+    Gaussians,
+    LinearAutoencoders,
+    TiedGaussians,
+    fit_gaussians,
+    fit_linear_autoencoders,
+)
 from serjax.models.density.ubm import Ubm, fit_ubm, supervector
-from serjax.models.density.whitening import fit_whitening, principal_axes
+from serjax.models.density.whitening import class_means, fit_within_classes, principal_axes
 from serjax.study.density.flags import Density, Supervectors, VoiceFeatures
 
 
@@ -117,14 +123,19 @@ def density_scores(
     """Return the score of every clip under the density of each emotion, for each shrinkage of the whitening."""
     n_axes = min(flags.axes if vectors.reduces else vectors.n_features, len(vectors.train_MD) - n_classes)
     reduced = _reduce(vectors, n_axes) if n_axes < vectors.n_features else vectors
-    scores = {}
+    within, scores = fit_within_classes(reduced.train_MD, reduced.label_M, n_classes), {}
     for shrinkage in shrinkages:
-        whiten = fit_whitening(reduced.train_MD, reduced.label_M, n_classes, shrinkage)
+        whiten = within.whitening(shrinkage)
         train_MP, x_NP = whiten(reduced.train_MD), whiten(reduced.x_ND)
         if flags.density == "pca":
-            density = fit_linear_autoencoders(train_MP, reduced.label_M, n_classes, min(flags.emotion_axes, n_axes))
-        else:
+            n_own = min(flags.emotion_axes, n_axes)
+            density: TiedGaussians | Gaussians | LinearAutoencoders = fit_linear_autoencoders(
+                train_MP, reduced.label_M, n_classes, n_own
+            )
+        elif flags.own:
             density = fit_gaussians(train_MP, reduced.label_M, n_classes, flags.own, shrinkage)
+        else:
+            density = TiedGaussians(class_means(train_MP, reduced.label_M, n_classes))
         scores[shrinkage] = np.asarray(density(x_NP), np.float64)
     return scores
 

@@ -8,8 +8,8 @@ from sklearn.covariance import shrunk_covariance
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from serjax.models.density.gaussian import fit_gaussians, fit_linear_autoencoders
-from serjax.models.density.whitening import Whitening, fit_whitening, pooled_covariance, principal_axes
+from serjax.models.density.gaussian import TiedGaussians, fit_gaussians, fit_linear_autoencoders
+from serjax.models.density.whitening import Whitening, class_means, fit_whitening, pooled_covariance, principal_axes
 
 RNG = np.random.default_rng(0)
 N_CLASSES, SHRINKAGE = 3, 0.3
@@ -48,9 +48,16 @@ class Pooled:
         return self
 
 
+def test_tied_gaussians_are_gaussians_without_a_covariance_of_their_own(whiten):
+    z, label = whiten(jnp.asarray(X)), jnp.asarray(LABELS)
+    new = whiten(jnp.asarray(NEW))
+    tied = TiedGaussians(class_means(z, label, N_CLASSES))(new)
+    np.testing.assert_allclose(tied, fit_gaussians(z, label, N_CLASSES, 0.0, SHRINKAGE)(new), rtol=1e-4, atol=1e-4)
+
+
 def test_the_covariance_within_classes_becomes_the_identity():
     exact = fit_whitening(jnp.asarray(X), jnp.asarray(LABELS), N_CLASSES, 0.0)
-    within = pooled_covariance(exact(jnp.asarray(X)), jnp.asarray(LABELS), N_CLASSES, 0.0)
+    within = pooled_covariance(exact(jnp.asarray(X)), jnp.asarray(LABELS), N_CLASSES)
     np.testing.assert_allclose(within, np.eye(6), atol=1e-4)
 
 
