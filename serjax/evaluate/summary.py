@@ -1,11 +1,18 @@
 """The figures of `metrics.json` that the predictions of a study determine."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypedDict, get_args
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
+from serjax.evaluate.calibration import (
+    calibrated,
+    calibration_error,
+    fit_temperatures,
+    log_posterior,
+    negative_log_likelihood,
+)
 from serjax.evaluate.metrics import Metric, per_class, roc_auc_ovr, uar, war
 from serjax.evaluate.predictions import Predictions
 from serjax.evaluate.statistics import Estimate, estimate, seed_counts, uar_interval
@@ -48,6 +55,16 @@ class Summary(TypedDict):
     roc_auc: RocAucSummary
 
 
+class CalibrationSummary(TypedDict):
+    """How far the probabilities of test clips can be relied on, with a temperature per cell and as they are scored."""
+
+    temperature: Mapping[str, float | None]
+    ece: float | None
+    ece_uncalibrated: float
+    nll: float | None
+    nll_uncalibrated: float
+
+
 def summarise(predictions: Predictions, speakers_shared: bool) -> Summary:
     """Compute the figures of `metrics.json` from the predictions of a study.
 
@@ -87,6 +104,39 @@ def mean_fold_uar(predictions: Predictions | None) -> float | None:
         return None
     cells = np.array([f"{seed}/{fold}" for seed, fold in zip(predictions.seed, predictions.fold, strict=True)])
     return float(np.mean([uar(predictions.rows(cells == cell).confusion()) for cell in dict.fromkeys(cells.tolist())]))
+
+
+def summarise_calibration(predictions: Predictions, validation: Predictions | None) -> CalibrationSummary:
+    """Compute the figures of `metrics.json` that say how far the probabilities of test clips can be relied on.
+
+    `temperature` has by `seed/fold` what is fitted to the cell's validation clips, null where it has none. `ece` is the
+    expected calibration error of the likeliest class in 15 bins of equally many clips, `nll` the negative
+    log-likelihood of the truth in nats a clip. Both are computed for each seed on its predictions pooled over the
+    folds, then averaged over the seeds; null unless every cell has a temperature. `ece_uncalibrated` and
+    `nll_uncalibrated` are the same of the probabilities as they follow from the scores.
+
+    Args:
+      predictions: the test rows of all folds and seeds, at least one.
+      validation: rows of validation clips, by models that were not fitted to them; None where there are none.
+    """
+    temperature = fit_temperatures(predictions, validation)
+    raw_NK, fitted_NK = log_posterior(predictions.scores_NK), calibrated(predictions, temperature)
+
+    def mean(measure: Callable[[np.ndarray, np.ndarray], float], log_NK: Float[np.ndarray, "N K"]) -> float:
+        seeds = [predictions.seed == seed for seed in np.unique(predictions.seed)]
+        return float(np.mean([measure(log_NK[rows], predictions.truth[rows]) for rows in seeds]))
+
+    return CalibrationSummary(
+        temperature=temperature,
+        ece=None if fitted_NK is None else mean(_calibration_error, fitted_NK),
+        ece_uncalibrated=mean(_calibration_error, raw_NK),
+        nll=None if fitted_NK is None else mean(negative_log_likelihood, fitted_NK),
+        nll_uncalibrated=mean(negative_log_likelihood, raw_NK),
+    )
+
+
+def _calibration_error(log_NK: Float[np.ndarray, "N K"], truth_N: Int[np.ndarray, "N"]) -> float:
+    return calibration_error(np.exp(log_NK), truth_N)
 
 
 def _fold_summaries(part: Predictions) -> dict[str, FoldSummary]:

@@ -1,4 +1,4 @@
-"""Figures of a classification: confusion matrix and ROC curves."""
+"""Figures of a classification: confusion matrix, ROC curves and reliability of probabilities."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,8 +8,10 @@ from jaxtyping import Float, Int, Num
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from serjax.evaluate.calibration import N_BINS, Reliability, calibrated, log_posterior, reliability
 from serjax.evaluate.metrics import AnyArray, roc_auc_ovr, roc_curve
 from serjax.evaluate.predictions import Predictions
+from serjax.evaluate.summary import CalibrationSummary, summarise_calibration
 from serjax.figures.canvas import ABSENT, TICK_PT, canvas, colour, colour_bar, extra_in, label_cells, line, save
 from serjax.figures.lettering import names_shown
 
@@ -23,6 +25,18 @@ def draw_roc(predictions: Predictions, title: str, folder: Path) -> None:
     """Draw the ROC curves of the test predictions."""
     truth_N, labels = predictions.truth, predictions.labels
     save(roc_curves(truth_N, predictions.scores_NK, labels, title), folder / "roc.png")
+
+
+def draw_reliability(predictions: Predictions, validation: Predictions | None, title: str, folder: Path) -> None:
+    """Draw how often the classifier is right against how sure it is, as scored and with fitted temperatures.
+
+    The curves are of all seeds together; the calibration errors in the legend are those of `metrics.json`.
+    """
+    figures, truth_N = summarise_calibration(predictions, validation), predictions.truth
+    raw = reliability(np.exp(log_posterior(predictions.scores_NK)), truth_N)
+    fitted_NK = calibrated(predictions, figures["temperature"])
+    fitted = None if fitted_NK is None else reliability(np.exp(fitted_NK), truth_N)
+    save(reliability_diagram(raw, fitted, figures, title), folder / "reliability.png")
 
 
 MOST_WRITTEN = 40  # classes of a matrix whose cells have numbers written in them
@@ -88,6 +102,36 @@ def roc_curves(
         figure.legend(loc="outside right center", title="class  AUC", **look)
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
     axes.set(xlabel="false positive rate", ylabel="true positive rate (recall)")
+    return figure
+
+
+def reliability_diagram(
+    raw: Reliability, fitted: Reliability | None, figures: CalibrationSummary, title: str
+) -> Figure:
+    """Draw the share of right answers against the mean confidence of each bin; perfect is the diagonal.
+
+    Args:
+      raw: of the probabilities as they follow from the scores.
+      fitted: of those with temperatures that were fitted to validation clips; None: not calibrated.
+      figures: has the calibration errors.
+      title: names the corpus.
+    """
+    figure = canvas(6.4, 4.9, title, fixed_aspect=True)
+    axes = figure.add_subplot()
+    axes.plot([0, 1], [0, 1], color="0.6", lw=0.8, ls=(0, (4, 3)))
+    for bins, error, name, tone, mark in (
+        (raw, figures["ece_uncalibrated"], "not calibrated", "0.45", "s--"),
+        (fitted, figures["ece"], "calibrated", colour(0), "o-"),
+    ):
+        if bins is not None:
+            label = f"{name}\nECE {error:.3f}"
+            axes.plot(bins.confidence_B, bins.accuracy_B, mark, color=tone, lw=1.3, ms=4.5, label=label)
+    about = "no validation clips\nto calibrate by" if fitted is None else "temperature per fold,\non validation clips"
+    letters = {"fontsize": TICK_PT, "title_fontsize": TICK_PT, "frameon": False}
+    figure.legend(loc="outside right center", title=about, **letters)
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
+    axes.set(xlabel="confidence: probability of the predicted class")
+    axes.set(ylabel=f"share of right answers ({N_BINS} bins, {raw.count_B.sum()} clips × seeds)")
     return figure
 
 

@@ -3,9 +3,9 @@
 from dataclasses import asdict
 from functools import partial
 
-from serjax.evaluate.predictions import Predictions, write_predictions
-from serjax.evaluate.summary import mean_fold_uar, summarise
-from serjax.figures.classification import draw_confusion, draw_roc
+from serjax.evaluate.predictions import write_predictions
+from serjax.evaluate.summary import mean_fold_uar, summarise, summarise_calibration
+from serjax.figures.classification import draw_confusion, draw_reliability, draw_roc
 from serjax.folder.manifest import LEAKS, METRICS, PREDICTIONS, VALIDATION, Pictures
 from serjax.folder.run_folder import RunFolder
 from serjax.provenance import provenance
@@ -24,7 +24,7 @@ def write_outcome(folder: RunFolder, setting: Setting, outcome: Outcome) -> None
         folder.write_json(name, table)
     folder.write_json(METRICS, metrics_content(folder, setting, outcome))
     title = f"{outcome.name or folder.experiment} · {setting.title}"
-    folder.finish({**classification_pictures(outcome.predictions, title), **outcome.pictures})
+    folder.finish({**classification_pictures(outcome, title), **outcome.pictures})
 
 
 def leaks_content(setting: Setting) -> dict[str, object]:
@@ -49,13 +49,18 @@ def metrics_content(folder: RunFolder, setting: Setting, outcome: Outcome) -> di
         "title": setting.title,
         **summarise(outcome.predictions, setting.speakers_shared),
         "validation_uar": mean_fold_uar(outcome.validation),
+        **summarise_calibration(outcome.predictions, outcome.validation),
         **asdict(outcome.facts),
         "seconds": folder.seconds,
         **provenance(),
     }
 
 
-def classification_pictures(predictions: Predictions, title: str) -> Pictures:
+def classification_pictures(outcome: Outcome, title: str) -> Pictures:
     """Return the pictures of test predictions."""
-    draw = {"confusion.png": draw_confusion, "roc.png": draw_roc}
-    return {name: partial(function, predictions, title) for name, function in draw.items()}
+    tested = outcome.predictions
+    return {
+        "confusion.png": partial(draw_confusion, tested, title),
+        "roc.png": partial(draw_roc, tested, title),
+        "reliability.png": partial(draw_reliability, tested, outcome.validation, title),
+    }

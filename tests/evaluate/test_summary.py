@@ -1,12 +1,15 @@
 """The figures of `metrics.json`, recomputed row by row from their definitions."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from serjax.evaluate.calibration import calibration_error, fit_temperature, negative_log_likelihood, tempered
+from serjax.evaluate.generative import log_odds
 from serjax.evaluate.predictions import Predictions, PredictionsError
-from serjax.evaluate.summary import summarise
+from serjax.evaluate.summary import summarise, summarise_calibration
 from tests.reference import metrics as reference
 
 LABELS = ("angry", "happy", "sad")
@@ -132,3 +135,61 @@ def test_the_order_of_the_rows_does_not_matter():
 def test_nothing_cannot_be_summarised():
     with pytest.raises(PredictionsError, match="at least one fold"):
         summarise(study().rows(np.zeros(216, bool)), speakers_shared=False)
+
+
+def held_out(table: Predictions) -> Predictions:
+    """Return validation rows of the same cells: the clips of the fold before."""
+    other = study(key=1)
+    before = {"fold1": "fold2", "fold2": "fold3", "fold3": "fold1"}
+    assert other.fold == table.fold
+    return replace(other, fold=tuple(before[fold] for fold in other.fold), scores_NK=log_odds(40 * other.scores_NK))
+
+
+def odds() -> Predictions:
+    return replace(study(), scores_NK=log_odds(40 * study().scores_NK))
+
+
+def test_calibration_is_the_mean_over_seeds_of_pooled_folds_each_with_its_temperature():
+    table, validation = odds(), held_out(study())
+    figures = summarise_calibration(table, validation)
+    assert list(figures) == ["temperature", "ece", "ece_uncalibrated", "nll", "nll_uncalibrated"]
+    likelihood_NK, fold_N = 40 * study().scores_NK, np.array(table.fold)
+    found: dict[str, list[float]] = {"ece": [], "nll": [], "ece_uncalibrated": [], "nll_uncalibrated": []}
+    for seed in range(3):
+        cooled_NK, rows = tempered(likelihood_NK, 1.0), table.seed == seed
+        for fold in ("fold1", "fold2", "fold3"):
+            known = (validation.seed == seed) & (np.array(validation.fold) == fold)
+            fitted = fit_temperature(40 * study(key=1).scores_NK[known], validation.truth[known])
+            assert figures["temperature"][f"{seed}/{fold}"] == pytest.approx(fitted, rel=1e-9)
+            cell = rows & (fold_N == fold)
+            cooled_NK[cell] = tempered(likelihood_NK[cell], fitted)
+        for suffix, log_NK in (("", cooled_NK), ("_uncalibrated", tempered(likelihood_NK, 1.0))):
+            found["ece" + suffix].append(calibration_error(np.exp(log_NK[rows]), table.truth[rows]))
+            found["nll" + suffix].append(negative_log_likelihood(log_NK[rows], table.truth[rows]))
+    assert len(figures["temperature"]) == 9
+    for name, values in found.items():
+        assert figures[name] == pytest.approx(np.mean(values), abs=1e-9)
+    assert figures["nll"] < figures["nll_uncalibrated"]
+    assert figures["ece"] < figures["ece_uncalibrated"]
+
+
+def test_labels_of_test_clips_change_no_temperature():
+    table, validation = odds(), held_out(study())
+    poisoned = replace(table, truth=(table.truth + 1) % 3)
+    one, other = (summarise_calibration(given, validation) for given in (table, poisoned))
+    assert one["temperature"] == other["temperature"]
+    assert one["ece"] != other["ece"]
+    assert one["temperature"] != summarise_calibration(table, replace(validation, truth=poisoned.truth))["temperature"]
+
+
+def test_without_validation_clips_nothing_is_calibrated():
+    table, validation = odds(), held_out(study())
+    figures = json.loads(json.dumps(summarise_calibration(table, None), allow_nan=False))
+    assert figures["temperature"] == {f"{seed}/fold{n}": None for seed in range(3) for n in (1, 2, 3)}
+    assert figures["ece"] is figures["nll"] is None
+    calibrated = summarise_calibration(table, validation)
+    assert figures["ece_uncalibrated"] == calibrated["ece_uncalibrated"]
+    some = (validation.seed != 1) | (np.array(validation.fold) != "fold2")
+    lacking = summarise_calibration(table, validation.rows(some))
+    assert lacking["temperature"] == {**calibrated["temperature"], "1/fold2": None}
+    assert lacking["ece"] is lacking["nll"] is None

@@ -6,7 +6,9 @@ from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from serjax.evaluate.calibration import reliability
 from serjax.evaluate.metrics import roc_auc_ovr
+from serjax.evaluate.summary import CalibrationSummary
 from serjax.figures import canvas as plots
 from serjax.figures import classification, training
 from serjax.figures import generative as plots_generative
@@ -85,6 +87,26 @@ def test_roc_curves_leave_out_absent_classes(tmp_path):
     assert_presentable(figure, tmp_path)
     assert not any(text.startswith("emotion-2") for text in texts(figure))
     assert_presentable(classification.roc_curves(np.zeros(200, int), scores_NK, names(3), TITLE), tmp_path)
+
+
+@pytest.mark.parametrize("n_classes", [2, 16])
+@pytest.mark.parametrize("is_calibrated", [True, False])
+def test_reliability_diagrams_say_whether_probabilities_are_calibrated(tmp_path, n_classes, is_calibrated):
+    truth_N, scores_NK = scored(n_classes)
+    raw, fitted = (reliability(x / x.sum(axis=1, keepdims=True), truth_N) for x in (scores_NK**9, scores_NK))
+    errors = (0.125, 0.0625) if is_calibrated else (None, 0.0625)
+    figures = CalibrationSummary(
+        temperature={}, ece=errors[0], ece_uncalibrated=errors[1], nll=None, nll_uncalibrated=1
+    )
+    figure = classification.reliability_diagram(raw, fitted if is_calibrated else None, figures, TITLE)
+    assert_presentable(figure, tmp_path)
+    assert "not calibrated\nECE 0.062" in texts(figure)
+    assert ("calibrated\nECE 0.125" in texts(figure)) == is_calibrated
+    assert ("no validation clips\nto calibrate by" in texts(figure)) != is_calibrated
+    assert "share of right answers (15 bins, 200 clips × seeds)" in texts(figure)
+    _, *curves = figure.axes[0].lines
+    for curve, bins in zip(curves, (raw, fitted)[: 1 + is_calibrated], strict=True):
+        np.testing.assert_array_equal(curve.get_xydata(), np.stack(bins[:2], axis=1))
 
 
 @pytest.mark.parametrize(("n_groups", "n_runs"), [(1, 1), (5, 3), (16, 6)])

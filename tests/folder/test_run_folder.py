@@ -67,7 +67,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def sketch(patch: pytest.MonkeyPatch) -> None:
-    for name in ("confusion", "roc"):
+    for name in ("confusion", "roc", "reliability"):
         patch.setattr(writer, f"draw_{name}", lambda *given, name=name: (given[-1] / f"{name}.png").write_text(name))
 
 
@@ -196,10 +196,10 @@ def test_results_are_written_before_the_first_picture(tmp_path: Path, monkeypatc
     def draw(*given: object) -> None:
         seen.append({path.name for path in (tmp_path / "o").iterdir()})
 
-    for name in ("draw_confusion", "draw_roc"):
+    for name in ("draw_confusion", "draw_roc", "draw_reliability"):
         monkeypatch.setattr(writer, name, draw)
     command(tmp_path / "o")
-    assert len(seen) == 2
+    assert len(seen) == 3
     for there in seen:
         assert {"metrics.json", "predictions.csv"} <= there
         assert "manifest.json" not in there
@@ -219,7 +219,7 @@ def test_a_picture_that_fails_is_a_note(
     written = json.loads((out / "manifest.json").read_text())
     assert written["figures_failed"] == {"roc.png": "ValueError: $a$ ^ Expected end of text"}
     assert "roc.png could not be drawn (ValueError: $a$" in caplog.text
-    assert sorted(path.name for path in (out / "figures").iterdir()) == ["confusion.png"]
+    assert sorted(path.name for path in (out / "figures").iterdir()) == ["confusion.png", "reliability.png"]
     assert manifest.is_finished(out)
 
 

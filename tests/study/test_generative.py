@@ -59,6 +59,7 @@ def test_the_run_folder_holds_what_the_design_promises(finished):
         "learning.png",
         "reconstruction_matrix.png",
         "reconstructions.png",
+        "reliability.png",
         "roc.png",
     ]
     for name in ("config.json", "predictions.csv", "history.jsonl", "reconstruction.json"):

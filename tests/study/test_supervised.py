@@ -101,7 +101,12 @@ def test_validation_scores_are_of_models_that_never_saw_these_rows(tmp_path):
     once, refit = (read_predictions(tmp_path / name / "predictions.csv") for name in ("once", "refit"))
     assert not np.array_equal(once.scores_NK, refit.scores_NK)
     assert not (tmp_path / "last" / "validation.csv.gz").exists()
-    assert json.loads((tmp_path / "last" / "metrics.json").read_text())["validation_uar"] is None
+    found = {name: json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("once", "refit", "last")}
+    assert found["last"]["validation_uar"] is None
+    assert found["once"]["temperature"] == found["refit"]["temperature"]  # it is fixed before models are fitted again
+    assert found["once"]["ece"] != found["refit"]["ece"]
+    assert set(found["last"]["temperature"].values()) == {None}
+    assert found["last"]["ece"] is None
 
 
 def test_the_last_epoch_is_kept_where_none_is_to_be_chosen(tmp_path):

@@ -62,7 +62,7 @@ def test_every_model_gets_the_run_folder_that_the_design_promises(finished: Path
     names = ["logistic", "two-stage-logistic", "tree", "two-stage-tree", "vote-logistic+2xtree"]
     for run in (finished, *(finished / name for name in names)):
         assert set(f"{promised} seconds device versions git roc_auc".split()) <= set(metrics(run))
-        assert sorted(p.name for p in (run / "figures").iterdir()) == ["confusion.png", "roc.png"]
+        assert sorted(p.name for p in (run / "figures").iterdir()) == ["confusion.png", "reliability.png", "roc.png"]
         assert (run / "config.json").exists()
         predictions = read_predictions(run / "predictions.csv")
         again = summarise(predictions, speakers_shared=False)

@@ -11,6 +11,7 @@ import pytest
 
 from serjax.command import run_command
 from serjax.errors import ConfigError
+from serjax.evaluate.calibration import fit_temperatures, log_posterior
 from serjax.evaluate.generative import log_odds
 from serjax.evaluate.predictions import Predictions, read_predictions
 from serjax.evaluate.summary import summarise
@@ -55,6 +56,7 @@ def test_log_odds_turn_back_into_probabilities() -> None:
     np.testing.assert_allclose(probabilities(log_odds(np.log(probability_NK))), probability_NK, rtol=1e-9)
     extreme_NK = np.array([[800.0, -800.0, -900.0], [-800.0, -801.0, -900.0]])
     np.testing.assert_allclose(probabilities(extreme_NK).sum(1), 1.0)
+    np.testing.assert_allclose(np.exp(log_posterior(extreme_NK)), probabilities(extreme_NK), rtol=1e-12, atol=0)
 
 
 def test_a_vote_of_runs_is_the_vote_of_models(runs: dict[str, Path]) -> None:
@@ -77,6 +79,8 @@ def test_a_vote_has_validation_scores_where_all_members_have(runs: dict[str, Pat
     np.testing.assert_array_equal(read_predictions(out / "validation.csv.gz").scores_NK, expected.scores_NK)
     metrics = [json.loads((run / "metrics.json").read_text()) for run in (out, runs["knn"])]
     assert set(metrics[0]) == set(metrics[1]) == METRICS
+    assert metrics[0]["temperature"] == fit_temperatures(read(out), expected)
+    assert metrics[0]["temperature"] != metrics[1]["temperature"]
     lacking = shutil.copytree(runs["knn"], tmp_path / "lacking")
     (lacking / "validation.csv.gz").unlink()
     manifest.finish(lacking, {})
@@ -186,7 +190,7 @@ def test_the_command_writes_a_run_folder_and_prints_it(
     assert {key: metrics[key] for key in summarise(read(out), False)} == summarise(read(out), False)
     assert [(m["run"], m["weight"]) for m in metrics["members"]] == [("logistic", 3.0), ("tree", 2.0)]
     assert metrics["title"] == "test, speaker-5fold, 2 seeds"
-    assert sorted(p.name for p in (out / "figures").iterdir()) == ["confusion.png", "roc.png"]
+    assert sorted(p.name for p in (out / "figures").iterdir()) == ["confusion.png", "reliability.png", "roc.png"]
     assert f"{metrics['uar']:.3f}" in capsys.readouterr().out
     with pytest.raises(ValueError, match="another configuration"):
         write_vote([runs["logistic"], runs["tree"]], (2.0, 3.0), out)

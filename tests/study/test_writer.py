@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
@@ -18,11 +19,12 @@ from serjax.folder.run_folder import open_run_folder
 from serjax.models.classical.specs import Knn
 from serjax.results.show import class_column, print_notes, print_reports
 from serjax.study.outcome import Facts, Outcome, Setting
+from serjax.study.progress import progresses
 from serjax.study.tabular.cells import Row, Tuning, fit_cell
 from serjax.study.vote import write_vote
 from serjax.study.writer import write_outcome
 from serjax.train.record import History
-from tests.study.tiny_table import tiny_table
+from tests.study.tiny_table import TEST, tiny_table, write_row
 
 
 def test_labels_that_are_no_emotions_are_called_classes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -54,6 +56,24 @@ def test_labels_that_are_no_emotions_are_called_classes(tmp_path: Path, capsys: 
         printed = capsys.readouterr().out
         assert "┃ class " in printed
         assert "┃ emotion" not in printed
+
+
+def test_labels_of_test_clips_leave_temperatures_as_they_are(tmp_path: Path) -> None:
+    """And the picture says whether probabilities are calibrated."""
+    emotion_N = np.tile(np.arange(3), 24)
+    poisoned_N = np.where(np.arange(72) < TEST[0], emotion_N, (emotion_N + 1) % 3)
+    found = []
+    for name, named_N in {"as they are": emotion_N, "poisoned": poisoned_N}.items():
+        with open_run_folder(tmp_path / name, "knn", "x") as folder, progresses(True) as shown:
+            folder.claim({})
+            table = tiny_table(emotion_N=named_N)
+            write_row(Row("knn", "knn", Knn()), table, folder, Tuning(0, 3, tmp_path / "journal"), shown)
+        found.append(read_result(tmp_path / name / METRICS))
+        assert (tmp_path / name / "figures" / "reliability.png").exists()
+    assert set(found[0]["temperature"]) == {"0/fold-1", "1/fold-1"}
+    assert all(temperature > 0 for temperature in found[0]["temperature"].values())
+    assert found[0]["temperature"] == found[1]["temperature"]
+    assert found[0]["ece"] != found[1]["ece"]
 
 
 @pytest.mark.parametrize(

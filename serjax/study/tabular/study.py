@@ -114,7 +114,7 @@ def _put_first_on_top(folder: RunFolder, places: dict[str, Path]) -> None:
     kept = ("uar", "uar_sd", "uar_ci95", "war", "macro_f1", "train_war", "cv_war")
     models = {name: {key: metrics.get(key) for key in kept} for name, metrics in found.items()}
     folder.write_json(METRICS, {**read_result(first / METRICS), "models": models})
-    pictures = ("confusion.png", "roc.png")
+    pictures = ("confusion.png", "roc.png", "reliability.png")
     folder.finish({name: partial(_copy_picture, first / FIGURES / name) for name in pictures})
 
 
