@@ -18,7 +18,7 @@ from serjax.command import run_command
 from serjax.figures.tables import say
 from serjax.folder.finished import read_result
 from serjax.folder.manifest import METRICS
-from serjax.results.show import print_comparison, print_notes, print_reports
+from serjax.results.show import print_calibration, print_comparison, print_notes, print_reports
 from serjax.study.tabular.flags import Output, TabularConfig
 from serjax.study.tabular.study import complete_tabular
 from serjax.study.vote import write_vote
@@ -47,6 +47,7 @@ def run(config: Config) -> None:
     found["vote"] = read_result(out / METRICS)
     print_comparison(found)
     print_reports({"vote": found["vote"]})
+    print_calibration(found)
     print_notes(found["vote"])
     say(f"Written to {out}.")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from serjax.data.notes import Note
-from serjax.figures.tables import Cell, interval, print_table, say
+from serjax.figures.tables import Cell, cell_text, interval, print_table, say
 from serjax.folder.finished import read_result
 from serjax.folder.manifest import METRICS, RECONSTRUCTION
 from serjax.results.reconstruction import loss_columns, losses_of
@@ -40,6 +40,30 @@ def print_reports(found: Mapping[str, dict]) -> None:
         print_table(f"{name}: {m['title']}", header, rows)
 
 
+def print_calibration(found: Mapping[str, dict]) -> None:
+    """Print how far the probabilities of each `metrics.json` can be relied on; of runs that say nothing of it, nothing.
+
+    Values in brackets are those without a temperature.
+    """
+    rows = [
+        (name, _beside(m["ece"], m["ece_uncalibrated"]), _beside(m["nll"], m["nll_uncalibrated"]), _fitted(m))
+        for name, m in found.items()
+        if "ece_uncalibrated" in m
+    ]
+    if rows:
+        header = ("model", "ECE (not calibrated)", "NLL / nats a clip (not calibrated)", "temperatures")
+        print_table(f"Probabilities: {next(iter(found.values()))['title']}", header, rows)
+
+
+def _beside(fitted: float | None, raw: float) -> str:
+    return f"{cell_text(fitted)} ({cell_text(raw)})"
+
+
+def _fitted(metrics: Mapping[str, Any]) -> str | None:
+    temperatures = [value for value in metrics["temperature"].values() if value is not None]
+    return f"{min(temperatures):.3g} – {max(temperatures):.3g}" if temperatures else None
+
+
 def class_column(metrics: Mapping[str, object]) -> str:
     """Return what a table calls the classes of a `metrics.json`."""
     return "emotion" if metrics["told_apart"] in EMOTIONS else "class"
@@ -65,6 +89,7 @@ def show(run: Path) -> None:
         show_several({metrics["experiment"]: metrics})
     else:
         show_scores(metrics, read_result(run / RECONSTRUCTION))
+    print_calibration({metrics["experiment"]: metrics})
     print_notes(metrics)
     say(f"Written to {run} in {metrics['seconds']:.0f} s.")
 
@@ -73,6 +98,7 @@ def show_models(runs: Mapping[str, Path], out: Path) -> None:
     """Print the tables of several finished run folders, by name, below one folder."""
     found = {name: read_result(run / METRICS) for name, run in runs.items()}
     show_several(found)
+    print_calibration(found)
     print_notes(next(iter(found.values())))
     say(f"Written to {out}.")
 

@@ -17,7 +17,7 @@ from serjax.folder.finished import read_result
 from serjax.folder.manifest import LEAKS, METRICS
 from serjax.folder.run_folder import open_run_folder
 from serjax.models.classical.specs import Knn
-from serjax.results.show import class_column, print_notes, print_reports
+from serjax.results.show import class_column, print_calibration, print_notes, print_reports
 from serjax.study.outcome import Facts, Outcome, Setting
 from serjax.study.progress import progresses
 from serjax.study.tabular.cells import Row, Tuning, fit_cell
@@ -74,6 +74,25 @@ def test_labels_of_test_clips_leave_temperatures_as_they_are(tmp_path: Path) -> 
     assert all(temperature > 0 for temperature in found[0]["temperature"].values())
     assert found[0]["temperature"] == found[1]["temperature"]
     assert found[0]["ece"] != found[1]["ece"]
+
+
+def test_the_table_of_probabilities_says_what_temperatures_change(capsys: pytest.CaptureFixture[str]) -> None:
+    raw = {"title": "test", "ece_uncalibrated": 0.5, "nll_uncalibrated": 2.0}
+    fitted = {"ece": 0.25, "nll": 1.0, "temperature": {"0/a": 9.5, "0/b": 0.25}}
+    print_calibration(
+        {
+            "knn": {**raw, **fitted},
+            "last": {**raw, "ece": None, "nll": None, "temperature": {"0/a": None}},
+            "of an older version": {"title": "test"},
+        }
+    )
+    printed = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert printed[0] == "Probabilities: test"
+    assert "│ knn │ 0.250 (0.500) │ 1.000 (2.000) │ 0.25 – 9.5 │" in printed
+    assert "│ last │ – (0.500) │ – (2.000) │ – │" in printed
+    assert not any("older" in line for line in printed)
+    print_calibration({"of an older version": {"title": "test"}})
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize(
