@@ -15,7 +15,15 @@ from serjax.data.corpora.corpus import Corpus
 from serjax.errors import SerjaxError
 
 Protocol = Literal[
-    "random-80-20", "random-5fold", "speaker-5fold", "speaker-6fold", "loso", "text", "speaker-text", "split-column"
+    "random-80-20",
+    "random-5fold",
+    "speaker-5fold",
+    "speaker-6fold",
+    "speaker-5fold-luna",
+    "loso",
+    "text",
+    "speaker-text",
+    "split-column",
 ]
 N_GROUPS = 5  # of speakers where nothing is published, and of sentences at most
 Groups = tuple[tuple[str, ...], ...]
@@ -37,7 +45,7 @@ class Fold:
 
 def advised_protocol(corpus: Corpus) -> Protocol:
     """Return the protocol that suits a corpus: the published folds, else by how many speakers there are."""
-    if _has_published_folds(corpus):
+    if _has_published_folds(corpus, "speaker-6fold"):
         return "speaker-6fold"
     n_speakers = len(set(speakers_of(corpus)))
     return "speaker-5fold" if n_speakers >= N_GROUPS else "loso" if n_speakers >= 3 else "random-5fold"
@@ -160,8 +168,8 @@ def _fold(name: str, *parts: Bool[np.ndarray, " n"]) -> Fold:
 
 
 def _speaker_groups(corpus: Corpus) -> Groups:
-    if _has_published_folds(corpus):
-        return published_groups(corpus)
+    if _has_published_folds(corpus, "speaker-6fold"):
+        return published_groups(corpus, "speaker-6fold")
     return dealt(corpus.speakers, min(N_GROUPS, len(corpus.speakers)))
 
 
@@ -175,24 +183,25 @@ def _text_groups(corpus: Corpus) -> Groups:
     return dealt(texts, min(N_GROUPS, len(texts)))
 
 
-def published_groups(corpus: Corpus) -> Groups:
-    """Return the test speakers of each published fold.
+def published_groups(corpus: Corpus, protocol: Protocol) -> Groups:
+    """Return the test speakers of each fold of a published protocol.
 
     Raises:
       ProtocolError: none are published, or the speakers there do not fill them.
     """
-    if corpus.published_folds is None or not _has_published_folds(corpus):
-        why = "no folds are published for it" if corpus.published_folds is None else "its speakers do not fill them"
+    if not _has_published_folds(corpus, protocol):
+        there = protocol in corpus.published_folds
+        why = "its speakers do not fill them" if there else "no folds are published for it"
         raise ProtocolError(
-            f"Protocol speaker-6fold is not defined for corpus '{corpus.name}' as it is here: {why}. "
+            f"Protocol {protocol} is not defined for corpus '{corpus.name}' as it is here: {why}. "
             f"Choose {advised_protocol(corpus)}."
         )
-    return corpus.published_folds
+    return corpus.published_folds[protocol]
 
 
-def _has_published_folds(corpus: Corpus) -> bool:
-    """Tell whether folds are published, every speaker is in one of them, and each has a speaker."""
-    groups = corpus.published_folds
+def _has_published_folds(corpus: Corpus, protocol: Protocol) -> bool:
+    """Tell whether folds are published under a name, every speaker is in one of them, and each has a speaker."""
+    groups = corpus.published_folds.get(protocol)
     if groups is None:
         return False
     there = set(corpus.speakers)

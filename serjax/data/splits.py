@@ -55,8 +55,8 @@ def split_corpus(corpus: Corpus, protocol: str, seed: int = 0, selecting: bool =
     """Split a corpus by a protocol.
 
     `random-80-20`, `random-5fold`: stratified by label; validation = 10 % of the training rows.
-    `speaker-5fold`: speakers by gender and name, dealt out; `speaker-6fold`: the published folds;
-        validation = the next fold's test speakers.
+    `speaker-5fold`: speakers by gender and name, dealt out; `speaker-6fold`: EmoBox's folds of
+        RAVDESS; `speaker-5fold-luna`: those of Luna-Jiménez et al. (2021); validation = the next fold's test speakers.
     `loso`: each speaker is test once; validation = the next four speakers by name (one of fewer than eight).
     `text`: each sentence group is test once; validation = one speaker group's clips of the other sentences.
     `speaker-text`: test = a speaker group × a sentence group; train = other speakers, other sentences;
@@ -79,8 +79,8 @@ def split_corpus(corpus: Corpus, protocol: str, seed: int = 0, selecting: bool =
         case "speaker-5fold":
             _require_speakers(corpus, protocol, N_GROUPS)
             folds = speaker_folds(corpus, dealt(corpus.speakers, N_GROUPS))
-        case "speaker-6fold":
-            folds = speaker_folds(corpus, published_groups(corpus))
+        case "speaker-6fold" | "speaker-5fold-luna":
+            folds = speaker_folds(corpus, published_groups(corpus, protocol))
         case "loso":
             _require_speakers(corpus, protocol, 3)
             folds = loso_folds(corpus)

@@ -27,7 +27,8 @@ class Data:
     root: Path | None = None
     """Folder that holds the corpus's audio files at any depth; of a CSV: where its paths start, if not beside it."""
     protocol: Protocol | None = None
-    """How train, validation and test are split; default: speaker-6fold where defined, else speaker-5fold, else loso."""
+    """How train, validation and test are split; default: speaker-6fold where defined, else speaker-5fold, else loso.
+    speaker-6fold (EmoBox) and speaker-5fold-luna (Luna-Jiménez et al. 2021) are published folds of RAVDESS."""
     emotions: tuple[str, ...] = ()
     """Only these emotions, e.g. `--emotions happy sad`; default: all."""
     merge: tuple[str, ...] = ()

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serjax.data import Corpus, Utterance
-from serjax.data.corpora.ravdess import EMOBOX_FOLDS
+from serjax.data.corpora.ravdess import EMOBOX_FOLDS, PUBLISHED_FOLDS
 from serjax.data.leaks import leak_report
 from serjax.data.splits import (
     PROTOCOLS,
@@ -53,7 +53,7 @@ def factorial(
     return make_corpus([(emotion, name, gender, text) for (name, gender), emotion, text, _ in plan], **more)
 
 
-RAVDESS_LIKE = factorial(24, published_folds=EMOBOX_FOLDS)
+RAVDESS_LIKE = factorial(24, published_folds=PUBLISHED_FOLDS)
 
 
 def speakers(corpus: Corpus, rows: np.ndarray) -> set[str]:
@@ -129,6 +129,22 @@ def test_speaker_6fold_is_emobox() -> None:
         np.testing.assert_array_equal(fold.validation, following.test)
 
 
+def test_speaker_5fold_luna_is_of_luna_jimenez() -> None:
+    split = split_corpus(RAVDESS_LIKE, "speaker-5fold-luna")
+    check_partition(RAVDESS_LIKE, split)
+    assert split.separates
+    assert not split.speakers_shared
+    assert [{int(name) for name in speakers(RAVDESS_LIKE, fold.test)} for fold in split.folds] == [
+        {2, 5, 14, 15, 16},
+        {3, 6, 7, 13, 18},
+        {10, 11, 12, 19, 20},
+        {8, 17, 21, 23, 24},
+        {1, 4, 9, 22},
+    ]
+    for fold, following in zip(split.folds, split.folds[1:] + split.folds[:1], strict=True):
+        np.testing.assert_array_equal(fold.validation, following.test)
+
+
 def test_speaker_5fold_deals_out_by_gender() -> None:
     split = split_corpus(RAVDESS_LIKE, "speaker-5fold")
     assert split.texts_shared
@@ -186,11 +202,11 @@ def test_many_sentences_are_grouped() -> None:
     assert [texts(corpus, fold.test) for fold in split.folds] == [{"a", "f"}, {"b", "g"}, {"c"}, {"d"}, {"e"}]
 
 
-@pytest.mark.parametrize("protocol", ["speaker-5fold", "speaker-6fold", "loso", "speaker-text"])
+@pytest.mark.parametrize("protocol", ["speaker-5fold", "speaker-6fold", "speaker-5fold-luna", "loso", "speaker-text"])
 def test_sub_corpus_keeps_the_speaker_folds(protocol: str) -> None:
     # speaker 04 has no happy clip, so that the sub-corpus lacks the speaker
     rows = [(u.emotion, u.speaker, u.gender, u.text) for u in RAVDESS_LIKE.utterances]
-    corpus = make_corpus([row for row in rows if row[:2] != ("happy", "04")], published_folds=EMOBOX_FOLDS)
+    corpus = make_corpus([row for row in rows if row[:2] != ("happy", "04")], published_folds=PUBLISHED_FOLDS)
     whole = {fold.name: fold for fold in split_corpus(corpus, protocol).folds}
     part = corpus.only(["happy"])
     for fold in split_corpus(part, protocol).folds:
@@ -216,8 +232,8 @@ def test_without_selection_validation_trains() -> None:
         (factorial(5), "speaker-5fold"),
         (factorial(4), "loso"),
         (factorial(1), "random-5fold"),
-        (factorial(4, published_folds=EMOBOX_FOLDS), "loso"),
-        (factorial(7, published_folds=EMOBOX_FOLDS), "speaker-5fold"),
+        (factorial(4, published_folds=PUBLISHED_FOLDS), "loso"),
+        (factorial(7, published_folds=PUBLISHED_FOLDS), "speaker-5fold"),
     ],
 )
 def test_default_protocol(corpus: Corpus, protocol: str) -> None:
@@ -230,7 +246,13 @@ def test_default_protocol(corpus: Corpus, protocol: str) -> None:
     [
         (RAVDESS_LIKE, "speaker-7fold", "no protocol 'speaker-7fold'.*random-80-20.*speaker-text"),
         (factorial(24), "speaker-6fold", "not defined for corpus 'test'.*no folds are published.*speaker-5fold"),
-        (factorial(7, published_folds=EMOBOX_FOLDS), "speaker-6fold", "do not fill them"),
+        (factorial(7, published_folds=PUBLISHED_FOLDS), "speaker-6fold", "do not fill them"),
+        (
+            factorial(24),
+            "speaker-5fold-luna",
+            "speaker-5fold-luna is not defined.*no folds are published.*speaker-5fold",
+        ),
+        (factorial(7, published_folds=PUBLISHED_FOLDS), "speaker-5fold-luna", "speaker-5fold-luna .*do not fill them"),
         (factorial(4), "speaker-5fold", "at least 5 speakers; corpus 'test' has 4.*loso"),
         (factorial(2), "loso", "at least 3 speakers.*random-5fold"),
         (factorial(2), "speaker-text", "at least 3 speakers"),
@@ -280,9 +302,9 @@ def test_every_split_keeps_its_promises(
     rows: list[tuple[str, str, str | None, str | None]], protocol: str, seed: int, selecting: bool, fold_published: bool
 ) -> None:
     names = sorted({row[1] for row in rows}, reverse=True)
-    corpus = make_corpus(rows, published_folds=(tuple(names[::3]), tuple(names[1::3]), (*names[2::3], "absent")))
-    if not fold_published:
-        corpus = dataclasses.replace(corpus, published_folds=None)
+    groups = (tuple(names[::3]), tuple(names[1::3]), (*names[2::3], "absent"))
+    published = {name: groups for name in ("speaker-6fold", "speaker-5fold-luna")} if fold_published else {}
+    corpus = make_corpus(rows, published_folds=published)
     try:
         split = split_corpus(corpus, protocol, seed, selecting)
     except ProtocolError:
@@ -297,7 +319,7 @@ def test_every_split_keeps_its_promises(
         train, validation, test = (speakers(corpus, rows) for rows in (fold.train, fold.validation, fold.test))
         assert bool(len(validation)) == selecting
         assert {corpus.utterances[row].emotion for row in fold.train} == set(corpus.labels)
-        if protocol in ("speaker-5fold", "speaker-6fold", "loso", "speaker-text"):
+        if protocol in ("speaker-5fold", "speaker-6fold", "speaker-5fold-luna", "loso", "speaker-text"):
             assert not train & test
             assert not validation & test
             assert not validation & train

@@ -15,7 +15,7 @@ from serjax.data.audio import AudioError
 from serjax.data.corpora import ravdess, synthetic, voices
 from serjax.data.corpora.corpus import CorpusError, Window
 from serjax.data.corpora.synthetic import RATE_HZ, SyntheticSource, synthetic_corpus, write_wav
-from serjax.data.splits import split_corpus
+from serjax.data.splits import ProtocolError, split_corpus
 from serjax.data.synthesis import N_SAMPLES
 
 WHOLE = Window(sample_rate_hz=RATE_HZ, n_samples=N_SAMPLES)
@@ -73,6 +73,16 @@ def test_published_folds_stay_meaningful(n_clips):
     assert len(folds) == 6
     for fold in folds:
         assert len(set(corpus.label_ids[fold.test])) == 8
+
+
+def test_luna_folds_take_twelve_speakers():
+    corpus = synthetic_corpus(192)
+    folds = split_corpus(corpus, "speaker-5fold-luna").folds
+    assert [len(set(corpus.label_ids[fold.test])) for fold in folds] == [8] * 5
+    with pytest.raises(
+        ProtocolError, match=r"speaker-5fold-luna .*its speakers do not fill them. Choose speaker-6fold"
+    ):
+        split_corpus(synthetic_corpus(96), "speaker-5fold-luna")
 
 
 @pytest.mark.parametrize("n_clips", [-1, 0, 7, 1441])

@@ -4,9 +4,9 @@ import dataclasses
 import hashlib
 import itertools
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
@@ -174,17 +174,17 @@ class Corpus:
     """Labelled utterances, sorted by path, and the source of their sound.
 
     `labels` are the labels that occur, in the corpus's own order: emotions, unless `labelling` says otherwise (see
-    `serjax.data.labels`); `published_folds` the test speakers of each fold of a published protocol; `notes` what
-    is odd about it, found while reading; `speakers` (found when not given) all people of the corpus by gender and name,
-    kept by `only`, so that folds stay; `offset_s` where speech begins in its clips, which is where they are read from
-    unless another offset is asked for.
+    `serjax.data.labels`); `published_folds` the test speakers of each fold, by the name of a published protocol;
+    `notes` what is odd about it, found while reading; `speakers` (found when not given) all people of the corpus by
+    gender and name, kept by `only`, so that folds stay; `offset_s` where speech begins in its clips, which is where
+    they are read from unless another offset is asked for.
     """
 
     name: str
     utterances: tuple[Utterance, ...]
     source: AudioSource
     labels: tuple[str, ...]
-    published_folds: tuple[tuple[str, ...], ...] | None = None
+    published_folds: Mapping[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
     notes: tuple[Note, ...] = ()
     speakers: tuple[str, ...] = ()
     labelling: Labelling = Labelling()

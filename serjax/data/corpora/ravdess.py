@@ -34,6 +34,14 @@ EMOBOX_FOLDS = (
     ("02", "15", "16", "18"),
     ("06", "13", "17", "22"),
 )
+LUNA_FOLDS = (  # Luna-Jiménez et al., Multimodal Emotion Recognition on RAVDESS …, Sensors 21 (22), 7665, 2021
+    ("02", "05", "14", "15", "16"),
+    ("03", "06", "07", "13", "18"),
+    ("10", "11", "12", "19", "20"),
+    ("08", "17", "21", "23", "24"),
+    ("01", "04", "09", "22"),
+)
+PUBLISHED_FOLDS = {"speaker-6fold": EMOBOX_FOLDS, "speaker-5fold-luna": LUNA_FOLDS}
 SYNTHETIC_MARK = "SYNTHETIC.txt"  # lies beside synthetic speech that bears RAVDESS names
 SYNTHETIC_NOTE = Note("synthetic", "Synthetic speech: no result on it tells anything about people")
 OFFSET_S = 0.5  # before it the actors breathe
@@ -99,7 +107,7 @@ def load_ravdess(name: RavdessName, root: Path | None) -> Corpus:
         utterances=utterances,
         source=source,
         labels=tuple(emotion for emotion in EMOTIONS if any(u.emotion == emotion for u in utterances)),
-        published_folds=EMOBOX_FOLDS,
+        published_folds=PUBLISHED_FOLDS,
         notes=(
             *([SYNTHETIC_NOTE] if synthetic else []),
             *left_notes,

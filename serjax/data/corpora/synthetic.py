@@ -111,7 +111,7 @@ def synthetic_corpus(n_clips: int | None = None, seed: int = 0) -> Corpus:
         utterances=utterances,
         source=SyntheticSource(seed),
         labels=ravdess.EMOTIONS,
-        published_folds=ravdess.EMOBOX_FOLDS,
+        published_folds=ravdess.PUBLISHED_FOLDS,
         notes=(ravdess.SYNTHETIC_NOTE,),
         offset_s=ravdess.OFFSET_S,  # it is built like RAVDESS
     )
