@@ -20,7 +20,7 @@ from serjax.data.features import Found, FoundOfClips, check_bad, check_differ, l
 from serjax.data.labels import label_by, merge_emotions, parse_merges
 from serjax.data.leaks import FoundLeak, copies_in_training, find_leaks
 from serjax.data.notes import gather
-from serjax.data.splits import Fold, Protocol, Split, default_protocol, split_corpus, with_train_speakers
+from serjax.data.splits import Fold, Split, default_protocol, split_corpus, with_train_speakers
 from serjax.dsp import Frontend
 from serjax.errors import ConfigError
 from serjax.study.checks import check_max_bad, check_positive
@@ -52,13 +52,13 @@ class Cell:
 class Problem:
     """Clips as arrays, and the cells in which a study trains and tests on them.
 
-    `x_NTC` holds no clip where they are streamed. Clips are read from `offset_s` seconds on. `waveforms` are read where
-    training augments them; `leak` says what test rows have in common with training rows beside speakers and sentences,
-    where that is so.
+    `protocol` is what titles call it. `x_NTC` holds no clip where they are streamed. Clips are read from `offset_s`
+    seconds on. `waveforms` are read where training augments them; `leak` says what test rows have in common with
+    training rows beside speakers and sentences, where that is so.
     """
 
     corpus: Corpus
-    protocol: Protocol
+    protocol: str
     speakers_shared: bool
     x_NTC: Float[np.ndarray, "n T C"]
     mask_NT: Float[np.ndarray, "N T"]

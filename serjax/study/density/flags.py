@@ -10,6 +10,7 @@ from serjax.study.checks import check_positive
 
 Vector = Literal["supervector", "functionals"]
 Kind = Literal["gaussian", "pca"]
+N_DRAWN = 20  # clips of each speaker that enrolment draws and nothing scores
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,9 @@ class Density:
     """Weight of the functionals' scores beside the supervectors', each in units of its own spread."""
     refit: bool = True
     """Fit again to train and validation clips, with what was chosen."""
+    enrolment: int | None = None
+    """Transductive: take the mean of so many clips of a speaker, 0 to 20, off all vectors of the speaker. 20 clips of
+    each speaker are drawn by seed, not by emotion, and never scored, whatever the number. Default: no clip is drawn."""
 
 
 def check_flags(features: VoiceFeatures, vectors: Supervectors, density: Density) -> None:
@@ -105,5 +109,7 @@ def check_flags(features: VoiceFeatures, vectors: Supervectors, density: Density
         raise ConfigError("--own goes with --density gaussian: a linear autoencoder has no covariance.")
     if not 0 <= density.emotion_axes <= density.axes:
         raise ConfigError(f"--emotion-axes {density.emotion_axes}: expected 0 to --axes, {density.axes}.")
+    if density.enrolment is not None and not 0 <= density.enrolment <= N_DRAWN:
+        raise ConfigError(f"--enrolment {density.enrolment}: expected 0 to {N_DRAWN} clips of each speaker.")
     if not density.shrinkages or not all(0 < share <= 1 for share in density.shrinkages):
         raise ConfigError(f"--shrinkages {density.shrinkages}: expected shares above 0, at most 1.")

@@ -1,6 +1,6 @@
 """A study by densities of one or two vectors per clip, from flags to outcome: each cell is kept when it is done."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import ClassVar
 
@@ -11,6 +11,7 @@ from serjax.data.feature_cache import default_cache_dir
 from serjax.evaluate.generative import classify
 from serjax.evaluate.metrics import confusion, uar
 from serjax.evaluate.predictions import concatenate
+from serjax.study.density.enrolment import Enrolment, name_with_enrolment, with_enrolment
 from serjax.study.density.flags import (
     Density,
     FunctionalFeatures,
@@ -75,7 +76,7 @@ class DensityStudy:
             "background": config.background,
             "density": config.density,
         }
-        problem = (config.data, config.features.frontend(), config.machine.cache)
+        problem = (config.data, config.features.frontend(), config.machine.cache, config.density.enrolment)
         return StudyFlags(self.experiment, sections, config.machine, problem)
 
     def check(self) -> None:
@@ -84,14 +85,16 @@ class DensityStudy:
 
     def load(self, shown: Progresses) -> Problem:
         """Read clips, both kinds of features, and folds."""
-        data, voice = self.config.data, self.config.features
+        data, voice, n_clips = self.config.data, self.config.features, self.config.density.enrolment
         cache = self.config.machine.cache or default_cache_dir()
         reports = [shown.counter("frames"), shown.counter("functionals")]
         corpus, splits, (pictures, vectors) = load_parts(
             data, (voice, FunctionalFeatures(voice)), cache, reports, selecting=True
         )
+        splits = with_enrolment(corpus, splits, n_clips)
         make = partial(DensityProblem, functionals_ND=vectors.values_NTD[:, 0])
-        return make_problem(corpus, splits, pictures, offset_of(corpus, data), make=make)
+        problem = make_problem(corpus, splits, pictures, offset_of(corpus, data), make=make)
+        return replace(problem, protocol=name_with_enrolment(problem.protocol, n_clips))
 
     def train(self, problem: Problem, trainer: Trainer) -> Stages[Outcome]:
         """Fit and score cell after cell; nothing is trained in stacks."""
@@ -129,8 +132,9 @@ class System:
 
     def fit_cell(self, cell: Cell) -> CellResult:
         """Choose by validation clips what models of training clips leave open, then score test clips."""
-        fold, flags, validation = cell.fold, self.config.density, cell.fold.validation
-        rows = np.sort(np.concatenate([fold.train, validation])) if flags.refit else fold.train
+        fold, flags = cell.fold, self.config.density
+        validation = self.enrolment(cell.seed).scored(fold.validation)
+        rows = np.sort(np.concatenate([fold.train, fold.validation])) if flags.refit else fold.train
         selecting_NK, final_NK = np.zeros((2, len(self.problem.truth_N), len(self.problem.labels)))
         chosen: dict[str, object] = {}
         for kind in self.config.features.vectors:
@@ -151,16 +155,20 @@ class System:
     ) -> dict[float, Scores]:
         """Fit densities to the clips `rows`; return their scores of all clips for each shrinkage."""
         truth_N, background, flags = self.problem.truth_N, self.config.background, self.config.density
-        n_classes = len(self.problem.labels)
+        n_classes, enrolment = len(self.problem.labels), self.enrolment(seed)
         if kind == "functionals":
             vectors = functionals(self.problem.functionals_ND, rows, truth_N)
-            return density_scores(vectors, n_classes, flags, shrinkages)
+            return density_scores(enrolment.centre(vectors, rows), n_classes, flags, shrinkages)
         summed: dict[float, Scores] = {}
         for number in range(background.backgrounds):
             vectors = supervectors(self.frames, rows, truth_N, background, (seed, number))
-            found = density_scores(vectors, n_classes, flags, shrinkages)
+            found = density_scores(enrolment.centre(vectors, rows), n_classes, flags, shrinkages)
             summed = {share: summed.get(share, 0.0) + scores_NK for share, scores_NK in found.items()}
         return summed
+
+    def enrolment(self, seed: int) -> Enrolment:
+        """Return which clips of each speaker a seed draws."""
+        return Enrolment.of(self.problem.corpus, self.config.density.enrolment, seed)
 
     def _uar(self, scores_NK: Scores, rows: Int[np.ndarray, " n"]) -> float:
         return uar(confusion(self.problem.truth_N[rows], classify(scores_NK[rows]), len(self.problem.labels)))

@@ -72,7 +72,7 @@ class Frames:
 class Vectors:
     """One vector per clip of a corpus, by a front end that was fitted to training clips; and those clips' copies too.
 
-    `x_ND` has all clips, `train_MD` training clips and their copies, of classes `label_M`.
+    `x_ND` has all clips, `train_MD` training clips, and copy after copy of all of them, of classes `label_M`.
     """
 
     x_ND: Float[Array, "N D"]
