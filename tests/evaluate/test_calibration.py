@@ -44,7 +44,7 @@ def ece_row_by_row(probability_NK: np.ndarray, truth_N: np.ndarray, n_bins: int)
 
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 200.0])  # as of −MSE, of log-probabilities, of bounds in nats a clip
 def test_the_temperature_is_where_the_truth_is_most_likely(scale):
-    """Within 1e-6; measured 1e-8, as near as SciPy comes."""
+    """Within 1e-6; measured 3e-8, as near as SciPy comes."""
     scores_NK, truth_N = scored(0, scale)
     temperature = calibration.fit_temperature(scores_NK, truth_N)
     best = scipy.optimize.minimize_scalar(
@@ -58,11 +58,11 @@ def test_the_temperature_is_where_the_truth_is_most_likely(scale):
 
 
 def test_the_temperature_that_made_the_labels_is_found():
-    """40 000 draws from softmax(l / 2.5): within 3 %; measured 0.6 %."""
+    """40 000 draws from softmax(l / 2.5): within 2 %; measured 0.4 %."""
     rng = np.random.default_rng(1)
     scores_NK = 6 * rng.normal(size=(40_000, K))
     truth_N = (scores_NK / 2.5 + rng.gumbel(size=scores_NK.shape)).argmax(axis=1)
-    assert calibration.fit_temperature(scores_NK, truth_N) == pytest.approx(2.5, rel=0.03)
+    assert calibration.fit_temperature(scores_NK, truth_N) == pytest.approx(2.5, rel=0.02)
 
 
 def test_scores_in_other_units_and_with_an_offset_per_clip_give_the_same_probabilities():
@@ -142,9 +142,10 @@ def test_equally_sure_clips_are_in_one_bin_whatever_their_order():
 def test_the_order_of_the_clips_does_not_matter():
     scores_NK, truth_N = scored(9)
     log_NK = calibration.tempered(scores_NK, 1.0)
-    order_N = np.random.default_rng(0).permutation(N)
+    rng = np.random.default_rng(0)
     for measure in (calibration.negative_log_likelihood, lambda x, y: calibration.calibration_error(np.exp(x), y)):
-        assert measure(log_NK[order_N], truth_N[order_N]) == measure(log_NK, truth_N)
+        orders = [rng.permutation(N) for _ in range(10)]
+        assert {measure(log_NK[order_N], truth_N[order_N]) for order_N in orders} == {measure(log_NK, truth_N)}
 
 
 @pytest.mark.parametrize(
