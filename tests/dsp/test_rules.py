@@ -27,6 +27,7 @@ EFFECT = {"n_fft": 64, "hop_length": 16, "win_length": 48, "window": "hann", "ce
 CHROMA = {"n_chroma": 12, "tuning": 0.25, "ctroct": 5.0, "octwidth": 2, "base_c": True}
 MASK = np.ones(12, bool)
 # Each function with all of its parameters that are no arrays, as Python has them.
+YIN = {"fmin": 200, "fmax": 2_000.0, "sr": 8_000, "trough_threshold": 0.25, "pad_mode": "edge", **FRAMES}
 CALLS = {
     "dct": ((S,), {"type": 2, "axis": -2, "norm": "ortho"}),
     "mfcc": (
@@ -77,10 +78,9 @@ CALLS = {
     "mel_filterbank": ((), {"sr": 8_000, "n_fft": 128, "norm": "slaney", **MEL}),
     "mel_frequencies": ((), {"n_mels": 6, "fmin": 100.0, "fmax": 3_000, "htk": False}),
     "melspectrogram": ((Y,), {**SPECTRUM, **MEL, "power": 1.5, "norm": "slaney"}),
-    "yin": (
-        (Y,),
-        {"fmin": 200, "fmax": 2_000.0, "sr": 8_000, "trough_threshold": 0.25, "pad_mode": "edge", **FRAMES},
-    ),
+    "yin": ((Y,), YIN),
+    "yin_voicing": ((Y,), YIN),
+    "trim_mask": ((S[0], S[0] > 0), {"top_db": 45}),
     "resample": ((Y,), {"orig_sr": 8_000, "target_sr": 6_000.0, "scale": True}),
     "amplitude_to_db": ((S,), DB),
     "power_to_db": ((S,), DB),
@@ -95,6 +95,7 @@ CALLS = {
     "augment.roll": ((KEY, Y), {"most": 5, "fill": "zero", "axis": 0}),
     "augment.time_stretch": ((KEY, Y), {"rate": (0.75, 1.25), "n_fft": 64, "hop_length": 16}),
     "augment.pitch_shift": ((KEY, Y), {"n_steps": (-2, 2), "n_fft": 64, "hop_length": 16}),
+    "augment.mel_warp": ((KEY, S), {"factor": (0.9, 1.1)}),
     "augment.frequency_shift": ((KEY, S), {"most": 0.25, "fill": "wrap"}),
     "augment.spec_augment": (
         (KEY, S),
