@@ -13,7 +13,7 @@ from serjax.evaluate.predictions import read_predictions
 from serjax.experiments import generative
 from serjax.study.density.flags import Density, Supervectors, VoiceFeatures
 from serjax.study.density.study import DensityProblem, DensityStudy, System
-from serjax.study.density.system import Frames
+from serjax.study.density.system import Frames, density_scores, functionals
 from serjax.study.flags import Data, Machine
 from serjax.study.problem import Cell, labelled_corpus, split_for_seeds
 from tests.study.stand_ins import METRICS
@@ -120,6 +120,21 @@ def test_validation_clips_are_left_out_of_what_judges_them(problem: DensityProbl
         system = replace(system_of(one), config=alone)
         judged.append(system.scores("functionals", 0, cell.fold.train, (0.2,))[0.2][cell.fold.test])
     np.testing.assert_array_equal(*judged)
+
+
+def test_functionals_are_whitened_as_they_are_where_clips_are_fewer_than_features() -> None:
+    """Not projected onto principal axes first: those follow the features with the largest units."""
+    rng, labels_N, train = np.random.default_rng(0), np.arange(30) % 2, np.arange(20)
+    x_ND = (rng.normal(size=(30, 40)) + labels_N[:, None]) * np.geomspace(0.01, 100, 40)
+    found = density_scores(functionals(x_ND.astype(np.float32), train, labels_N), 2, Density(axes=4), (0.4,))[0.4]
+    z_ND = (x_ND - x_ND[train].mean(axis=0)) / x_ND[train].std(axis=0)
+    mean_KD = np.stack([z_ND[train][labels_N[train] == label].mean(axis=0) for label in (0, 1)])
+    residual_MD = z_ND[train] - mean_KD[labels_N[train]]
+    covariance_DD = residual_MD.T @ residual_MD / len(train)
+    shrunk_DD = 0.6 * covariance_DD + 0.4 * np.trace(covariance_DD) / 40 * np.eye(40)
+    apart_NKD = z_ND[:, None] - mean_KD
+    expected = -np.einsum("nkd,de,nke->nk", apart_NKD, np.linalg.inv(shrunk_DD), apart_NKD) / 2
+    np.testing.assert_allclose(found, expected, rtol=1e-5)  # measured 6e-7
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,7 @@ def density_scores(
     vectors: Vectors, n_classes: int, flags: Density, shrinkages: tuple[float, ...]
 ) -> dict[float, Float[np.ndarray, "N K"]]:
     """Return the score of every clip under the density of each emotion, for each shrinkage of the whitening."""
-    n_axes = min(flags.axes if vectors.reduces else vectors.n_features, len(vectors.train_MD) - n_classes)
+    n_axes = min(flags.axes, len(vectors.train_MD) - n_classes) if vectors.reduces else vectors.n_features
     reduced = _reduce(vectors, n_axes) if n_axes < vectors.n_features else vectors
     within, scores = fit_within_classes(reduced.train_MD, reduced.label_M, n_classes), {}
     for shrinkage in shrinkages:
