@@ -12,7 +12,7 @@ from serjax.errors import ConfigError
 from serjax.evaluate.predictions import read_predictions
 from serjax.experiments import generative
 from serjax.study.density.flags import Density, Supervectors, VoiceFeatures
-from serjax.study.density.study import DensityProblem, DensityStudy, System
+from serjax.study.density.study import DensityProblem, DensityStudy, Scorer, System
 from serjax.study.density.system import Frames, density_scores, functionals
 from serjax.study.flags import Data, Machine
 from serjax.study.problem import Cell, labelled_corpus, split_for_seeds
@@ -54,17 +54,20 @@ def test_a_run_that_was_stopped_fits_only_what_is_missing(
     config = replace(CONFIG, machine=replace(CONFIG.machine, out=tmp_path / "run", cache=finished.parent / "cache"))
     fit_cell, fitted = System.fit_cell, []
 
-    def stopping(self: System, cell: Cell) -> object:
+    def stopping(self: System, cell: Cell, scores: Scorer) -> object:
         if len(fitted) == 3:
             raise KeyboardInterrupt
+        return noting(self, cell, scores)
+
+    def noting(self: System, cell: Cell, scores: Scorer) -> object:
         fitted.append(cell.fold.name)
-        return fit_cell(self, cell)
+        return fit_cell(self, cell, scores)
 
     with monkeypatch.context() as patch:
         patch.setattr(System, "fit_cell", stopping)
         with pytest.raises(KeyboardInterrupt):
             main.run(config)
-    monkeypatch.setattr(System, "fit_cell", lambda self, cell: fitted.append(cell.fold.name) or fit_cell(self, cell))
+    monkeypatch.setattr(System, "fit_cell", noting)
     main.run(config)
     assert len(fitted) == len(set(fitted)) == 5
     assert (tmp_path / "run/predictions.csv").read_bytes() == (finished / "predictions.csv").read_bytes()
@@ -104,7 +107,8 @@ def test_what_test_clips_are_changes_nothing_for_others(problem: DensityProblem)
     truth_N = problem.truth_N.copy()
     truth_N[cell.fold.test] = 1 - truth_N[cell.fold.test]
     poisoned.__dict__["truth_N"] = truth_N
-    clean, other = (system_of(one).fit_cell(cell) for one in (problem, poisoned))
+    systems = [system_of(one) for one in (problem, poisoned)]
+    clean, other = (system.fit_cell(cell, system.scores) for system in systems)
     np.testing.assert_array_equal(clean.validation.scores_NK, other.validation.scores_NK)
     assert clean.facts == other.facts
     assert not np.array_equal(clean.test.scores_NK, other.test.scores_NK)
@@ -118,7 +122,7 @@ def test_validation_clips_are_left_out_of_what_judges_them(problem: DensityProbl
     judged = []
     for one in (problem, replace(problem, functionals_ND=poisoned_f)):
         system = replace(system_of(one), config=alone)
-        judged.append(system.scores("functionals", 0, cell.fold.train, (0.2,))[0.2][cell.fold.test])
+        judged.append(system.scores("functionals", cell, False, (0.2,))[0.2][cell.fold.test])
     np.testing.assert_array_equal(*judged)
 
 

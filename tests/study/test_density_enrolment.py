@@ -167,7 +167,7 @@ def fitted(n_clips: int | None, functionals_ND: np.ndarray) -> tuple[Predictions
     """Return what the first fold says of its test clips and its validation clips, and the test rows."""
     system = make_system(n_clips, functionals_ND)
     cell = system.problem.cells[0]
-    result = system.fit_cell(cell)
+    result = system.fit_cell(cell, system.scores)
     assert result.validation is not None
     return result.test, result.validation, cell.fold.test
 

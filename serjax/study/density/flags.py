@@ -1,5 +1,6 @@
 """The flags of a classifier by densities of one vector per clip."""
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -9,7 +10,7 @@ from serjax.errors import ConfigError
 from serjax.study.checks import check_positive
 
 Vector = Literal["supervector", "functionals"]
-Kind = Literal["gaussian", "pca"]
+Kind = Literal["gaussian", "pca", "vae"]
 N_DRAWN = 20  # clips of each speaker that enrolment draws and nothing scores
 
 
@@ -73,8 +74,8 @@ class Density:
     """What models the vectors of each emotion."""
 
     density: Kind = "gaussian"
-    """gaussian: a mean per emotion and covariances (`--own`); pca: a linear autoencoder per emotion, which classifies
-    by its reconstruction error."""
+    """gaussian: a mean per emotion and covariances (`--own`); pca: a linear autoencoder per emotion, vae: a variational
+    one, which classify by their reconstruction error."""
     own: float = 0.0
     """Share of an emotion's own covariance in its Gaussian, from 0 (one covariance for all) to 1."""
     emotion_axes: int = 5
@@ -92,6 +93,23 @@ class Density:
     each speaker are drawn by seed, not by emotion, and never scored, whatever the number. Default: no clip is drawn."""
 
 
+@dataclass(frozen=True)
+class Vaes:
+    """The VAE of one emotion, of `--density vae`."""
+
+    latent_dim: int = 128
+    """Numbers in the code of a clip."""
+    hidden: tuple[int, ...] = (256,)
+    """Units of the encoder's hidden layers, mirrored in the decoder."""
+    vae_epochs: int = 20
+    """Passes over the training clips of the emotion that has most, copies included, and as many steps for each of the
+    others; the best one on validation clips is kept."""
+    beta: float = 1.0
+    """Weight of the KL term."""
+    learning_rate: float = 1e-3
+    """Peak of the warm-up and cosine schedule."""
+
+
 def check_flags(features: VoiceFeatures, vectors: Supervectors, density: Density) -> None:
     """Raise ConfigError for numbers that nothing can be fitted with."""
     if not features.vectors or len(set(features.vectors)) < len(features.vectors):
@@ -105,11 +123,22 @@ def check_flags(features: VoiceFeatures, vectors: Supervectors, density: Density
     check_positive("--axes", density.axes)
     if not 0 <= density.own <= 1:
         raise ConfigError(f"--own {density.own}: expected a share from 0 to 1.")
-    if density.own and density.density == "pca":
-        raise ConfigError("--own goes with --density gaussian: a linear autoencoder has no covariance.")
+    if density.own and density.density != "gaussian":
+        raise ConfigError("--own goes with --density gaussian: an autoencoder has no covariance.")
     if not 0 <= density.emotion_axes <= density.axes:
         raise ConfigError(f"--emotion-axes {density.emotion_axes}: expected 0 to --axes, {density.axes}.")
     if density.enrolment is not None and not 0 <= density.enrolment <= N_DRAWN:
         raise ConfigError(f"--enrolment {density.enrolment}: expected 0 to {N_DRAWN} clips of each speaker.")
+    if density.enrolment is not None and density.density == "vae":
+        raise ConfigError("--enrolment goes with --density gaussian or pca: nobody has tried it with VAEs.")
     if not density.shrinkages or not all(0 < share <= 1 for share in density.shrinkages):
         raise ConfigError(f"--shrinkages {density.shrinkages}: expected shares above 0, at most 1.")
+
+
+def check_vaes(vaes: Vaes) -> None:
+    """Raise ConfigError for numbers that no VAE can be made or trained with."""
+    for flag in ("latent_dim", "vae_epochs", "learning_rate"):
+        check_positive(f"--{flag.replace('_', '-')}", getattr(vaes, flag))
+    check_positive("--hidden", min(vaes.hidden, default=0))
+    if not 0 <= vaes.beta < math.inf:
+        raise ConfigError(f"--beta {vaes.beta}: expected a number from 0 on, such as 1.")

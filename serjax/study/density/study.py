@@ -1,26 +1,37 @@
 """A study by densities of one or two vectors per clip, from flags to outcome: each cell is kept when it is done."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import ClassVar
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from serjax.data.feature_cache import default_cache_dir
-from serjax.evaluate.generative import classify
-from serjax.evaluate.metrics import confusion, uar
 from serjax.evaluate.predictions import concatenate
 from serjax.study.density.enrolment import Enrolment, name_with_enrolment, with_enrolment
 from serjax.study.density.flags import (
     Density,
     FunctionalFeatures,
     Supervectors,
+    Vaes,
     Vector,
     VoiceFeatures,
     check_flags,
+    check_vaes,
 )
-from serjax.study.density.system import Frames, density_scores, functionals, supervectors
+from serjax.study.density.system import (
+    Frames,
+    Scores,
+    Vectors,
+    best_shrinkage,
+    density_scores,
+    functionals,
+    rows_of,
+    supervectors,
+)
+from serjax.study.density.vae import VaeScores, VaeTraining
 from serjax.study.fingerprint import StudyFlags
 from serjax.study.flags import Data, Machine
 from serjax.study.generative.classification import spread
@@ -30,7 +41,7 @@ from serjax.study.problem import Cell, Problem, load_parts, make_problem, offset
 from serjax.study.progress import Progresses
 from serjax.study.trainer import Stages, Trainer
 
-Scores = Float[np.ndarray, "N K"]
+Scorer = Callable[[Vector, Cell, bool, tuple[float, ...]], dict[float, Scores]]  # refit or not, for each shrinkage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +53,7 @@ class DensityConfig:
     features: VoiceFeatures = field(default_factory=VoiceFeatures)
     background: Supervectors = field(default_factory=Supervectors)
     density: Density = field(default_factory=Density)
+    vaes: Vaes = field(default_factory=Vaes)
     machine: Machine = field(default_factory=Machine)
 
     def study(self) -> "DensityStudy":
@@ -75,6 +87,7 @@ class DensityStudy:
             "features": config.features,
             "background": config.background,
             "density": config.density,
+            "vaes": config.vaes,
         }
         problem = (config.data, config.features.frontend(), config.machine.cache, config.density.enrolment)
         return StudyFlags(self.experiment, sections, config.machine, problem)
@@ -82,6 +95,7 @@ class DensityStudy:
     def check(self) -> None:
         """Raise ConfigError for flags that make no sense."""
         check_flags(self.config.features, self.config.background, self.config.density)
+        check_vaes(self.config.vaes)
 
     def load(self, shown: Progresses) -> Problem:
         """Read clips, both kinds of features, and folds."""
@@ -97,17 +111,21 @@ class DensityStudy:
         return replace(problem, protocol=name_with_enrolment(problem.protocol, n_clips))
 
     def train(self, problem: Problem, trainer: Trainer) -> Stages[Outcome]:
-        """Fit and score cell after cell; nothing is trained in stacks."""
+        """Fit and score cell after cell; only VAEs are trained in stacks, those of all cells before."""
         assert isinstance(problem, DensityProblem)
-        yield from ()
         config = self.config
         frames = Frames.of(problem.x_NTC, problem.mask_NT > 0, config.features, config.background.warps)
         system = System(problem, frames, config)
+        scores: Scorer = system.scores
+        vaes: VaeScores | None = None
+        if config.density.density == "vae":
+            training = VaeTraining(problem, trainer, system.vectors, config.density, config.vaes)
+            vaes = scores = yield from training.train(config.features.vectors)
         results = through_cells(
             problem,
             trainer.checkpoints / "cells",
             f"{trainer.fingerprint} {problem.digest()}",
-            system.fit_cell,
+            lambda cell: system.fit_cell(cell, scores),
             lambda done, total: trainer.report("densities", done, total, 0.0),
         )
         facts = Facts(
@@ -116,6 +134,7 @@ class DensityStudy:
             n_parameters=None,
             n_models=len(problem.cells) * len(problem.labels),
             device=trainer.layout.title,
+            chosen_epochs=None if vaes is None else vaes.chosen_epochs,
             chosen={name: result.facts for name, result in results.items()},
         )
         predictions = concatenate([result.test for result in results.values()])
@@ -130,45 +149,41 @@ class System:
     frames: Frames
     config: DensityConfig
 
-    def fit_cell(self, cell: Cell) -> CellResult:
+    def fit_cell(self, cell: Cell, scores: Scorer) -> CellResult:
         """Choose by validation clips what models of training clips leave open, then score test clips."""
-        fold, flags = cell.fold, self.config.density
-        validation = self.enrolment(cell.seed).scored(fold.validation)
-        rows = np.sort(np.concatenate([fold.train, fold.validation])) if flags.refit else fold.train
+        flags, validation = self.config.density, self.enrolment(cell.seed).scored(cell.fold.validation)
         selecting_NK, final_NK = np.zeros((2, len(self.problem.truth_N), len(self.problem.labels)))
         chosen: dict[str, object] = {}
         for kind in self.config.features.vectors:
-            by_shrinkage = self.scores(kind, cell.seed, fold.train, flags.shrinkages)
-            reached = {share: self._uar(scores_NK, validation) for share, scores_NK in by_shrinkage.items()}
-            best = max(reached, key=lambda share: reached[share])
-            again = self.scores(kind, cell.seed, rows, (best,)) if flags.refit else by_shrinkage
+            by_shrinkage = scores(kind, cell, False, flags.shrinkages)
+            best, reached = best_shrinkage(by_shrinkage, self.problem.truth_N, validation)
+            again = scores(kind, cell, True, (best,)) if flags.refit else by_shrinkage
             weight = 1.0 if kind == "supervector" else flags.functionals_weight
             unit = spread(by_shrinkage[best][validation]) / weight
             selecting_NK += by_shrinkage[best] / unit
             final_NK += again[best] / unit
-            chosen[kind] = {"shrinkage": best, "validation_uar": reached[best]}
-        test = predict(self.problem, cell, final_NK[fold.test])
+            chosen[kind] = {"shrinkage": best, "validation_uar": reached}
+        test = predict(self.problem, cell, final_NK[cell.fold.test])
         return CellResult(test, predict(self.problem, cell, selecting_NK[validation], validation), chosen)
 
-    def scores(
-        self, kind: Vector, seed: int, rows: Int[np.ndarray, " n"], shrinkages: tuple[float, ...]
-    ) -> dict[float, Scores]:
-        """Fit densities to the clips `rows`; return their scores of all clips for each shrinkage."""
-        truth_N, background, flags = self.problem.truth_N, self.config.background, self.config.density
-        n_classes, enrolment = len(self.problem.labels), self.enrolment(seed)
-        if kind == "functionals":
-            vectors = functionals(self.problem.functionals_ND, rows, truth_N)
-            return density_scores(enrolment.centre(vectors, rows), n_classes, flags, shrinkages)
+    def scores(self, kind: Vector, cell: Cell, refit: bool, shrinkages: tuple[float, ...]) -> dict[float, Scores]:
+        """Fit densities to a cell's clips; return their scores of all clips for each shrinkage."""
         summed: dict[float, Scores] = {}
-        for number in range(background.backgrounds):
-            vectors = supervectors(self.frames, rows, truth_N, background, (seed, number))
-            found = density_scores(enrolment.centre(vectors, rows), n_classes, flags, shrinkages)
+        for vectors in self.vectors(kind, cell, refit):
+            found = density_scores(vectors, len(self.problem.labels), self.config.density, shrinkages)
             summed = {share: summed.get(share, 0.0) + scores_NK for share, scores_NK in found.items()}
         return summed
+
+    def vectors(self, kind: Vector, cell: Cell, refit: bool) -> Iterator[Vectors]:
+        """Fit the front end to a cell's clips and give the vectors of all clips, for each background model."""
+        truth_N, background, rows = self.problem.truth_N, self.config.background, rows_of(cell.fold, refit)
+        centre = partial(self.enrolment(cell.seed).centre, rows_n=rows)
+        if kind == "functionals":
+            yield centre(functionals(self.problem.functionals_ND, rows, truth_N))
+            return
+        for number in range(background.backgrounds):
+            yield centre(supervectors(self.frames, rows, truth_N, background, (cell.seed, number)))
 
     def enrolment(self, seed: int) -> Enrolment:
         """Return which clips of each speaker a seed draws."""
         return Enrolment.of(self.problem.corpus, self.config.density.enrolment, seed)
-
-    def _uar(self, scores_NK: Scores, rows: Int[np.ndarray, " n"]) -> float:
-        return uar(confusion(self.problem.truth_N[rows], classify(scores_NK[rows]), len(self.problem.labels)))

@@ -4,6 +4,7 @@ A *member* is one background model and what follows from it: supervectors → wh
 emotion. A system sums the scores of its members.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,7 +14,10 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int
 
+from serjax.data.splits import Fold
 from serjax.dsp.voice import spoken_frames
+from serjax.evaluate.generative import classify
+from serjax.evaluate.metrics import confusion, uar
 from serjax.models.density.gaussian import (
     Gaussians,
     LinearAutoencoders,
@@ -24,6 +28,8 @@ from serjax.models.density.gaussian import (
 from serjax.models.density.ubm import Ubm, fit_ubm, supervector
 from serjax.models.density.whitening import class_means, fit_within_classes, principal_axes
 from serjax.study.density.flags import Density, Supervectors, VoiceFeatures
+
+Scores = Float[np.ndarray, "N K"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +78,7 @@ class Frames:
 class Vectors:
     """One vector per clip of a corpus, by a front end that was fitted to training clips; and those clips' copies too.
 
-    `x_ND` has all clips, `train_MD` training clips, and copy after copy of all of them, of classes `label_M`.
+    `x_ND` has all clips, `train_MD` training clips and their copies, of classes `label_M`.
     """
 
     x_ND: Float[Array, "N D"]
@@ -119,19 +125,17 @@ def _supervectors(
 
 def density_scores(
     vectors: Vectors, n_classes: int, flags: Density, shrinkages: tuple[float, ...]
-) -> dict[float, Float[np.ndarray, "N K"]]:
+) -> dict[float, Scores]:
     """Return the score of every clip under the density of each emotion, for each shrinkage of the whitening."""
-    n_axes = min(flags.axes, len(vectors.train_MD) - n_classes) if vectors.reduces else vectors.n_features
-    reduced = _reduce(vectors, n_axes) if n_axes < vectors.n_features else vectors
+    reduced = reduce_vectors(vectors, n_classes, flags)
     within, scores = fit_within_classes(reduced.train_MD, reduced.label_M, n_classes), {}
     for shrinkage in shrinkages:
         whiten = within.whitening(shrinkage)
         train_MP, x_NP = whiten(reduced.train_MD), whiten(reduced.x_ND)
+        density: TiedGaussians | Gaussians | LinearAutoencoders
         if flags.density == "pca":
-            n_own = min(flags.emotion_axes, n_axes)
-            density: TiedGaussians | Gaussians | LinearAutoencoders = fit_linear_autoencoders(
-                train_MP, reduced.label_M, n_classes, n_own
-            )
+            n_own = min(flags.emotion_axes, reduced.n_features)
+            density = fit_linear_autoencoders(train_MP, reduced.label_M, n_classes, n_own)
         elif flags.own:
             density = fit_gaussians(train_MP, reduced.label_M, n_classes, flags.own, shrinkage)
         else:
@@ -140,9 +144,27 @@ def density_scores(
     return scores
 
 
-def _reduce(vectors: Vectors, n_axes: int) -> Vectors:
-    """Project vectors onto the principal axes of the training clips."""
+def reduce_vectors(vectors: Vectors, n_classes: int, flags: Density) -> Vectors:
+    """Project vectors onto principal axes of the training clips, as many as flags and the number of clips allow."""
+    n_axes = min(flags.axes, len(vectors.train_MD) - n_classes)
+    if not vectors.reduces or n_axes >= vectors.n_features:
+        return vectors
     centre_D, axes_DP = vectors.train_MD.mean(axis=0), principal_axes(vectors.train_MD, n_axes)
     return Vectors(
         (vectors.x_ND - centre_D[None]) @ axes_DP, (vectors.train_MD - centre_D[None]) @ axes_DP, vectors.label_M
     )
+
+
+def rows_of(fold: Fold, refit: bool) -> Int[np.ndarray, " n"]:
+    """Return the rows that a system is fitted to: those that train; refitting takes validation rows too."""
+    return np.sort(np.concatenate([fold.train, fold.validation])) if refit else fold.train
+
+
+def best_shrinkage(
+    scores: Mapping[float, Scores], truth_N: Int[np.ndarray, " N"], rows_n: Int[np.ndarray, " n"]
+) -> tuple[float, float]:
+    """Return the shrinkage whose scores classify some clips best, and the UAR that they reach."""
+    reached = {}
+    for share, scores_NK in scores.items():
+        reached[share] = uar(confusion(truth_N[rows_n], classify(scores_NK[rows_n]), scores_NK.shape[1]))
+    return max(reached.items(), key=lambda pair: pair[1])
