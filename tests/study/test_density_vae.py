@@ -1,5 +1,6 @@
 """One VAE per emotion on whitened vectors: which rows it sees, where it starts, and what it learns."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,19 +14,23 @@ from serjax.errors import ConfigError
 from serjax.experiments import generative
 from serjax.models.density.gaussian import fit_gaussians
 from serjax.models.density.whitening import fit_whitening
-from serjax.study.density.flags import Density, Vaes
+from serjax.study.density.flags import Density, Supervectors, Vaes, VoiceFeatures
+from serjax.study.density.study import DensityStudy
 from serjax.study.density.system import Vectors, best_shrinkage, rows_of
 from serjax.study.density.vae import VaeScores, VaeTraining
-from serjax.study.flags import Data
+from serjax.study.flags import Data, Machine
 from serjax.study.frontends import Features
 from serjax.study.problem import Cell, Problem, load_problem
+from serjax.study.stages import complete
 from serjax.study.trainer import Request, Trainer, train_requests
+from serjax.train.loop import Interrupted
 from serjax.train.parallel import Layout
 from serjax.train.record import History
 from serjax.train.shares import Trained
+from tests.study.test_stages import assert_same, stop_after_first_epoch
 
 DATA = Data(synthetic_clips=192, emotions=("happy", "sad", "angry"), protocol="speaker-5fold")
-SHRINKAGES = (0.1, 0.9)
+SHRINKAGES = (0.9, 0.1)
 DENSITY = Density(density="vae", shrinkages=SHRINKAGES)
 VAES = Vaes(latent_dim=2, hidden=(8,), vae_epochs=3)
 K, WIDTH, N_MEMBERS = 3, 6, 2
@@ -38,9 +43,10 @@ def problem(no_sound: None, tmp_path: Path) -> Problem:
 
 
 def vectors_of(problem: Problem) -> np.ndarray:
-    """Give vectors, one per clip, whose class is in their mean."""
-    random = np.random.default_rng(0)
-    return (random.normal(size=(len(problem.truth_N), WIDTH)) + 0.7 * np.eye(K, WIDTH)[problem.truth_N]).astype("f4")
+    """Give vectors, one per clip: their class is in the mean, under noise that only whitening takes away."""
+    random, n_clips = np.random.default_rng(0), len(problem.truth_N)
+    noise_ND = random.normal(size=(n_clips, WIDTH)) + 4 * random.normal(size=(n_clips, 1))
+    return (noise_ND + np.eye(K, WIDTH)[problem.truth_N]).astype("f4")
 
 
 class Maker:
@@ -107,7 +113,7 @@ def test_poisoned_test_clips_leave_all_models_as_they_are(problem, tmp_path):
 
 def test_each_model_sees_the_clips_of_its_emotion_and_fold_alone(problem, tmp_path):
     _, requests = train(problem, vectors_of(problem), tmp_path / "o")
-    assert [request.name for request, _ in requests] == ["supervector-0.1", "supervector-0.9", "supervector-refit"]
+    assert [request.name for request, _ in requests] == ["supervector-0.9", "supervector-0.1", "supervector-refit"]
     for request, _ in requests:
         refit = request.name.endswith("refit")
         runs = iter(request.runs)
@@ -127,7 +133,7 @@ def test_refitting_takes_the_shrinkage_and_the_epochs_that_validation_chose(prob
     scores, requests = train(
         problem, vectors_of(problem), tmp_path / "o", replace(VAES, learning_rate=0.1, vae_epochs=8)
     )
-    tried, (refit, _) = dict(zip(SHRINKAGES, requests[:-1], strict=True)), requests[-1]
+    tried, (refit, _), shares = dict(zip(SHRINKAGES, requests[:-1], strict=True)), requests[-1], set()
     per_cell, chosen = N_MEMBERS * K, []
     for c, cell in enumerate(problem.cells):
         of_shares = scores("supervector", cell, False, SHRINKAGES)
@@ -136,10 +142,12 @@ def test_refitting_takes_the_shrinkage_and_the_epochs_that_validation_chose(prob
             max(recall_of(scores_NK, problem.truth_N, cell.fold.validation) for scores_NK in of_shares.values())
         )
         assert set(scores.final["supervector", cell.seed, cell.fold.name]) == {best}
+        shares.add(best)
         chosen += tried[best][1].epoch_R[c * per_cell :][:per_cell].tolist()
     assert [run.epochs for run in refit.runs] == chosen == list(scores.chosen_epochs.values())
     assert {run.decay_epochs for run in refit.runs} == {8}
     assert len(set(chosen)) > 1  # else the test shows nothing
+    assert shares != {SHRINKAGES[0]}
 
 
 def test_a_model_starts_at_the_mean_of_its_emotion(problem, tmp_path):
@@ -197,3 +205,31 @@ def test_they_learn_what_the_mean_of_an_emotion_does_not_tell(problem, tmp_path)
 def test_flags_that_make_no_sense_are_refused(changed, message):
     with pytest.raises(ConfigError, match=message):
         generative.Config(**changed).study().check()
+
+
+def test_a_study_that_was_stopped_goes_on_to_the_same_end(no_sound, no_figures, tmp_path, monkeypatch):
+    whole, stopped = (study(tmp_path / name) for name in ("whole", "stopped"))
+    complete([whole])
+    with monkeypatch.context() as patch:
+        stop_after_first_epoch(patch)
+        with pytest.raises(Interrupted, match="epoch 1 of 3"):
+            complete([stopped])
+    complete([stopped])
+    assert_same(stopped.flags.out, whole.flags.out)
+    metrics = json.loads((whole.flags.out / "metrics.json").read_text())
+    n_folds, n_backgrounds = 5, 2
+    assert metrics["model"] == "vae densities"
+    assert len(metrics["chosen_epochs"]) == n_folds * n_backgrounds * K
+    assert "0/fold-1 supervector 1/sad" in metrics["chosen_epochs"]
+
+
+def study(out: Path) -> DensityStudy:
+    """Return a small study of clips of noise."""
+    return generative.Config(
+        data=DATA,
+        features=VoiceFeatures(vectors=("supervector",), frames=20),
+        background=Supervectors(components=2, backgrounds=2, background_frames=200, warps=(1.1,)),
+        density=replace(DENSITY, axes=8),
+        vaes=VAES,
+        machine=Machine(out=out, quiet=True, devices=1),
+    ).study()
