@@ -97,9 +97,9 @@ class Density:
 class Vaes:
     """The VAE of one emotion, of `--density vae`."""
 
-    latent_dim: int = 128
+    latent_dim: int = 8
     """Numbers in the code of a clip."""
-    hidden: tuple[int, ...] = (256,)
+    hidden: tuple[int, ...] = (64,)
     """Units of the encoder's hidden layers, mirrored in the decoder."""
     vae_epochs: int = 20
     """Passes over the training clips of the emotion that has most, copies included, and as many steps for each of the
