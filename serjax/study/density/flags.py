@@ -97,11 +97,11 @@ class Density:
 class Vaes:
     """The VAE of one emotion, of `--density vae`."""
 
-    latent_dim: int = 8
+    latent_dim: int = 128
     """Numbers in the code of a clip."""
-    hidden: tuple[int, ...] = (64,)
+    hidden: tuple[int, ...] = (256,)
     """Units of the encoder's hidden layers, mirrored in the decoder."""
-    vae_epochs: int = 20
+    vae_epochs: int = 5
     """Passes over the training clips of the emotion that has most, copies included, and as many steps for each of the
     others; the best one on validation clips is kept."""
     beta: float = 1.0
