@@ -193,7 +193,8 @@ def test_a_system_sees_no_speakers_offset_of_supervectors(monkeypatch: pytest.Mo
     systems = {n_clips: make_system(n_clips, functionals_ND) for n_clips in (0, 5)}
 
     def scores(n_clips: int) -> np.ndarray:
-        return systems[n_clips].scores("supervector", 0, TRAIN, (0.2,))[0.2]
+        system = systems[n_clips]
+        return system.scores("supervector", system.problem.cells[0], False, (0.2,))[0.2]
 
     plain = {n_clips: scores(n_clips) for n_clips in systems}
     real = study.supervectors
