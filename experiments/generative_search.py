@@ -32,7 +32,7 @@ class Config:
 
     results: Path | None = None
     """Write the page here too: NAME.md, with NAME.json and NAME.png beside it."""
-    data: Data = field(default_factory=Data)
+    data: Data = field(default_factory=lambda: Data(offset=0.0))
     machine: Machine = field(default_factory=Machine)
 
 

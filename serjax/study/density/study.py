@@ -49,7 +49,7 @@ class DensityConfig:
     """The flags of a classifier by densities."""
 
     experiment: ClassVar[str]
-    data: Data = field(default_factory=Data)
+    data: Data = field(default_factory=lambda: Data(offset=0.0))  # silence is left out frame by frame
     features: VoiceFeatures = field(default_factory=VoiceFeatures)
     background: Supervectors = field(default_factory=Supervectors)
     density: Density = field(default_factory=Density)
