@@ -54,7 +54,6 @@ def changes() -> Overrides:
     """Return the base, then one change at a time."""
     return chain(
         BASE,
-        vary("refit", False),
         vary("vectors", ("functionals",), ("supervector", "functionals")),
         vary("warps", ()),
         vary("least_periodicity", 0.7),
