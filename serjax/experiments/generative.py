@@ -5,6 +5,8 @@ end × density × tying × score: supervectors of a background model, whitened w
 with one covariance for all, whose log-likelihoods are summed over background models.
 
     python -m serjax.experiments.generative --corpus ravdess --root RAVDESS --seeds 3
+
+Eight emotions, new speakers: UAR .667 (chance .125), in 8 minutes on 2 busy CPU cores; variants in the README.
 """
 
 from dataclasses import dataclass
