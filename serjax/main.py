@@ -14,12 +14,7 @@ Config = TypeVar("Config")
 
 @runtime_checkable
 class StudyConfig(Protocol):
-    """The flags of an experiment that trains one study."""
-
-    @property
-    def machine(self) -> Machine:
-        """Where it runs."""
-        ...
+    """The flags of an experiment that trains one study, with `machine`, the section of flags of where it runs."""
 
     def study(self) -> Study:
         """Return the study that the flags say."""
@@ -33,7 +28,8 @@ def main(config_type: type[StudyConfig], description: str) -> NoReturn:
 
 def run(config: StudyConfig) -> None:
     """Train, classify, write the run folder and print its tables; go on where an earlier call was stopped."""
-    config.machine.join()  # first: where one process ends by an error, the others learn of it
+    machine: Machine = config.machine  # type: ignore[attr-defined] # a protocol of classes has methods alone
+    machine.join()  # first: where one process ends by an error, the others learn of it
     study = config.study()
     complete([study])
     show(study.flags.out)

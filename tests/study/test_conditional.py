@@ -93,7 +93,7 @@ def test_there_is_one_model_a_cell_and_it_tells_emotions_apart(finished: Path) -
     assert read(finished, "config.json")["config"]["conditional"] is True
     matrix = np.array(read(finished, "reconstruction.json")["test"])
     assert (np.diag(matrix) < matrix[::-1].diagonal()).all()
-    names = "confusion latents learning reconstruction_matrix reconstructions roc"
+    names = "confusion latents learning reconstruction_matrix reconstructions reliability roc"
     assert sorted(path.name for path in (finished / "figures").iterdir()) == [f"{name}.png" for name in names.split()]
 
 
