@@ -10,7 +10,7 @@ from serjax.dsp.chroma import chroma_stft
 from serjax.dsp.descriptors import spectral_bandwidth, spectral_centroid, spectral_flatness, spectral_rolloff
 from serjax.dsp.frontend import Frontend
 from serjax.dsp.mel import melspectrogram
-from serjax.dsp.parameters import ParameterError, check_number, check_size, upper_edge_hz
+from serjax.dsp.parameters import MelNorm, ParameterError, check_number, check_size, upper_edge_hz
 from serjax.dsp.spectral import power_to_db
 from serjax.dsp.waveform import rms, zero_crossing_rate
 
@@ -47,17 +47,21 @@ class LogMel(Frontend):
         """Features of a frame."""
         return self.n_mels
 
-    def decibels(self, clip_N: Float[Array, " N"]) -> Float[Array, "M T"]:
-        """Compute the mel bands of each frame in dB, frames last."""
-        mel_MT = melspectrogram(
+    def mel(self, clip_N: Float[Array, " N"], norm: MelNorm | None = "slaney") -> Float[Array, "M T"]:
+        """Compute the power in the mel bands of each frame, frames last."""
+        return melspectrogram(
             S=self.power(clip_N),
             sr=self.sample_rate_hz,
             n_fft=self.n_fft,
             n_mels=self.n_mels,
             fmin=self.fmin_hz,
             fmax=self.fmax_hz,
+            norm=norm,
         )
-        return power_to_db(mel_MT, top_db=self.top_db)
+
+    def decibels(self, clip_N: Float[Array, " N"]) -> Float[Array, "M T"]:
+        """Compute the mel bands of each frame in dB, frames last."""
+        return power_to_db(self.mel(clip_N), top_db=self.top_db)
 
     def features(self, clip_N: Float[Array, " N"], n_valid: Int[Array, ""]) -> Float[Array, "T D"]:
         """Compute the features of one clip."""

@@ -10,7 +10,6 @@ from jaxtyping import Array, Bool, Float, Int, Real
 from serjax.dsp.augment.pictures import mel_warp
 from serjax.dsp.cepstral import cepstra, delta
 from serjax.dsp.compiled import compiled
-from serjax.dsp.mel import melspectrogram
 from serjax.dsp.parameters import Number, check_number
 from serjax.dsp.pictures import LogMel
 from serjax.dsp.pitch import yin_voicing
@@ -44,15 +43,7 @@ class VoiceFrames(LogMel):
 
     def features(self, clip_N: Float[Array, " N"], n_valid: Int[Array, ""]) -> Float[Array, "T D"]:
         """Compute the features of one clip."""
-        mel_MT = melspectrogram(
-            S=self.power(clip_N),
-            sr=self.sample_rate_hz,
-            n_fft=self.n_fft,
-            n_mels=self.n_mels,
-            fmin=self.fmin_hz,
-            fmax=self.fmax_hz,
-            norm=None,
-        )
+        mel_MT = self.mel(clip_N, norm=None)
         loudness_1T = rms(clip_N, frame_length=self.n_fft, hop_length=self.hop_length)
         f0_T, periodicity_T = voice_of(clip_N, self.sample_rate_hz, self.hop_length)
         energy_1T = 10 * jnp.log10(jnp.square(loudness_1T) + FLOOR)
