@@ -21,6 +21,7 @@ NAMES = ("utterance", "speaker", "fold")
 NUMBERS = ("seed", "truth", "prediction", "scores_NK")
 COLUMNS = (*NAMES, "seed", "truth", "prediction")
 SCORE_PREFIX = "score_"
+LOG_PX = "log_px"  # a last column, of models that have it
 
 
 class PredictionsError(SerjaxError):
@@ -40,9 +41,10 @@ class Predictions:
       prediction: predicted class ids.
       scores_NK: one score per class, higher = more likely, finite; kept as float64.
       labels: the names of the classes.
+      log_px_N: log p(x) in nats, whatever the class: low for sound unlike that of training. None: not known.
 
     Raises:
-      PredictionsError: columns of unequal length, an id out of range, a clip twice in a seed, a score that is
+      PredictionsError: columns of unequal length, an id out of range, a clip twice in a seed, a number that is
         not finite.
     """
 
@@ -54,6 +56,7 @@ class Predictions:
     prediction: Int[np.ndarray, "N"]
     scores_NK: Float[np.ndarray, "N K"]
     labels: tuple[str, ...]
+    log_px_N: Float[np.ndarray, "N"] | None = None
 
     def __post_init__(self) -> None:
         for name, dtype in (("seed", np.int64), ("truth", np.int64), ("prediction", np.int64), ("scores_NK", float)):
@@ -65,7 +68,8 @@ class Predictions:
         """Return the rows for which `keep_N` is true."""
         kept = np.flatnonzero(keep_N)
         columns: dict[str, Any] = {name: tuple(getattr(self, name)[n] for n in kept) for name in NAMES}
-        return replace(self, **columns, **{name: getattr(self, name)[kept] for name in NUMBERS})
+        numbers = {name: getattr(self, name)[kept] for name in NUMBERS}
+        return replace(self, **columns, **numbers, log_px_N=None if self.log_px_N is None else self.log_px_N[kept])
 
     def confusion(self) -> Int[np.ndarray, "K K"]:
         """Return the [truth, prediction] counts of all rows."""
@@ -82,7 +86,8 @@ def concatenate(parts: Sequence[Predictions]) -> Predictions:
         raise PredictionsError(f"parts with labels {[part.labels for part in parts]}: expected the same in each")
     columns: dict[str, Any] = {n: tuple(chain.from_iterable(getattr(part, n) for part in parts)) for n in NAMES}
     columns |= {name: np.concatenate([getattr(part, name) for part in parts]) for name in NUMBERS}
-    return replace(parts[0], **columns)
+    known = [part.log_px_N for part in parts if part.log_px_N is not None]
+    return replace(parts[0], **columns, log_px_N=np.concatenate(known) if len(known) == len(parts) else None)
 
 
 def write_predictions(predictions: Predictions, path: Path) -> None:
@@ -93,7 +98,8 @@ def write_predictions(predictions: Predictions, path: Path) -> None:
     """
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*COLUMNS, *(SCORE_PREFIX + label for label in predictions.labels)])
+    more = () if predictions.log_px_N is None else (LOG_PX,)
+    writer.writerow([*COLUMNS, *(SCORE_PREFIX + label for label in predictions.labels), *more])
     writer.writerows(_row(predictions, n) for n in range(len(predictions.utterance)))
     content = text.getvalue().encode()
     with replacing(path) as file:
@@ -113,8 +119,12 @@ def read_predictions(path: Path) -> Predictions:
             rows = list(csv.reader(file))
     except (UnicodeDecodeError, csv.Error, gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise PredictionsError(f"{path} is no table of predictions ({error}). Write it anew.") from error
-    labels = _labels_of_header(rows[0] if rows else [], path)
-    parsed = [_parsed(row, labels, f"{path}:{line}") for line, row in enumerate(rows[1:], 2)]
+    header = rows[0] if rows else []
+    has_log_px = header[-1:] == [LOG_PX]
+    labels = _labels_of_header(header[: len(header) - has_log_px], path)
+    n_numbers = len(labels) + has_log_px
+    parsed = [_parsed(row, labels, n_numbers, f"{path}:{line}") for line, row in enumerate(rows[1:], 2)]
+    numbers_NK = np.array([row.numbers for row in parsed], np.float64).reshape(len(parsed), n_numbers)
     try:
         return Predictions(
             utterance=tuple(row.utterance for row in parsed),
@@ -123,8 +133,9 @@ def read_predictions(path: Path) -> Predictions:
             seed=np.array([row.seed for row in parsed], np.int64),
             truth=np.array([row.truth for row in parsed], np.int64),
             prediction=np.array([row.prediction for row in parsed], np.int64),
-            scores_NK=np.array([row.scores for row in parsed], np.float64).reshape(len(parsed), len(labels)),
+            scores_NK=numbers_NK[:, : len(labels)],
             labels=labels,
+            log_px_N=numbers_NK[:, -1] if has_log_px else None,
         )
     except PredictionsError as error:
         raise PredictionsError(f"{path}: {error}") from None
@@ -137,7 +148,7 @@ class _Row(NamedTuple):
     seed: int
     truth: int
     prediction: int
-    scores: list[float]
+    numbers: list[float]
 
 
 def _row(predictions: Predictions, n: int) -> list[str]:
@@ -145,6 +156,7 @@ def _row(predictions: Predictions, n: int) -> list[str]:
         *(predictions.utterance[n], predictions.speaker[n], predictions.fold[n], str(predictions.seed[n])),
         *(predictions.labels[predictions.truth[n]], predictions.labels[predictions.prediction[n]]),
         *(repr(float(score)) for score in predictions.scores_NK[n]),
+        *(() if predictions.log_px_N is None else (repr(float(predictions.log_px_N[n])),)),
     ]
 
 
@@ -161,22 +173,24 @@ def _labels_of_header(header: list[str], path: Path) -> tuple[str, ...]:
     return labels
 
 
-def _parsed(row: list[str], labels: tuple[str, ...], where: str) -> _Row:
-    if len(row) != len(COLUMNS) + len(labels):
+def _parsed(row: list[str], labels: tuple[str, ...], n_numbers: int, where: str) -> _Row:
+    if len(row) != len(COLUMNS) + n_numbers:
         raise PredictionsError(
-            f"{where}: {len(row)} cells, expected {len(COLUMNS) + len(labels)}; the file is damaged, write it again"
+            f"{where}: {len(row)} cells, expected {len(COLUMNS) + n_numbers}; the file is damaged, write it again"
         )
-    utterance, speaker, fold, seed, truth, prediction, *scores = row
+    utterance, speaker, fold, seed, truth, prediction, *numbers = row
     try:
         ids = int(seed), labels.index(truth), labels.index(prediction)
         np.int64(ids[0])  # a seed of twenty digits is none
-        return _Row(utterance, speaker, fold, *ids, [float(score) for score in scores])
+        return _Row(utterance, speaker, fold, *ids, [float(number) for number in numbers])
     except (ValueError, OverflowError) as error:
         raise PredictionsError(f"{where}: {error}; the file is damaged, write it again") from error
 
 
 def _check_shapes(table: Predictions) -> None:
     columns = {name: getattr(table, name) for name in (*COLUMNS, "scores_NK")}
+    if table.log_px_N is not None:
+        columns[LOG_PX] = table.log_px_N
     lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) != 1 or table.scores_NK.shape[1:] != (len(table.labels),):
         raise PredictionsError(
@@ -191,7 +205,8 @@ def _check_values(table: Predictions) -> None:
         check_labels(table.prediction, len(table.labels), "prediction")
     except ValueError as error:
         raise PredictionsError(str(error)) from error
-    bad = np.flatnonzero(~np.isfinite(table.scores_NK).all(axis=1))
+    log_px_N = np.zeros(len(table.truth)) if table.log_px_N is None else table.log_px_N
+    bad = np.flatnonzero(~np.isfinite(np.column_stack([table.scores_NK, log_px_N])).all(axis=1))
     if bad.size:
         raise PredictionsError(
             f"the scores of {table.utterance[bad[0]]} are not finite ({bad.size} such rows): the model has diverged"

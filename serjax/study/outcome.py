@@ -104,7 +104,11 @@ class Outcome:
 
 
 def predict(
-    problem: Problem, cell: Cell, scores_NK: Float[np.ndarray, "n K"], rows: Int[np.ndarray, " n"] | None = None
+    problem: Problem,
+    cell: Cell,
+    scores_NK: Float[np.ndarray, "n K"],
+    rows: Int[np.ndarray, " n"] | None = None,
+    log_px_n: Float[np.ndarray, " n"] | None = None,
 ) -> Predictions:
     """Return the predictions of clips of a cell from their scores, higher = more likely, prior included.
 
@@ -113,6 +117,7 @@ def predict(
       cell: whose models scored them.
       scores_NK: one score per class.
       rows: which clips; default: the test rows of the cell.
+      log_px_n: log p(x) of the clips in nats, of models that have one.
     """
     rows = cell.fold.test if rows is None else rows
     clips = [problem.corpus.utterances[n] for n in rows]
@@ -125,4 +130,5 @@ def predict(
         prediction=classify(scores_NK),
         scores_NK=log_odds(scores_NK),
         labels=problem.labels,
+        log_px_N=log_px_n,
     )

@@ -34,10 +34,12 @@ def assert_equal(first: pred.Predictions, second: pred.Predictions) -> None:
         np.testing.assert_array_equal(*values)
 
 
+@pytest.mark.parametrize("has_log_px", [False, True])
 @pytest.mark.parametrize("n_rows", [0, 1, 50])
-def test_round_trip_is_exact(tmp_path, n_rows):
-    pred.write_predictions(table(n_rows), tmp_path / "predictions.csv")
-    assert_equal(pred.read_predictions(tmp_path / "predictions.csv"), table(n_rows))
+def test_round_trip_is_exact(tmp_path, n_rows, has_log_px):
+    written = dataclasses.replace(table(n_rows), log_px_N=np.arange(n_rows) / 3) if has_log_px else table(n_rows)
+    pred.write_predictions(written, tmp_path / "predictions.csv")
+    assert_equal(pred.read_predictions(tmp_path / "predictions.csv"), written)
 
 
 def test_a_compressed_table_is_read_back_and_is_the_same_file_twice(tmp_path):

@@ -4,8 +4,10 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.stats import multivariate_normal
 
 from serjax import main
 from serjax.errors import ConfigError
@@ -13,7 +15,7 @@ from serjax.evaluate.predictions import read_predictions
 from serjax.experiments import generative
 from serjax.study.density.flags import Density, Supervectors, VoiceFeatures
 from serjax.study.density.study import DensityProblem, DensityStudy, Scorer, System
-from serjax.study.density.system import Frames, density_scores, functionals
+from serjax.study.density.system import Frames, Said, fit_members, functionals, rows_of
 from serjax.study.flags import Data, Machine
 from serjax.study.problem import Cell, labelled_corpus, split_for_seeds
 from tests.study.stand_ins import METRICS
@@ -41,11 +43,13 @@ def test_a_run_folder_tells_emotions_apart(finished: Path) -> None:
     assert metrics["uar"] > 0.75  # angry and sad sound very different
     assert metrics["refit"] is True
     assert {key: set(chosen) for key, chosen in metrics["chosen"].items()} == {
-        f"0/{fold}": {"supervector", "functionals"} for fold in metrics["per_fold"]["0"]
+        f"0/{fold}": {"n_parameters", "supervector", "functionals"} for fold in metrics["per_fold"]["0"]
     }
     test, validation = (read_predictions(finished / name) for name in ("predictions.csv", "validation.csv.gz"))
     assert sorted(test.utterance) == sorted(set(test.utterance))  # each clip once
     assert len(validation.utterance) > 0
+    assert test.log_px_N.std() > 0 and validation.log_px_N.std() > 0  # of each clip its own
+    assert metrics["n_parameters"] > 2 * 2 * 69 * 4  # two background models, means and variances
 
 
 def test_a_run_that_was_stopped_fits_only_what_is_missing(
@@ -122,7 +126,7 @@ def test_validation_clips_are_left_out_of_what_judges_them(problem: DensityProbl
     judged = []
     for one in (problem, replace(problem, functionals_ND=poisoned_f)):
         system = replace(system_of(one), config=alone)
-        judged.append(system.scores("functionals", cell, False, (0.2,))[0.2][cell.fold.test])
+        judged.append(system.scores("functionals", cell, False, (0.2,))[0.2].scores_NK[cell.fold.test])
     np.testing.assert_array_equal(*judged)
 
 
@@ -130,7 +134,8 @@ def test_functionals_are_whitened_as_they_are_where_clips_are_fewer_than_feature
     """Not projected onto principal axes first: those follow the features with the largest units."""
     rng, labels_N, train = np.random.default_rng(0), np.arange(30) % 2, np.arange(20)
     x_ND = (rng.normal(size=(30, 40)) + labels_N[:, None]) * np.geomspace(0.01, 100, 40)
-    found = density_scores(functionals(x_ND.astype(np.float32), train, labels_N), 2, Density(axes=4), (0.4,))[0.4]
+    vectors = functionals(x_ND.astype(np.float32), train, labels_N)
+    found = Said.by(fit_members(vectors, 2, Density(axes=4), (0.4,))[0.4], vectors)
     z_ND = (x_ND - x_ND[train].mean(axis=0)) / x_ND[train].std(axis=0)
     mean_KD = np.stack([z_ND[train][labels_N[train] == label].mean(axis=0) for label in (0, 1)])
     residual_MD = z_ND[train] - mean_KD[labels_N[train]]
@@ -138,7 +143,24 @@ def test_functionals_are_whitened_as_they_are_where_clips_are_fewer_than_feature
     shrunk_DD = 0.6 * covariance_DD + 0.4 * np.trace(covariance_DD) / 40 * np.eye(40)
     apart_NKD = z_ND[:, None] - mean_KD
     expected = -np.einsum("nkd,de,nke->nk", apart_NKD, np.linalg.inv(shrunk_DD), apart_NKD) / 2
-    np.testing.assert_allclose(found, expected, rtol=1e-5)  # measured 6e-7
+    np.testing.assert_allclose(found.scores_NK, expected, rtol=1e-5)  # measured 6e-7
+    shrunk_DD *= np.outer(*[x_ND[train].std(axis=0)] * 2)
+    centre_KD = mean_KD * x_ND[train].std(axis=0) + x_ND[train].mean(axis=0)
+    of_classes_KN = [multivariate_normal(mean_D, shrunk_DD).logpdf(x_ND) for mean_D in centre_KD]
+    np.testing.assert_allclose(found.log_px_N, np.logaddexp(*of_classes_KN) - np.log(2), rtol=1e-5)
+
+
+@pytest.mark.parametrize("density", [Density(), Density(density="pca"), Density(own=0.3)])
+def test_a_fitted_classifier_scores_clips_as_its_study_did(problem: DensityProblem, density: Density) -> None:
+    """One that is made of arrays alone, of frames and functionals; its scores range over 30 and more."""
+    system, cell = replace(system_of(problem), config=replace(CONFIG, density=density)), problem.cells[0]
+    kinds, rows = CONFIG.features.vectors, rows_of(cell.fold, True)
+    said = [system.scores(kind, cell, True, (0.2,))[0.2] for kind in kinds]
+    units = dict(zip(kinds, (2.0, 5.0), strict=True))
+    classifier = system.classifier(cell.seed, rows, dict.fromkeys(kinds, 0.2), units)
+    scores_NK, log_px_N = classifier(*system.frames.recorded, jnp.asarray(problem.functionals_ND))
+    np.testing.assert_allclose(scores_NK, said[0].scores_NK / 2 + said[1].scores_NK / 5, atol=1e-4)
+    np.testing.assert_allclose(log_px_N, said[0].log_px_N, rtol=1e-5)
 
 
 @pytest.mark.parametrize(

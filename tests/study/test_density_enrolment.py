@@ -18,7 +18,7 @@ from serjax.study.density import study
 from serjax.study.density.enrolment import Enrolment, name_with_enrolment, with_enrolment
 from serjax.study.density.flags import Density, Supervectors, VoiceFeatures, check_flags
 from serjax.study.density.study import DensityProblem, System
-from serjax.study.density.system import Frames, Vectors, density_scores
+from serjax.study.density.system import Frames, Vectors, fit_members
 from serjax.study.flags import Data, Machine
 from serjax.study.problem import Cell
 from serjax.study.stages import complete
@@ -113,7 +113,7 @@ def test_what_is_a_speakers_own_changes_no_score(n_clips: int) -> None:
 
     def scores(vectors: Vectors, n_clips: int) -> np.ndarray:
         centred = Enrolment.of(CORPUS, n_clips, 0).centre(vectors, TRAIN)
-        return density_scores(centred, len(EMOTIONS), Density(), (0.2,))[0.2]
+        return np.asarray(fit_members(centred, len(EMOTIONS), Density(), (0.2,))[0.2].scores(centred.x_ND))
 
     plain, offset = make_vectors(), with_offsets(make_vectors())
     np.testing.assert_allclose(scores(offset, n_clips), scores(plain, n_clips), atol=2e-4)
@@ -194,12 +194,12 @@ def test_a_system_sees_no_speakers_offset_of_supervectors(monkeypatch: pytest.Mo
 
     def scores(n_clips: int) -> np.ndarray:
         system = systems[n_clips]
-        return system.scores("supervector", system.problem.cells[0], False, (0.2,))[0.2]
+        return system.scores("supervector", system.problem.cells[0], False, (0.2,))[0.2].scores_NK
 
     plain = {n_clips: scores(n_clips) for n_clips in systems}
-    real = study.supervectors
+    real = study.background_vectors
     monkeypatch.setattr(
-        study, "supervectors", lambda frames, rows, *rest: with_offsets(real(frames, rows, *rest), rows)
+        study, "background_vectors", lambda frames, rows, *rest: with_offsets(real(frames, rows, *rest), rows)
     )
     np.testing.assert_allclose(scores(5), plain[5], atol=2e-4)
     assert np.abs(scores(0) - plain[0]).max() > 1

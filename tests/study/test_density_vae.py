@@ -55,8 +55,7 @@ class Maker:
     def __init__(self, problem: Problem, x_ND: np.ndarray, widths: tuple[int, ...] = (WIDTH, WIDTH)) -> None:
         self.problem, self.x_ND, self.widths = problem, x_ND, widths
 
-    def __call__(self, kind: str, cell: Cell, refit: bool) -> Iterator[Vectors]:
-        rows = rows_of(cell.fold, refit)
+    def __call__(self, kind: str, seed: int, rows: np.ndarray) -> Iterator[Vectors]:
         for number, width in enumerate(self.widths):
             x_ND = jnp.asarray(np.roll(self.x_ND, number, axis=1)[:, :width])
             train_MD = jnp.concatenate([x_ND[rows], 1.1 * x_ND[rows]])
@@ -108,7 +107,7 @@ def test_poisoned_test_clips_leave_all_models_as_they_are(problem, tmp_path):
     with pytest.raises(AssertionError):
         assert_same_models(models, train(problem, changed_ND, tmp_path / "changed")[1])
     found = [found("supervector", problem.cells[0], False, SHRINKAGES) for found in (scores, poisoned)]
-    np.testing.assert_array_equal(found[0][0.1], found[1][0.1])  # of validation clips
+    np.testing.assert_array_equal(found[0][0.1].scores_NK, found[1][0.1].scores_NK)  # of validation clips
 
 
 def test_each_model_sees_the_clips_of_its_emotion_and_fold_alone(problem, tmp_path):
@@ -139,7 +138,7 @@ def test_refitting_takes_the_shrinkage_and_the_epochs_that_validation_chose(prob
         of_shares = scores("supervector", cell, False, SHRINKAGES)
         best, reached = best_shrinkage(of_shares, problem.truth_N, cell.fold.validation)
         assert reached == pytest.approx(
-            max(recall_of(scores_NK, problem.truth_N, cell.fold.validation) for scores_NK in of_shares.values())
+            max(recall_of(said.scores_NK, problem.truth_N, cell.fold.validation) for said in of_shares.values())
         )
         assert set(scores.final["supervector", cell.seed, cell.fold.name]) == {best}
         shares.add(best)
@@ -157,11 +156,11 @@ def test_a_model_starts_at_the_mean_of_its_emotion(problem, tmp_path):
     cell = problem.cells[1]
     seen = np.concatenate([cell.fold.validation, cell.fold.test])
     expected = np.zeros((len(seen), K))
-    for vectors in Maker(problem, vectors_of(problem))("supervector", cell, False):
+    for vectors in Maker(problem, vectors_of(problem))("supervector", 0, rows_of(cell.fold, False)):
         whiten = fit_whitening(vectors.train_MD, vectors.label_M, K, 0.9)
         gaussians = fit_gaussians(whiten(vectors.train_MD), vectors.label_M, K, 0.0, 0.9)
         expected += np.asarray(gaussians(whiten(vectors.x_ND[seen])))
-    found = scores("supervector", cell, False, (0.9,))[0.9]
+    found = scores("supervector", cell, False, (0.9,))[0.9].scores_NK
     np.testing.assert_allclose(found[seen], expected, rtol=1e-5, atol=1e-5)
     assert not found[np.setdiff1d(np.arange(len(found)), seen)].any()
 
@@ -188,7 +187,7 @@ def test_they_learn_what_the_mean_of_an_emotion_does_not_tell(problem, tmp_path)
     shares = replace(DENSITY, shrinkages=(0.2,), refit=False)
     scores, _ = train(replace(problem, cells=cells), x_ND.astype("f4"), tmp_path / "o", longer, shares)
     test = cells[0].fold.test
-    found = scores("supervector", cells[0], False, (0.2,))[0.2]
+    found = scores("supervector", cells[0], False, (0.2,))[0.2].scores_NK
     assert recall_of(found, truth_N, test) > 0.7
 
 

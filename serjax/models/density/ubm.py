@@ -61,13 +61,33 @@ def fit_ubm(frames_FD: Float[Array, "F D"], key: Key[Array, ""], n_components: i
 
 def posterior(ubm: Ubm, x_FD: Float[Array, "F D"]) -> Float[Array, "F K"]:
     """Return the share that each component has in standardised frames, p(k | x)."""
+    return jax.nn.softmax(_joint(ubm, x_FD), axis=1)
+
+
+def mean_log_likelihood(ubm: Ubm, frames_TD: Float[Array, "T D"], mask_T: Bool[Array, " T"]) -> Float[Array, ""]:
+    """Return the mean of log p(x_t) over the frames of a clip, in nats: how well the background knows such sound.
+
+    Args:
+        ubm: the background.
+        frames_TD: frames of a clip.
+        mask_T: which of them count; of none the mean is that of all.
+    """
+    mask_T = mask_T | ~mask_T.any()
+    x_TD = (frames_TD - ubm.centre_D[None]) / ubm.scale_D[None]
+    constant = jnp.log(ubm.scale_D).sum() + len(ubm.scale_D) * jnp.log(2 * jnp.pi) / 2
+    log_px_T = jax.nn.logsumexp(_joint(ubm, x_TD), axis=1) - constant
+    return jnp.where(mask_T, log_px_T, 0.0).sum() / mask_T.sum()
+
+
+def _joint(ubm: Ubm, x_FD: Float[Array, "F D"]) -> Float[Array, "F K"]:
+    """Return `log p(k) p(x | k)` of standardised frames, without the constant of a Gaussian."""
     precision_KD = 1 / ubm.variance_KD
     distance_FK = (
         jnp.square(x_FD) @ precision_KD.T
         - 2 * x_FD @ (ubm.mean_KD * precision_KD).T
         + (jnp.square(ubm.mean_KD) * precision_KD + jnp.log(ubm.variance_KD)).sum(axis=1)[None]
     )
-    return jax.nn.softmax(jnp.log(ubm.weight_K)[None] - distance_FK / 2, axis=1)
+    return jnp.log(ubm.weight_K)[None] - distance_FK / 2
 
 
 def supervector(

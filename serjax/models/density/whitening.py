@@ -16,14 +16,18 @@ OVERSAMPLED, N_POWERS = 20, 4  # axes beyond those asked for, and rounds of powe
 
 
 class Whitening(NamedTuple):
-    """`(x - centre) @ axes`."""
+    """`(x - centre) @ axes`, with as many axes as numbers are left of a vector."""
 
     centre_D: Float[Array, " D"]
-    axes_DD: Float[Array, "D D"]
+    axes_DP: Float[Array, "D P"]
 
-    def __call__(self, x_ND: Float[Array, "N D"]) -> Float[Array, "N D"]:
+    def __call__(self, x_ND: Float[Array, "N D"]) -> Float[Array, "N P"]:
         """Return vectors in the whitened space."""
-        return (x_ND - self.centre_D[None]) @ self.axes_DD
+        return (x_ND - self.centre_D[None]) @ self.axes_DP
+
+    def after(self, centre_E: Float[Array, " E"], axes_ED: Float[Array, "E D"]) -> "Whitening":
+        """Return what takes orthonormal axes of longer vectors first: `((x - centre_E) @ axes_ED - centre) @ axes`."""
+        return Whitening(centre_E + axes_ED @ self.centre_D, axes_ED @ self.axes_DP)
 
 
 @partial(jax.jit, static_argnames="n_axes")

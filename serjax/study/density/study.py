@@ -1,15 +1,17 @@
 """A study by densities of one or two vectors per clip, from flags to outcome: each cell is kept when it is done."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from serjax.data.feature_cache import default_cache_dir
 from serjax.evaluate.predictions import concatenate
+from serjax.models.density.classifier import DensityClassifier
 from serjax.study.density.enrolment import Enrolment, name_with_enrolment, with_enrolment
 from serjax.study.density.flags import (
     Density,
@@ -23,13 +25,13 @@ from serjax.study.density.flags import (
 )
 from serjax.study.density.system import (
     Frames,
-    Scores,
+    Said,
     Vectors,
+    background_vectors,
     best_shrinkage,
-    density_scores,
+    fit_members,
     functionals,
     rows_of,
-    supervectors,
 )
 from serjax.study.density.vae import VaeScores, VaeTraining
 from serjax.study.fingerprint import StudyFlags
@@ -41,7 +43,7 @@ from serjax.study.problem import Cell, Problem, load_parts, make_problem, offset
 from serjax.study.progress import Progresses
 from serjax.study.trainer import Stages, Trainer
 
-Scorer = Callable[[Vector, Cell, bool, tuple[float, ...]], dict[float, Scores]]  # refit or not, for each shrinkage
+Scorer = Callable[[Vector, Cell, bool, tuple[float, ...]], dict[float, Said]]  # refit or not, for each shrinkage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,14 +133,27 @@ class DensityStudy:
         facts = Facts(
             model=f"{config.density.density} densities",
             refit=config.density.refit,
-            n_parameters=None,
-            n_models=len(problem.cells) * len(problem.labels),
+            n_parameters=max(int(str(result.facts["n_parameters"])) for result in results.values()),
+            n_models=len(problem.cells),
             device=trainer.layout.title,
             chosen_epochs=None if vaes is None else vaes.chosen_epochs,
             chosen={name: result.facts for name, result in results.items()},
         )
         predictions = concatenate([result.test for result in results.values()])
         return Outcome(predictions, facts, validation_of(results))
+
+
+class Chosen(NamedTuple):
+    """Of one kind of vectors what the models say that validation clips chose, and what those say that classify."""
+
+    tried: Said
+    final: Said
+    facts: dict[str, float]
+
+    @property
+    def unit(self) -> float:
+        """By what scores are divided before those of several kinds are summed."""
+        return self.facts["unit"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,38 +166,60 @@ class System:
 
     def fit_cell(self, cell: Cell, scores: Scorer) -> CellResult:
         """Choose by validation clips what models of training clips leave open, then score test clips."""
-        flags, validation = self.config.density, self.enrolment(cell.seed).scored(cell.fold.validation)
-        selecting_NK, final_NK = np.zeros((2, len(self.problem.truth_N), len(self.problem.labels)))
-        chosen: dict[str, object] = {}
-        for kind in self.config.features.vectors:
-            by_shrinkage = scores(kind, cell, False, flags.shrinkages)
-            best, reached = best_shrinkage(by_shrinkage, self.problem.truth_N, validation)
-            again = scores(kind, cell, True, (best,)) if flags.refit else by_shrinkage
-            weight = 1.0 if kind == "supervector" else flags.functionals_weight
-            unit = spread(by_shrinkage[best][validation]) / weight
-            selecting_NK += by_shrinkage[best] / unit
-            final_NK += again[best] / unit
-            chosen[kind] = {"shrinkage": best, "validation_uar": reached}
-        test = predict(self.problem, cell, final_NK[cell.fold.test])
-        return CellResult(test, predict(self.problem, cell, selecting_NK[validation], validation), chosen)
+        held_out, test = self.enrolment(cell.seed).scored(cell.fold.validation), cell.fold.test
+        chosen = {kind: self._choose(kind, cell, scores, held_out) for kind in self.config.features.vectors}
+        background = chosen.get("supervector") or chosen["functionals"]
+        validation_nK = np.sum([one.tried.scores_NK[held_out] / one.unit for one in chosen.values()], axis=0)
+        test_nK = np.sum([one.final.scores_NK[test] / one.unit for one in chosen.values()], axis=0)
+        return CellResult(
+            test=predict(self.problem, cell, test_nK, test, background.final.log_px_N[test]),
+            validation=predict(self.problem, cell, validation_nK, held_out, background.tried.log_px_N[held_out]),
+            facts={
+                "n_parameters": sum(one.final.n_parameters for one in chosen.values()),
+                **{kind: one.facts for kind, one in chosen.items()},
+            },
+        )
 
-    def scores(self, kind: Vector, cell: Cell, refit: bool, shrinkages: tuple[float, ...]) -> dict[float, Scores]:
-        """Fit densities to a cell's clips; return their scores of all clips for each shrinkage."""
-        summed: dict[float, Scores] = {}
-        for vectors in self.vectors(kind, cell, refit):
-            found = density_scores(vectors, len(self.problem.labels), self.config.density, shrinkages)
-            summed = {share: summed.get(share, 0.0) + scores_NK for share, scores_NK in found.items()}
-        return summed
+    def _choose(self, kind: Vector, cell: Cell, scores: Scorer, validation: Int[np.ndarray, " v"]) -> Chosen:
+        flags = self.config.density
+        tried = scores(kind, cell, False, flags.shrinkages)
+        best, reached = best_shrinkage(tried, self.problem.truth_N, validation)
+        again = scores(kind, cell, True, (best,)) if flags.refit else tried
+        weight = 1.0 if kind == "supervector" else flags.functionals_weight
+        unit = spread(tried[best].scores_NK[validation]) / weight
+        return Chosen(tried[best], again[best], {"shrinkage": best, "unit": unit, "validation_uar": reached})
 
-    def vectors(self, kind: Vector, cell: Cell, refit: bool) -> Iterator[Vectors]:
-        """Fit the front end to a cell's clips and give the vectors of all clips, for each background model."""
-        truth_N, background, rows = self.problem.truth_N, self.config.background, rows_of(cell.fold, refit)
-        centre = partial(self.enrolment(cell.seed).centre, rows_n=rows)
+    def scores(self, kind: Vector, cell: Cell, refit: bool, shrinkages: tuple[float, ...]) -> dict[float, Said]:
+        """Fit densities to a cell's clips; return what they say of all clips for each shrinkage."""
+        said: dict[float, list[Said]] = {share: [] for share in shrinkages}
+        for vectors in self.vectors(kind, cell.seed, rows_of(cell.fold, refit)):
+            for share, member in fit_members(
+                vectors, len(self.problem.labels), self.config.density, shrinkages
+            ).items():
+                said[share].append(Said.by(member, vectors))
+        return {share: Said.of_all(members) for share, members in said.items()}
+
+    def vectors(self, kind: Vector, seed: int, rows: Int[np.ndarray, " n"]) -> Iterator[Vectors]:
+        """Fit the front end to some clips and give the vectors of all clips, for each background model."""
+        truth_N, background = self.problem.truth_N, self.config.background
+        centre = partial(self.enrolment(seed).centre, rows_n=rows)
         if kind == "functionals":
             yield centre(functionals(self.problem.functionals_ND, rows, truth_N))
             return
         for number in range(background.backgrounds):
-            yield centre(supervectors(self.frames, rows, truth_N, background, (cell.seed, number)))
+            yield centre(background_vectors(self.frames, rows, truth_N, background, (seed, number)))
+
+    def classifier(
+        self, seed: int, rows: Int[np.ndarray, " n"], shrinkages: Mapping[Vector, float], units: Mapping[Vector, float]
+    ) -> DensityClassifier:
+        """Fit to some clips the classifier that scores any: by the shrinkage and the unit of each kind of vectors."""
+        members, unit_m = [], []
+        for kind in self.config.features.vectors:
+            for vectors in self.vectors(kind, seed, rows):
+                share = shrinkages[kind]
+                members.append(fit_members(vectors, len(self.problem.labels), self.config.density, (share,))[share])
+                unit_m.append(units[kind])
+        return DensityClassifier(tuple(members), jnp.array(unit_m), jnp.float32(self.config.background.relevance))
 
     def enrolment(self, seed: int) -> Enrolment:
         """Return which clips of each speaker a seed draws."""

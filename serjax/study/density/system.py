@@ -1,31 +1,29 @@
-"""Front end × density × tying × score of one cell, fitted to its training clips alone.
+"""Front end × density × tying × score × calibration: a classifier by densities, fitted to training clips alone.
 
-A *member* is one background model and what follows from it: supervectors → whitening within classes → one density per
-emotion. A system sums the scores of its members.
+- front end: supervectors of one or more background models, functionals, or both (`VoiceFeatures`, `Supervectors`);
+- density: Gaussians, linear autoencoders, one VAE per emotion (`Density`, `Vaes`);
+- tying: one covariance for all emotions, shares of their own, or only their own (`Density.own`);
+- score: log-likelihood or reconstruction error, summed over front ends in units of their spread;
+- calibration: a temperature from validation clips, as in every run (`serjax.evaluate.calibration`).
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int
 
 from serjax.data.splits import Fold
 from serjax.dsp.voice import spoken_frames
 from serjax.evaluate.generative import classify
 from serjax.evaluate.metrics import confusion, uar
-from serjax.models.density.gaussian import (
-    Gaussians,
-    LinearAutoencoders,
-    TiedGaussians,
-    fit_gaussians,
-    fit_linear_autoencoders,
-)
-from serjax.models.density.ubm import Ubm, fit_ubm, supervector
+from serjax.models.density.classifier import ByDensity, Member, supervectors
+from serjax.models.density.gaussian import TiedGaussians, fit_gaussians, fit_linear_autoencoders
+from serjax.models.density.ubm import Ubm, fit_ubm
 from serjax.models.density.whitening import class_means, fit_within_classes, principal_axes
 from serjax.study.density.flags import Density, Supervectors, VoiceFeatures
 
@@ -78,13 +76,15 @@ class Frames:
 class Vectors:
     """One vector per clip of a corpus, by a front end that was fitted to training clips; and those clips' copies too.
 
-    `x_ND` has all clips, `train_MD` training clips and their copies, of classes `label_M`.
+    `x_ND` has all clips, `train_MD` training clips and their copies, of classes `label_M`. `ubm` made them, where one
+    did, and `log_px_N` is what it says of all clips.
     """
 
     x_ND: Float[Array, "N D"]
     train_MD: Float[Array, "M D"]
     label_M: Int[Array, " M"]
-    reduces: bool = True  # whether `--axes` is for them
+    ubm: Ubm | None = None
+    log_px_N: Float[Array, " N"] | None = None
 
     @property
     def n_features(self) -> int:
@@ -92,7 +92,28 @@ class Vectors:
         return self.train_MD.shape[1]
 
 
-def supervectors(
+class Said(NamedTuple):
+    """What models of one kind of vectors say of all clips: scores, log p(x); and how many numbers were fitted."""
+
+    scores_NK: Scores
+    log_px_N: Float[np.ndarray, " N"]
+    n_parameters: int = 0
+
+    @classmethod
+    def by(cls, member: Member, vectors: Vectors) -> "Said":
+        """Ask one member."""
+        log_px_N = vectors.log_px_N if vectors.ubm else member.log_px(vectors.x_ND)
+        n_parameters = sum(array.size for array in jax.tree.leaves(member))
+        return cls(np.asarray(member.scores(vectors.x_ND), float), np.asarray(log_px_N, float), n_parameters)
+
+    @classmethod
+    def of_all(cls, members: Sequence["Said"]) -> "Said":
+        """Sum the scores of members; log p(x) is their mean."""
+        scores_mNK, log_px_mN, counts = zip(*members, strict=True)
+        return cls(np.sum(scores_mNK, axis=0), np.mean(log_px_mN, axis=0), sum(counts))
+
+
+def background_vectors(
     frames: Frames,
     rows_n: Int[np.ndarray, " n"],
     label_N: Int[np.ndarray, " N"],
@@ -102,57 +123,68 @@ def supervectors(
     """Fit a background model to frames of the clips `rows_n`, and make vectors of all clips by it."""
     drawn_FE = frames.draw(rows_n, flags.background_frames, seed)
     ubm = fit_ubm(drawn_FE, jax.random.key(seed[-1]), min(flags.components, len(drawn_FE)))
-    x_ND = _supervectors(ubm, *frames.recorded, flags.relevance)
-    copies = [_supervectors(ubm, copy[0][rows_n], copy[1][rows_n], flags.relevance) for copy in frames.copies]
+    relevance = jnp.float32(flags.relevance)
+    x_ND, log_px_N = supervectors(ubm, *frames.recorded, relevance)
+    copies = [supervectors(ubm, copy[0][rows_n], copy[1][rows_n], relevance)[0] for copy in frames.copies]
     label_M = np.tile(label_N[rows_n], 1 + len(copies))
-    return Vectors(x_ND, jnp.concatenate([x_ND[rows_n], *copies]), jnp.asarray(label_M))
+    return Vectors(x_ND, jnp.concatenate([x_ND[rows_n], *copies]), jnp.asarray(label_M), ubm, log_px_N)
 
 
 def functionals(
     x_ND: Float[np.ndarray, "N D"], rows_n: Int[np.ndarray, " n"], label_N: Int[np.ndarray, " N"]
 ) -> Vectors:
     """Take statistics of clips as they are."""
-    arrays = jnp.asarray(x_ND), jnp.asarray(x_ND[rows_n]), jnp.asarray(label_N[rows_n])
-    return Vectors(*arrays, reduces=False)
+    return Vectors(jnp.asarray(x_ND), jnp.asarray(x_ND[rows_n]), jnp.asarray(label_N[rows_n]))
 
 
-@jax.jit
-def _supervectors(
-    ubm: Ubm, frames_NTE: Float[Array, "N T E"], counts_NT: Bool[Array, "N T"], relevance: ArrayLike
-) -> Float[Array, "N D"]:
-    return jax.lax.map(lambda clip: supervector(ubm, clip[0], clip[1], relevance), (frames_NTE, counts_NT))
-
-
-def density_scores(
-    vectors: Vectors, n_classes: int, flags: Density, shrinkages: tuple[float, ...]
-) -> dict[float, Scores]:
-    """Return the score of every clip under the density of each emotion, for each shrinkage of the whitening."""
+def fit_members(vectors: Vectors, n_classes: int, flags: Density, shrinkages: tuple[float, ...]) -> dict[float, Member]:
+    """Fit whitening and the density of each emotion, for each shrinkage of the whitening."""
     reduced = reduce_vectors(vectors, n_classes, flags)
-    within, scores = fit_within_classes(reduced.train_MD, reduced.label_M, n_classes), {}
+    train_MD, label_M = reduced.vectors.train_MD, reduced.vectors.label_M
+    within, members = fit_within_classes(train_MD, label_M, n_classes), {}
     for shrinkage in shrinkages:
         whiten = within.whitening(shrinkage)
-        train_MP, x_NP = whiten(reduced.train_MD), whiten(reduced.x_ND)
-        density: TiedGaussians | Gaussians | LinearAutoencoders
-        if flags.density == "pca":
-            n_own = min(flags.emotion_axes, reduced.n_features)
-            density = fit_linear_autoencoders(train_MP, reduced.label_M, n_classes, n_own)
-        elif flags.own:
-            density = fit_gaussians(train_MP, reduced.label_M, n_classes, flags.own, shrinkage)
-        else:
-            density = TiedGaussians(class_means(train_MP, reduced.label_M, n_classes))
-        scores[shrinkage] = np.asarray(density(x_NP), np.float64)
-    return scores
+        density = _fit_density(whiten(train_MD), label_M, n_classes, flags, shrinkage)
+        members[shrinkage] = Member(vectors.ubm, whiten.after(*reduced.axes) if reduced.axes else whiten, density)
+    return members
 
 
-def reduce_vectors(vectors: Vectors, n_classes: int, flags: Density) -> Vectors:
-    """Project vectors onto principal axes of the training clips, as many as flags and the number of clips allow."""
+def background_log_px(vectors: Vectors, n_classes: int, shrinkage: float) -> Float[np.ndarray, " N"]:
+    """Return log p(x) of all clips: under the background model, else of functionals under Gaussians."""
+    if vectors.log_px_N is not None:
+        return np.asarray(vectors.log_px_N, float)
+    return Said.by(fit_members(vectors, n_classes, Density(), (shrinkage,))[shrinkage], vectors).log_px_N
+
+
+def _fit_density(
+    x_MP: Float[Array, "M P"], label_M: Int[Array, " M"], n_classes: int, flags: Density, shrinkage: float
+) -> ByDensity:
+    if flags.density == "pca":
+        return fit_linear_autoencoders(x_MP, label_M, n_classes, min(flags.emotion_axes, x_MP.shape[1]))
+    if flags.own:
+        return fit_gaussians(x_MP, label_M, n_classes, flags.own, shrinkage)
+    return TiedGaussians(class_means(x_MP, label_M, n_classes))
+
+
+@dataclass(frozen=True, eq=False)
+class Reduced:
+    """Vectors along principal axes: the centre and the axes that did it, None where they are as they were."""
+
+    vectors: Vectors
+    axes: tuple[Float[Array, " D"], Float[Array, "D P"]] | None
+
+
+def reduce_vectors(vectors: Vectors, n_classes: int, flags: Density) -> Reduced:
+    """Project supervectors onto principal axes of the training clips, as many as flags and the number of clips allow.
+
+    Functionals stay as they are.
+    """
     n_axes = min(flags.axes, len(vectors.train_MD) - n_classes)
-    if not vectors.reduces or n_axes >= vectors.n_features:
-        return vectors
+    if vectors.ubm is None or n_axes >= vectors.n_features:
+        return Reduced(vectors, None)
     centre_D, axes_DP = vectors.train_MD.mean(axis=0), principal_axes(vectors.train_MD, n_axes)
-    return Vectors(
-        (vectors.x_ND - centre_D[None]) @ axes_DP, (vectors.train_MD - centre_D[None]) @ axes_DP, vectors.label_M
-    )
+    x_NP, train_MP = ((of_D - centre_D[None]) @ axes_DP for of_D in (vectors.x_ND, vectors.train_MD))
+    return Reduced(replace(vectors, x_ND=x_NP, train_MD=train_MP), (centre_D, axes_DP))
 
 
 def rows_of(fold: Fold, refit: bool) -> Int[np.ndarray, " n"]:
@@ -161,10 +193,10 @@ def rows_of(fold: Fold, refit: bool) -> Int[np.ndarray, " n"]:
 
 
 def best_shrinkage(
-    scores: Mapping[float, Scores], truth_N: Int[np.ndarray, " N"], rows_n: Int[np.ndarray, " n"]
+    said: Mapping[float, Said], truth_N: Int[np.ndarray, " N"], rows_n: Int[np.ndarray, " n"]
 ) -> tuple[float, float]:
     """Return the shrinkage whose scores classify some clips best, and the UAR that they reach."""
     reached = {}
-    for share, scores_NK in scores.items():
+    for share, (scores_NK, *_) in said.items():
         reached[share] = uar(confusion(truth_N[rows_n], classify(scores_NK[rows_n]), scores_NK.shape[1]))
     return max(reached.items(), key=lambda pair: pair[1])

@@ -7,18 +7,19 @@ What a VAE rebuilds of the clips of another emotion is lost to the decision.
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+import jax
 import numpy as np
 from jaxtyping import Int
 
 from serjax.study.density.flags import Density, Vaes, Vector
-from serjax.study.density.system import Scores, Vectors, best_shrinkage, reduce_vectors, rows_of
+from serjax.study.density.system import Said, Vectors, best_shrinkage, reduce_vectors, rows_of
 from serjax.study.density.vae_stage import Member, Stage
 from serjax.study.problem import Cell, Problem
 from serjax.study.trainer import Stages, Trainer
 from serjax.train.shares import Trained
 
-MakeVectors = Callable[[Vector, Cell, bool], Iterable[Vectors]]  # of all members of a cell, refit or not
-Found = dict[tuple[Vector, int, str], dict[float, Scores]]  # by kind, seed and fold: of each shrinkage
+MakeVectors = Callable[[Vector, int, Int[np.ndarray, " n"]], Iterable[Vectors]]  # of all members, by seed and rows
+Found = dict[tuple[Vector, int, str], dict[float, list[Said]]]  # by kind, seed and fold: members, of each shrinkage
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,10 +30,10 @@ class VaeScores:
     final: Found = field(default_factory=dict)
     chosen_epochs: dict[str, int] = field(default_factory=dict)
 
-    def __call__(self, kind: Vector, cell: Cell, refit: bool, shrinkages: tuple[float, ...]) -> dict[float, Scores]:
-        """Return the scores of all clips under the VAEs of a cell, for each shrinkage."""
+    def __call__(self, kind: Vector, cell: Cell, refit: bool, shrinkages: tuple[float, ...]) -> dict[float, Said]:
+        """Return what the VAEs of a cell say of all clips, for each shrinkage."""
         found = (self.final if refit else self.selecting)[kind, cell.seed, cell.fold.name]
-        return {share: found[share] for share in shrinkages}
+        return {share: Said.of_all(found[share]) for share in shrinkages}
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,8 +74,9 @@ class VaeTraining:
         found.chosen_epochs.update(stage.by_run(np.concatenate(parts)))
         return shares, np.concatenate(parts)
 
-    def _best(self, scores: dict[float, Scores], cell: Cell) -> float:
-        return best_shrinkage(scores, self.problem.truth_N, cell.fold.validation)[0]
+    def _best(self, said: dict[float, list[Said]], cell: Cell) -> float:
+        summed = {share: Said.of_all(members) for share, members in said.items()}
+        return best_shrinkage(summed, self.problem.truth_N, cell.fold.validation)[0]
 
     def _stage(self, kind: Vector, refit: bool, shares: Sequence[Sequence[float]]) -> Stage:
         """Fit the front end in all cells; `shares` are the shrinkages of each."""
@@ -83,8 +85,8 @@ class VaeTraining:
             fold, n_classes = cell.fold, len(self.problem.labels)
             scored = [fold.test] if refit else [fold.validation] if self.density.refit else [fold.validation, fold.test]
             rows = rows_of(fold, refit), np.concatenate(scored)
-            for number, vectors in enumerate(self.make_vectors(kind, cell, refit)):
-                reduced = reduce_vectors(vectors, n_classes, self.density)
+            for number, vectors in enumerate(self.make_vectors(kind, cell.seed, rows[0])):
+                reduced = reduce_vectors(vectors, n_classes, self.density).vectors
                 members.append(Member.fit((cell, number), reduced, rows, n_classes, own))
         return Stage.of(self.problem, members, kind, refit, self.flags)
 
@@ -100,9 +102,10 @@ class VaeTraining:
         runs = stage.runs(shares, epochs_R)
         trained = yield stage.request(self.trainer, name, runs)
         scores = stage.scores(self.trainer, runs, trained.params, self.problem)
+        n_parameters = len(self.problem.labels) * sum(array[0].size for array in jax.tree.leaves(trained.params))
         for member, share, scores_NK in zip(stage.members, shares, scores, strict=True):
             of_cell = found.setdefault(_name(stage.kind, member.cell), {})
-            of_cell[share] = of_cell.get(share, 0.0) + scores_NK
+            of_cell.setdefault(share, []).append(Said(scores_NK, member.log_px_N, n_parameters))
         return trained
 
 

@@ -19,7 +19,7 @@ from serjax.evaluate.likelihood import decode_mean
 from serjax.models.density.whitening import class_means, fit_whitening
 from serjax.models.vae import VAE, squared_error_by_feature
 from serjax.study.density.flags import Vaes, Vector
-from serjax.study.density.system import Scores, Vectors
+from serjax.study.density.system import Scores, Vectors, background_log_px
 from serjax.study.flags import Optimisation
 from serjax.study.problem import Cell, Problem
 from serjax.study.trainer import Recipe, Request, Trainer, check_finite, fresh
@@ -45,7 +45,7 @@ class VectorProblem(Problem):
 class Member:
     """The vectors of one background model in one cell: `n_train` of training clips and copies, then those to score.
 
-    `centre_KD` are class means; `axes` whiten, by shrinkage.
+    `centre_KD` are class means; `axes` whiten, by shrinkage; `log_px_N` is of all clips.
     """
 
     cell: Cell
@@ -55,6 +55,7 @@ class Member:
     n_train: int
     centre_KD: Float[np.ndarray, "K D"]
     axes: dict[float, Float[np.ndarray, "D D"]]
+    log_px_N: Float[np.ndarray, " N"]
 
     @classmethod
     def fit(
@@ -74,7 +75,8 @@ class Member:
             clip_M=np.concatenate([np.resize(train_n, len(vectors.train_MD)), scored_s]),
             n_train=len(vectors.train_MD),
             centre_KD=np.asarray(class_means(*fitted_to)),
-            axes={share: np.asarray(fit_whitening(*fitted_to, share).axes_DD) for share in shrinkages},
+            axes={share: np.asarray(fit_whitening(*fitted_to, share).axes_DP) for share in shrinkages},
+            log_px_N=background_log_px(vectors, n_classes, shrinkages[0]),
         )
 
     def padded(self, width: int) -> "Member":

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import multivariate_normal
 from sklearn.mixture import GaussianMixture
 
-from serjax.models.density.ubm import LEAST_VARIANCE, Ubm, fit_ubm, posterior, supervector
+from serjax.models.density.ubm import LEAST_VARIANCE, Ubm, fit_ubm, mean_log_likelihood, posterior, supervector
 
 RNG = np.random.default_rng(0)
 FRAMES = np.concatenate([RNG.normal(m, s, (400, 3)) for m, s in ((0.0, 1.0), (4.0, 0.5), (-3.0, 2.0))]).astype(
@@ -61,3 +61,15 @@ def test_a_supervector_is_the_move_of_the_means(ubm):
 
 def test_a_clip_without_a_frame_moves_nothing(ubm):
     assert not supervector(ubm, jnp.zeros((7, 3)), jnp.zeros(7, bool)).any()
+
+
+def test_the_log_likelihood_of_a_clip_is_the_mean_over_its_frames(ubm):
+    clip, mask = FRAMES[:50].copy(), np.arange(50) < 40
+    clip[40:] = np.nan
+    found = mean_log_likelihood(ubm, jnp.asarray(clip), jnp.asarray(mask))
+    centre, scale, weight, mean, variance = (np.asarray(array, np.float64) for array in ubm)
+    parts = [
+        multivariate_normal(centre + scale * m, np.diag(scale**2 * v)) for m, v in zip(mean, variance, strict=True)
+    ]
+    density = sum(w * part.pdf(clip[:40].astype(np.float64)) for w, part in zip(weight, parts, strict=True))
+    np.testing.assert_allclose(found, np.log(density).mean(), rtol=1e-5)
