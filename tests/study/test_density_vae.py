@@ -20,7 +20,7 @@ from serjax.study.density.system import Vectors, best_shrinkage, rows_of
 from serjax.study.density.vae import VaeScores, VaeTraining
 from serjax.study.flags import Data, Machine
 from serjax.study.frontends import Features
-from serjax.study.problem import Cell, Problem, load_problem
+from serjax.study.problem import Problem, load_problem
 from serjax.study.stages import complete
 from serjax.study.trainer import Request, Trainer, train_requests
 from serjax.train.loop import Interrupted
