@@ -118,6 +118,24 @@ def spoken_frames(
     return jnp.column_stack([rows_TC, slope_TC, delta(slope_TC, axis=0, mode="nearest")]), sounds_T[order_T]
 
 
+def slice_means(frames_TC: Float[Array, "T C"], counts_T: Bool[Array, " T"], n_slices: int) -> Float[Array, "S C"]:
+    """Cut the frames of a clip into slices of equal length and return the mean of each: a picture without tempo.
+
+    Args:
+        frames_TC: frames, those that count first.
+        counts_T: which of them count.
+        n_slices: how many slices; a frame on an edge counts for both in part.
+    """
+    summed_TC = jnp.cumsum(jnp.where(counts_T[:, None], frames_TC, 0.0), axis=0)
+    n_frames = jnp.maximum(counts_T.sum(), 1)
+    edge_E = jnp.arange(n_slices + 1) * n_frames / n_slices
+    frame_T = jnp.arange(1, len(frames_TC) + 1)
+    at_EC = jax.vmap(lambda column_T: jnp.interp(edge_E, frame_T, column_T, left=0.0), 1, 1)(summed_TC)
+    first = edge_E < 1  # within the first frame the sum grows from nothing
+    at_EC = jnp.where(first[:, None], edge_E[:, None] * summed_TC[:1], at_EC)
+    return jnp.diff(at_EC, axis=0) * n_slices / n_frames
+
+
 def _middle(values_T: Float[Array, " T"], mask_T: Bool[Array, " T"]) -> Float[Array, ""]:
     """Return the lower median of what counts; where nothing does, of all."""
     mask_T = mask_T | ~mask_T.any()

@@ -4,11 +4,12 @@ import jax
 import jax.numpy as jnp
 import librosa
 import numpy as np
+import pytest
 
 from serjax import dsp
 from serjax.dsp import augment
 from serjax.dsp.utterance import Functionals
-from serjax.dsp.voice import VoiceFrames, spoken_frames
+from serjax.dsp.voice import VoiceFrames, slice_means, spoken_frames
 
 SR = 16_000
 RNG = np.random.default_rng(0)
@@ -98,3 +99,12 @@ def test_functionals_are_statistics_of_the_rows():
     thirds = [rows[:, part].mean(1) for part in np.array_split(inside, 3)]
     np.testing.assert_allclose(found[14 * 56 : 17 * 56].reshape(3, 56)[1], thirds[1], rtol=0.05, atol=0.05)
     np.testing.assert_allclose(found[-3:], [len(inside) / 100, len(sounds) / len(inside), 1], rtol=1e-5)
+
+
+@pytest.mark.parametrize("n_frames", [1, 3, 7, 20])
+def test_slices_are_means_over_equal_parts_of_what_counts(n_frames: int) -> None:
+    """A frame on an edge counts for both parts: each frame as eight alike, of which the parts are means."""
+    frames = RNG.normal(size=(20, 3)).astype(np.float32)
+    found = slice_means(jnp.asarray(frames), jnp.arange(20) < n_frames, 8)
+    expected = np.repeat(frames[:n_frames].astype(np.float64), 8, axis=0).reshape(8, n_frames, 3).mean(axis=1)
+    np.testing.assert_allclose(found, expected, atol=1e-5)

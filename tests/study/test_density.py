@@ -13,6 +13,7 @@ from serjax import main
 from serjax.errors import ConfigError
 from serjax.evaluate.predictions import read_predictions
 from serjax.experiments import generative
+from serjax.models.density.classifier import Vector
 from serjax.study.density.flags import Density, Supervectors, VoiceFeatures
 from serjax.study.density.study import DensityProblem, DensityStudy, Scorer, System
 from serjax.study.density.system import Frames, Said, fit_members, functionals, rows_of
@@ -151,17 +152,23 @@ def test_functionals_are_whitened_as_they_are_where_clips_are_fewer_than_feature
     np.testing.assert_allclose(found.log_px_N, np.logaddexp(*of_classes_KN) - np.log(2), rtol=1e-5)
 
 
-@pytest.mark.parametrize("density", [Density(), Density(density="pca"), Density(own=0.3)])
+@pytest.mark.parametrize(
+    "density", [Density(), Density(density="pca"), Density(own=0.3), *map(Density, ("mixture", "logistic"))]
+)
 def test_a_fitted_classifier_scores_clips_as_its_study_did(problem: DensityProblem, density: Density) -> None:
     """One that is made of arrays alone, of frames and functionals; its scores range over 30 and more."""
-    system, cell = replace(system_of(problem), config=replace(CONFIG, density=density)), problem.cells[0]
-    kinds, rows = CONFIG.features.vectors, rows_of(cell.fold, True)
+    kinds: tuple[Vector, ...] = ("mfcc", "supervector", "functionals")
+    config = replace(CONFIG, density=density, features=replace(CONFIG.features, vectors=kinds, top_db=1e9))
+    system, cell = replace(system_of(problem), config=config), problem.cells[0]
+    rows = rows_of(cell.fold, True)
     said = [system.scores(kind, cell, True, (0.2,))[0.2] for kind in kinds]
-    units = dict(zip(kinds, (2.0, 5.0), strict=True))
+    units = dict(zip(kinds, (3.0, 2.0, 5.0), strict=True))
     classifier = system.classifier(cell.seed, rows, dict.fromkeys(kinds, 0.2), units)
     scores_NK, log_px_N = classifier(*system.frames.recorded, jnp.asarray(problem.functionals_ND))
-    np.testing.assert_allclose(scores_NK, said[0].scores_NK / 2 + said[1].scores_NK / 5, atol=1e-4)
-    np.testing.assert_allclose(log_px_N, said[0].log_px_N, rtol=1e-5)
+    np.testing.assert_allclose(
+        scores_NK, sum(one.scores_NK / unit for one, unit in zip(said, units.values(), strict=True)), atol=1e-4
+    )
+    np.testing.assert_allclose(log_px_N, said[1].log_px_N, rtol=1e-5)
 
 
 @pytest.mark.parametrize(

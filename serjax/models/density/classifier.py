@@ -1,24 +1,29 @@
 """A fitted classifier by densities: arrays alone, which score clips that nobody has seen.
 
-A *member* is one background model (none, for functionals) and what follows from it: vector → whitening within classes →
-one density per emotion. A classifier sums the scores of its members, each in units of its own.
+A *member* is one background model (none, for other vectors) and what follows from it: vector → whitening within classes
+→ one density per emotion. A classifier sums the scores of its members, each in units of its own.
 """
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from serjax.dsp.voice import slice_means
 from serjax.models.density.gaussian import Gaussians, LinearAutoencoders, TiedGaussians
+from serjax.models.density.logistic import LogisticRegression
+from serjax.models.density.mixture import TiedMixtures
 from serjax.models.density.ubm import Ubm, mean_log_likelihood, supervector
 from serjax.models.density.whitening import Whitening
 
-ByDensity = TiedGaussians | Gaussians | LinearAutoencoders
+Vector = Literal["supervector", "functionals", "mfcc"]
+ByDensity = TiedGaussians | Gaussians | LinearAutoencoders | TiedMixtures | LogisticRegression
 
 
 class Member(NamedTuple):
-    """One front end with its whitening and its densities; `ubm` is None where vectors are functionals."""
+    """One front end with its whitening and its densities; `ubm` is None but of supervectors."""
 
     ubm: Ubm | None
     whiten: Whitening
@@ -39,10 +44,10 @@ class Member(NamedTuple):
 
 
 class DensityClassifier(NamedTuple):
-    """Members, and the unit of each one's scores: `score = sum_m score_m / unit_m`."""
+    """The members of each kind of vectors, and the unit of their scores: `score = sum_m score_m / unit_m`."""
 
-    members: tuple[Member, ...]
-    unit_m: Float[Array, " m"]
+    members: Mapping[Vector, tuple[Member, ...]]
+    units: Mapping[Vector, Float[Array, ""]]
     relevance: Float[Array, ""]
 
     def __call__(
@@ -51,23 +56,45 @@ class DensityClassifier(NamedTuple):
         counts_NT: Bool[Array, "N T"],
         functionals_ND: Float[Array, "N D"],
     ) -> tuple[Float[Array, "N K"], Float[Array, " N"]]:
-        """Return the scores of clips, and log p(x): under the background models per frame, else of the functionals.
+        """Return the scores of clips, and log p(x): under the background models per frame, else of the first vectors.
 
         Args:
             frames_NTE: frames that sound, as `spoken_frames` gives them.
             counts_NT: which of them count.
             functionals_ND: statistics of the same clips.
         """
-        scores_NK, log_px, of_vectors = jnp.zeros(()), [], []
-        for member, unit in zip(self.members, self.unit_m, strict=True):
-            if member.ubm is None:
-                x_ND = functionals_ND
-                of_vectors.append(member.log_px(x_ND))
-            else:
-                x_ND, log_px_N = supervectors(member.ubm, frames_NTE, counts_NT, self.relevance)
-                log_px.append(log_px_N)
-            scores_NK += member.scores(x_ND) / unit
-        return scores_NK, jnp.mean(jnp.stack(log_px or of_vectors), axis=0)
+        scores, log_px = [], []
+        for kind, members in self.members.items():
+            for member in members:
+                log_px_N = None
+                if member.ubm is not None:
+                    x_ND, log_px_N = supervectors(member.ubm, frames_NTE, counts_NT, self.relevance)
+                elif kind == "mfcc":
+                    x_ND = mfcc_slices(frames_NTE, counts_NT, len(member.whiten.centre_D))
+                else:
+                    x_ND = functionals_ND
+                scores.append(member.scores(x_ND) / self.units[kind])
+                log_px.append((member.ubm is None, member.log_px(x_ND) if log_px_N is None else log_px_N))
+        best = min(other for other, _ in log_px)
+        return sum(scores[1:], scores[0]), jnp.mean(jnp.stack([it for other, it in log_px if other == best]), axis=0)
+
+
+def mfcc_slices(
+    frames_NTE: Float[Array, "N T E"], counts_NT: Bool[Array, "N T"], n_features: int
+) -> Float[Array, "N D"]:
+    """Return D numbers of each clip: the cepstra of its slices, which are as many as make D of them.
+
+    Args:
+        frames_NTE: frames of `C` cepstra, energy, F0 and periodicity, with slopes: `E = 3 (C + 3)`.
+        counts_NT: which of them count.
+        n_features: D.
+    """
+    n_mfcc = frames_NTE.shape[-1] // 3 - 3
+
+    def one(clip: tuple[Float[Array, "T E"], Bool[Array, " T"]]) -> Float[Array, " D"]:
+        return slice_means(clip[0][:, :n_mfcc], clip[1], n_features // n_mfcc).ravel()
+
+    return jax.lax.map(one, (frames_NTE, counts_NT))
 
 
 @jax.jit

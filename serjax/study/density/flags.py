@@ -7,10 +7,10 @@ from typing import Any, Literal
 from serjax.dsp.utterance import Functionals
 from serjax.dsp.voice import VoiceFrames
 from serjax.errors import ConfigError
+from serjax.models.density.classifier import Vector
 from serjax.study.checks import check_positive
 
-Vector = Literal["supervector", "functionals"]
-Kind = Literal["gaussian", "pca", "vae"]
+Kind = Literal["gaussian", "mixture", "pca", "vae", "logistic"]
 N_DRAWN = 20  # clips of each speaker that enrolment draws and nothing scores
 
 
@@ -19,15 +19,17 @@ class VoiceFeatures:
     """What a clip's frames are, and which vectors are made of a clip."""
 
     vectors: tuple[Vector, ...] = ("supervector", "functionals")
-    """supervector: how far a clip's frames move the means of a background model; functionals: 988 statistics of a clip.
-    The scores of several are summed."""
+    """supervector: how far a clip's frames move the means of a background model; functionals: 988 statistics of a clip;
+    mfcc: cepstra in slices of time. The scores of several are summed."""
 
     sample_rate: int = 16_000
     """Hz; files of another rate are resampled."""
     frames: int = 651
     """Frames read of a clip at most, 10 ms each: 6.5 s."""
     n_mfcc: int = 20
-    """Cepstra of a frame."""
+    """Cepstra of a frame; as many as there are mel bands, 64, hold what the bands do."""
+    slices: int = 8
+    """Of mfcc: equal parts of a clip's speech, of each of which the mean counts."""
     least_periodicity: float = 0.5
     """From where on a frame is voiced, 0 to 1; elsewhere F0 is the median of the clip."""
     top_db: float = 45.0
@@ -74,23 +76,38 @@ class Density:
     """What models the vectors of each emotion."""
 
     density: Kind = "gaussian"
-    """gaussian: a mean per emotion and covariances (`--own`); pca: a linear autoencoder per emotion, vae: a variational
-    one, which classify by their reconstruction error."""
+    """gaussian: a mean per emotion and covariances (`--own`); mixture: several means per emotion; pca: a linear
+    autoencoder per emotion, vae: a variational one, which classify by their reconstruction error. logistic is the
+    rival, no density: logistic regression on the same vectors."""
     own: float = 0.0
     """Share of an emotion's own covariance in its Gaussian, from 0 (one covariance for all) to 1."""
     emotion_axes: int = 5
     """Principal axes of an emotion's linear autoencoder."""
+    emotion_parts: int = 2
+    """Gaussians of an emotion's mixture."""
     axes: int = 300
     """Principal axes that vectors are reduced to."""
     shrinkages: tuple[float, ...] = (0.1, 0.2, 0.4)
     """Shares of the identity in the within-class covariance; each fold's validation clips choose one."""
+    penalties: tuple[float, ...] = (0.003, 0.01, 0.03, 0.1)
+    """Of logistic: weights of the squared weights; each fold's validation clips choose one."""
     functionals_weight: float = 0.25
-    """Weight of the functionals' scores beside the supervectors', each in units of its own spread."""
+    """Weight of the scores of functionals (and of mfcc) beside the supervectors', each in units of its own spread."""
     refit: bool = True
     """Fit again to train and validation clips, with what was chosen."""
     enrolment: int | None = None
     """Transductive: take the mean of so many clips of a speaker, 0 to 20, off all vectors of the speaker. 20 clips of
     each speaker are drawn by seed, not by emotion, and never scored, whatever the number. Default: no clip is drawn."""
+
+    @property
+    def candidates(self) -> tuple[float, ...]:
+        """The numbers one of which validation clips choose."""
+        return self.penalties if self.density == "logistic" else self.shrinkages
+
+    @property
+    def candidate(self) -> str:
+        """What these numbers are."""
+        return "penalty" if self.density == "logistic" else "shrinkage"
 
 
 @dataclass(frozen=True)
@@ -115,6 +132,9 @@ def check_flags(features: VoiceFeatures, vectors: Supervectors, density: Density
     if not features.vectors or len(set(features.vectors)) < len(features.vectors):
         raise ConfigError(f"--vectors {' '.join(features.vectors)}: expected one kind at least, and each once.")
     check_positive("--functionals-weight", density.functionals_weight)
+    check_positive("--slices", features.slices)
+    check_positive("--emotion-parts", density.emotion_parts)
+    check_positive("--penalties", min(density.penalties, default=0))
     for flag in ("components", "relevance", "backgrounds", "background_frames"):
         check_positive(f"--{flag.replace('_', '-')}", getattr(vectors, flag))
     for warp in vectors.warps:

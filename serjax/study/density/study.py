@@ -11,14 +11,13 @@ from jaxtyping import Float, Int
 
 from serjax.data.feature_cache import default_cache_dir
 from serjax.evaluate.predictions import concatenate
-from serjax.models.density.classifier import DensityClassifier
+from serjax.models.density.classifier import DensityClassifier, Vector
 from serjax.study.density.enrolment import Enrolment, name_with_enrolment, with_enrolment
 from serjax.study.density.flags import (
     Density,
     FunctionalFeatures,
     Supervectors,
     Vaes,
-    Vector,
     VoiceFeatures,
     check_flags,
     check_vaes,
@@ -32,6 +31,7 @@ from serjax.study.density.system import (
     fit_members,
     functionals,
     rows_of,
+    slices,
 )
 from serjax.study.density.vae import VaeScores, VaeTraining
 from serjax.study.fingerprint import StudyFlags
@@ -168,7 +168,7 @@ class System:
         """Choose by validation clips what models of training clips leave open, then score test clips."""
         held_out, test = self.enrolment(cell.seed).scored(cell.fold.validation), cell.fold.test
         chosen = {kind: self._choose(kind, cell, scores, held_out) for kind in self.config.features.vectors}
-        background = chosen.get("supervector") or chosen["functionals"]
+        background = chosen.get("supervector") or next(iter(chosen.values()))
         validation_nK = np.sum([one.tried.scores_NK[held_out] / one.unit for one in chosen.values()], axis=0)
         test_nK = np.sum([one.final.scores_NK[test] / one.unit for one in chosen.values()], axis=0)
         return CellResult(
@@ -182,12 +182,12 @@ class System:
 
     def _choose(self, kind: Vector, cell: Cell, scores: Scorer, validation: Int[np.ndarray, " v"]) -> Chosen:
         flags = self.config.density
-        tried = scores(kind, cell, False, flags.shrinkages)
+        tried = scores(kind, cell, False, flags.candidates)
         best, reached = best_shrinkage(tried, self.problem.truth_N, validation)
         again = scores(kind, cell, True, (best,)) if flags.refit else tried
         weight = 1.0 if kind == "supervector" else flags.functionals_weight
         unit = spread(tried[best].scores_NK[validation]) / weight
-        return Chosen(tried[best], again[best], {"shrinkage": best, "unit": unit, "validation_uar": reached})
+        return Chosen(tried[best], again[best], {flags.candidate: best, "unit": unit, "validation_uar": reached})
 
     def scores(self, kind: Vector, cell: Cell, refit: bool, shrinkages: tuple[float, ...]) -> dict[float, Said]:
         """Fit densities to a cell's clips; return what they say of all clips for each shrinkage."""
@@ -206,20 +206,22 @@ class System:
         if kind == "functionals":
             yield centre(functionals(self.problem.functionals_ND, rows, truth_N))
             return
+        if kind == "mfcc":
+            yield centre(slices(self.frames, rows, truth_N, self.config.features))
+            return
         for number in range(background.backgrounds):
             yield centre(background_vectors(self.frames, rows, truth_N, background, (seed, number)))
 
     def classifier(
-        self, seed: int, rows: Int[np.ndarray, " n"], shrinkages: Mapping[Vector, float], units: Mapping[Vector, float]
+        self, seed: int, rows: Int[np.ndarray, " n"], chosen: Mapping[Vector, float], units: Mapping[Vector, float]
     ) -> DensityClassifier:
-        """Fit to some clips the classifier that scores any: by the shrinkage and the unit of each kind of vectors."""
-        members, unit_m = [], []
+        """Fit to some clips the classifier that scores any: by what was chosen for each kind of vectors, and units."""
+        n_classes, flags, members = len(self.problem.labels), self.config.density, {}
         for kind in self.config.features.vectors:
-            for vectors in self.vectors(kind, seed, rows):
-                share = shrinkages[kind]
-                members.append(fit_members(vectors, len(self.problem.labels), self.config.density, (share,))[share])
-                unit_m.append(units[kind])
-        return DensityClassifier(tuple(members), jnp.array(unit_m), jnp.float32(self.config.background.relevance))
+            share, fitted = chosen[kind], self.vectors(kind, seed, rows)
+            members[kind] = tuple(fit_members(vectors, n_classes, flags, (share,))[share] for vectors in fitted)
+        arrays = {kind: jnp.float32(unit) for kind, unit in units.items()}
+        return DensityClassifier(members, arrays, jnp.float32(self.config.background.relevance))
 
     def enrolment(self, seed: int) -> Enrolment:
         """Return which clips of each speaker a seed draws."""

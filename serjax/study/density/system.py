@@ -1,7 +1,8 @@
 """Front end × density × tying × score × calibration: a classifier by densities, fitted to training clips alone.
 
-- front end: supervectors of one or more background models, functionals, or both (`VoiceFeatures`, `Supervectors`);
-- density: Gaussians, linear autoencoders, one VAE per emotion (`Density`, `Vaes`);
+- front end: supervectors of one or more background models, functionals, cepstra in slices of time, or several of these
+  (`VoiceFeatures`, `Supervectors`);
+- density: Gaussians, mixtures, linear autoencoders, one VAE per emotion (`Density`, `Vaes`);
 - tying: one covariance for all emotions, shares of their own, or only their own (`Density.own`);
 - score: log-likelihood or reconstruction error, summed over front ends in units of their spread;
 - calibration: a temperature from validation clips, as in every run (`serjax.evaluate.calibration`).
@@ -21,8 +22,10 @@ from serjax.data.splits import Fold
 from serjax.dsp.voice import spoken_frames
 from serjax.evaluate.generative import classify
 from serjax.evaluate.metrics import confusion, uar
-from serjax.models.density.classifier import ByDensity, Member, supervectors
+from serjax.models.density.classifier import ByDensity, Member, mfcc_slices, supervectors
 from serjax.models.density.gaussian import TiedGaussians, fit_gaussians, fit_linear_autoencoders
+from serjax.models.density.logistic import fit_logistic
+from serjax.models.density.mixture import fit_mixtures
 from serjax.models.density.ubm import Ubm, fit_ubm
 from serjax.models.density.whitening import class_means, fit_within_classes, principal_axes
 from serjax.study.density.flags import Density, Supervectors, VoiceFeatures
@@ -77,7 +80,7 @@ class Vectors:
     """One vector per clip of a corpus, by a front end that was fitted to training clips; and those clips' copies too.
 
     `x_ND` has all clips, `train_MD` training clips and their copies, of classes `label_M`. `ubm` made them, where one
-    did, and `log_px_N` is what it says of all clips.
+    did, and `log_px_N` is what it says of all clips. `reduces`: whether `--axes` is for them.
     """
 
     x_ND: Float[Array, "N D"]
@@ -85,6 +88,7 @@ class Vectors:
     label_M: Int[Array, " M"]
     ubm: Ubm | None = None
     log_px_N: Float[Array, " N"] | None = None
+    reduces: bool = True
 
     @property
     def n_features(self) -> int:
@@ -130,22 +134,36 @@ def background_vectors(
     return Vectors(x_ND, jnp.concatenate([x_ND[rows_n], *copies]), jnp.asarray(label_M), ubm, log_px_N)
 
 
+def slices(
+    frames: Frames, rows_n: Int[np.ndarray, " n"], label_N: Int[np.ndarray, " N"], features: VoiceFeatures
+) -> Vectors:
+    """Take the cepstra of all clips in slices of time, and of copies."""
+    n_features = features.n_mfcc * features.slices
+    x_ND = mfcc_slices(*frames.recorded, n_features)
+    copies = [mfcc_slices(copy[0][rows_n], copy[1][rows_n], n_features) for copy in frames.copies]
+    label_M = np.tile(label_N[rows_n], 1 + len(copies))
+    return Vectors(x_ND, jnp.concatenate([x_ND[rows_n], *copies]), jnp.asarray(label_M))
+
+
 def functionals(
     x_ND: Float[np.ndarray, "N D"], rows_n: Int[np.ndarray, " n"], label_N: Int[np.ndarray, " N"]
 ) -> Vectors:
     """Take statistics of clips as they are."""
-    return Vectors(jnp.asarray(x_ND), jnp.asarray(x_ND[rows_n]), jnp.asarray(label_N[rows_n]))
+    return Vectors(jnp.asarray(x_ND), jnp.asarray(x_ND[rows_n]), jnp.asarray(label_N[rows_n]), reduces=False)
 
 
-def fit_members(vectors: Vectors, n_classes: int, flags: Density, shrinkages: tuple[float, ...]) -> dict[float, Member]:
-    """Fit whitening and the density of each emotion, for each shrinkage of the whitening."""
+def fit_members(vectors: Vectors, n_classes: int, flags: Density, candidates: tuple[float, ...]) -> dict[float, Member]:
+    """Fit whitening and the density of each emotion, for each shrinkage of the whitening.
+
+    Logistic regression gets standardised vectors, and is fitted for each penalty.
+    """
     reduced = reduce_vectors(vectors, n_classes, flags)
     train_MD, label_M = reduced.vectors.train_MD, reduced.vectors.label_M
     within, members = fit_within_classes(train_MD, label_M, n_classes), {}
-    for shrinkage in shrinkages:
-        whiten = within.whitening(shrinkage)
-        density = _fit_density(whiten(train_MD), label_M, n_classes, flags, shrinkage)
-        members[shrinkage] = Member(vectors.ubm, whiten.after(*reduced.axes) if reduced.axes else whiten, density)
+    for candidate in candidates:
+        whiten = within.whitening(1.0 if flags.density == "logistic" else candidate)
+        density = _fit_density(whiten(train_MD), label_M, n_classes, flags, candidate)
+        members[candidate] = Member(vectors.ubm, whiten.after(*reduced.axes) if reduced.axes else whiten, density)
     return members
 
 
@@ -157,12 +175,16 @@ def background_log_px(vectors: Vectors, n_classes: int, shrinkage: float) -> Flo
 
 
 def _fit_density(
-    x_MP: Float[Array, "M P"], label_M: Int[Array, " M"], n_classes: int, flags: Density, shrinkage: float
+    x_MP: Float[Array, "M P"], label_M: Int[Array, " M"], n_classes: int, flags: Density, candidate: float
 ) -> ByDensity:
+    if flags.density == "logistic":
+        return fit_logistic(x_MP, label_M, n_classes, candidate)
+    if flags.density == "mixture":
+        return fit_mixtures(x_MP, label_M, jax.random.key(0), n_classes, flags.emotion_parts)
     if flags.density == "pca":
         return fit_linear_autoencoders(x_MP, label_M, n_classes, min(flags.emotion_axes, x_MP.shape[1]))
     if flags.own:
-        return fit_gaussians(x_MP, label_M, n_classes, flags.own, shrinkage)
+        return fit_gaussians(x_MP, label_M, n_classes, flags.own, candidate)
     return TiedGaussians(class_means(x_MP, label_M, n_classes))
 
 
@@ -175,12 +197,12 @@ class Reduced:
 
 
 def reduce_vectors(vectors: Vectors, n_classes: int, flags: Density) -> Reduced:
-    """Project supervectors onto principal axes of the training clips, as many as flags and the number of clips allow.
+    """Project vectors onto principal axes of the training clips, as many as flags and the number of clips allow.
 
-    Functionals stay as they are.
+    Functionals stay as they are: principal axes follow those with the largest units.
     """
     n_axes = min(flags.axes, len(vectors.train_MD) - n_classes)
-    if vectors.ubm is None or n_axes >= vectors.n_features:
+    if not vectors.reduces or n_axes >= vectors.n_features:
         return Reduced(vectors, None)
     centre_D, axes_DP = vectors.train_MD.mean(axis=0), principal_axes(vectors.train_MD, n_axes)
     x_NP, train_MP = ((of_D - centre_D[None]) @ axes_DP for of_D in (vectors.x_ND, vectors.train_MD))

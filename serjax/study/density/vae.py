@@ -11,7 +11,8 @@ import jax
 import numpy as np
 from jaxtyping import Int
 
-from serjax.study.density.flags import Density, Vaes, Vector
+from serjax.models.density.classifier import Vector
+from serjax.study.density.flags import Density, Vaes
 from serjax.study.density.system import Said, Vectors, best_shrinkage, reduce_vectors, rows_of
 from serjax.study.density.vae_stage import Member, Stage
 from serjax.study.problem import Cell, Problem

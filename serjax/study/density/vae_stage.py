@@ -16,9 +16,10 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from serjax.evaluate.likelihood import decode_mean
+from serjax.models.density.classifier import Vector
 from serjax.models.density.whitening import class_means, fit_whitening
 from serjax.models.vae import VAE, squared_error_by_feature
-from serjax.study.density.flags import Vaes, Vector
+from serjax.study.density.flags import Vaes
 from serjax.study.density.system import Scores, Vectors, background_log_px
 from serjax.study.flags import Optimisation
 from serjax.study.problem import Cell, Problem
