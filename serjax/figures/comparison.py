@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
-from serjax.figures.canvas import COLOURS, LABEL_PT, TICK_PT, canvas, colour_bar, extra_in
+from serjax.figures.canvas import COLOURS, LABEL_PT, LINES, TICK_PT, canvas, colour_bar, extra_in
 from serjax.figures.lettering import names_shown, shown, width
 
 GREY = "0.6"
@@ -76,6 +77,46 @@ def _draw_lines(axes: Axes, lines: Sequence[Line], reference: float | None) -> N
     axes.spines["left"].set_visible(False)
     axes.grid(axis="x", color="0.92", lw=0.6)
     axes.set_axisbelow(True)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What something reaches at some places, and intervals; `name` tells it from others of the panel."""
+
+    name: str
+    places: tuple[float, ...]
+    values: tuple[float, ...]
+    intervals: tuple[tuple[float, float] | None, ...]
+
+
+def curves(panels: Sequence[tuple[str, Sequence[Curve]]], metric: str, chance: float | None, title: str) -> Figure:
+    """Draw panels side by side, each with its curves over one quantity, each point on its interval.
+
+    Args:
+      panels: what lies along each panel's axis, and its curves.
+      metric: what the curves reach.
+      chance: what guessing reaches, a dashed line; None: no line.
+      title: names the corpus.
+    """
+    figure = canvas(4.6 * len(panels), 3.6, title)
+    for axes, (quantity, drawn) in zip(
+        figure.subplots(1, len(panels), sharey=True, squeeze=False)[0], panels, strict=True
+    ):
+        span = max(max(curve.places) for curve in drawn) - min(min(curve.places) for curve in drawn)
+        for n, curve in enumerate(drawn):
+            beside = [place + 0.008 * span * (n - (len(drawn) - 1) / 2) for place in curve.places]
+            for place, bounds in zip(beside, curve.intervals, strict=True):
+                if bounds is not None:
+                    axes.plot([place, place], bounds, color=COLOURS[n], lw=1.2, alpha=0.6)
+            axes.plot(beside, curve.values, LINES[n], marker="o", ms=5, color=COLOURS[n], label=shown(curve.name))
+        if chance is not None:
+            axes.axhline(chance, color=GREY, lw=0.8, ls=DASHED)
+        axes.set_xlabel(quantity)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=all(p == int(p) and span > 1 for p in drawn[0].places)))
+        if len(drawn) > 1:
+            axes.legend(fontsize=TICK_PT, frameon=False)
+    figure.axes[0].set_ylabel(f"{metric}, 95 % interval over speakers")
+    return figure
 
 
 @dataclass(frozen=True)
