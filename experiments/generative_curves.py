@@ -98,7 +98,7 @@ def panels(config: Config, runs: Mapping[str, FinishedRun]) -> tuple[tuple[str, 
     return ("training speakers", tuple(speakers)), ("share of an emotion's own covariance", (own,))
 
 
-def curve(label: str, places: Sequence[float], runs: Sequence[FinishedRun]) -> Curve:
+def curve(label: str, places: Sequence[float | int], runs: Sequence[FinishedRun]) -> Curve:
     """Return the UAR of runs at their places, with intervals over speakers."""
     return Curve(label, tuple(places), tuple(run.uar for run in runs), tuple(_interval(run) for run in runs))
 

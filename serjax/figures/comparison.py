@@ -84,7 +84,7 @@ class Curve:
     """What something reaches at some places, and intervals; `name` tells it from others of the panel."""
 
     name: str
-    places: tuple[float, ...]
+    places: tuple[float | int, ...]
     values: tuple[float, ...]
     intervals: tuple[tuple[float, float] | None, ...]
 
