@@ -136,8 +136,9 @@ class SupervisedTraining(Optimisation):
 class Classification:
     """How a clip is scored under each emotion's model."""
 
-    score: Score = "auto"
-    """What classifies: reconstruction error, ELBO, importance-weighted bound, or the best on each fold's validation."""
+    score: Score = "reconstruction"
+    """What classifies: reconstruction error, ELBO, importance-weighted bound; auto: the best on each fold's validation
+    clips. What the others reach is printed beside it."""
     importance_samples: int = 16
     """Samples of the posterior a clip for ELBO and IWAE."""
     class_prior: ClassPrior = "uniform"

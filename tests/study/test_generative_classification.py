@@ -87,6 +87,17 @@ def test_auto_pools_folds_that_chose_scores_of_other_units(problem, models):
     assert max(spreads) < 3 * min(spreads)
 
 
+def test_log_px_is_the_mean_likelihood_of_a_clip_over_the_models_of_its_cell(problem, models):
+    of = explained(problem)
+    of = replace(of, iwae_RN=of.iwae_RN / 500)
+    found = classify_by_all(problem, models, of, of, "uniform").test["reconstruction"]
+    mean_N = np.exp(of.iwae_RN).reshape(2, 3, N).mean(axis=1)
+    expected = np.concatenate([mean_N[0, 12:18], mean_N[1, 18:]])
+    np.testing.assert_allclose(np.exp(found.log_px_N), expected)
+    plain = replace(of, elbo_RN=None, iwae_RN=None)
+    assert classify_by_all(problem, models, plain, plain, "uniform").test["auto"].log_px_N is None
+
+
 def test_spread_is_about_each_clips_own_mean():
     assert spread(np.array([[1.0, 3.0], [101.0, 103.0]])) == 1.0
     assert spread(np.array([[5.0, 5.0]])) == 1.0

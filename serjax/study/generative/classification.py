@@ -56,14 +56,26 @@ def classify_by_all(
         unit = spread(held_out[best]) if len(rows) else 1.0
         for name, score in [*zip(known, known, strict=True), ("auto", best)]:
             units = unit if name == "auto" else 1.0
-            test_NK = with_prior(score, scores(problem, final, c, cell.fold.test, score), prior_K)
-            test[name].append(predict(problem, cell, test_NK / units))
-            validation[name].append(predict(problem, cell, with_prior(score, held_out[score], prior_K) / units, rows))
+            test_NK = with_prior(score, scores(problem, final, c, cell.fold.test, score), prior_K) / units
+            held_out_NK = with_prior(score, held_out[score], prior_K) / units
+            of_test, of_held_out = log_px(problem, final, c, cell.fold.test), log_px(problem, selecting, c, rows)
+            test[name].append(predict(problem, cell, test_NK, log_px_n=of_test))
+            validation[name].append(predict(problem, cell, held_out_NK, rows, of_held_out))
     return Classified(
         {name: concatenate(several) for name, several in test.items()},
         {name: concatenate(several) if several[0].utterance else None for name, several in validation.items()},
         chosen,
     )
+
+
+def log_px(
+    problem: Problem, explained: Explained, cell: int, rows: Int[np.ndarray, " n"]
+) -> Float[np.ndarray, " n"] | None:
+    """Return log p(x) in nats, `log mean_c exp IWAE_c(x)`: whatever the emotion. None of models without a likelihood."""
+    if explained.iwae_RN is None:
+        return None
+    of_classes_KN = explained.iwae_RN[runs_of(problem, cell)][:, rows]
+    return np.logaddexp.reduce(of_classes_KN, axis=0) - np.log(len(of_classes_KN))
 
 
 def spread(scores_NK: Float[np.ndarray, "n K"]) -> float:
