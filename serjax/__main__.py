@@ -30,7 +30,7 @@ CORPORA = {
     "crema-d": f"CREMA-D, the emotion that was intended: {crema_d.N_CLIPS} clips less those with defects, "
     f"{crema_d.N_ACTORS} actors, {len(crema_d.EMOTIONS)} emotions.",
     "crema-d-voted": "The same clips, the emotion that most listeners heard; without those whose vote is a tie.",
-    "FILE.csv": "Your own table: path,emotion,speaker[,gender,text,intensity,channel,split].",
+    "FILE.csv": "Your own table: path,emotion,speaker[,gender,text,intensity,channel,split,start,end].",
     "FOLDER": "Your own clips, one sub-folder per emotion.",
 }
 

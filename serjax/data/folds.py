@@ -23,7 +23,7 @@ Protocol = Literal[
     "loso",
     "text",
     "speaker-text",
-    "split-column",
+    "given",
 ]
 N_GROUPS = 5  # of speakers where nothing is published, and of sentences at most
 Groups = tuple[tuple[str, ...], ...]
@@ -80,14 +80,14 @@ def told_fold(corpus: Corpus) -> Fold:
     told = np.array([utterance.split or "" for utterance in corpus.utterances])
     if "" in told:
         raise ProtocolError(
-            f"Protocol split-column takes a table with a column split; corpus '{corpus.name}' has none. "
+            f"Protocol given takes a table with a column split; corpus '{corpus.name}' has none. "
             f"Choose {advised_protocol(corpus)}."
         )
     train, validation, test = (told == part for part in ("train", "validation", "test"))
     if not validation.any():
         rows = np.flatnonzero(train)
-        validation[rows[_dealt_rows(corpus, rows, 10, "split-column/validation") == 0]] = True
-    return _fold("published", train & ~validation, validation, test)
+        validation[rows[_dealt_rows(corpus, rows, 10, "given/validation") == 0]] = True
+    return _fold("given", train & ~validation, validation, test)
 
 
 def speaker_folds(corpus: Corpus, groups: Groups) -> list[Fold]:

@@ -48,7 +48,7 @@ class Split:
     @property
     def separates(self) -> bool:
         """Whether the protocol promises that no recording is in training and test alike."""
-        return self.protocol not in ("random-80-20", "random-5fold", "split-column")
+        return self.protocol not in ("random-80-20", "random-5fold", "given")
 
 
 def split_corpus(corpus: Corpus, protocol: str, seed: int = 0, selecting: bool = True) -> Split:
@@ -61,7 +61,7 @@ def split_corpus(corpus: Corpus, protocol: str, seed: int = 0, selecting: bool =
     `text`: each sentence group is test once; validation = one speaker group's clips of the other sentences.
     `speaker-text`: test = a speaker group × a sentence group; train = other speakers, other sentences;
         validation = the next speaker group, the training sentences.
-    `split-column`: the one fold that a table's column says; validation = 10 % of the training rows if it says none.
+    `given`: the one fold that a table's column says; validation = 10 % of the training rows if it says none.
 
     Args:
         corpus: what to split; a sub-corpus keeps the speaker groups of the whole.
@@ -89,7 +89,7 @@ def split_corpus(corpus: Corpus, protocol: str, seed: int = 0, selecting: bool =
         case "speaker-text":
             _require_speakers(corpus, protocol, 3)
             folds = speaker_text_folds(corpus)
-        case "split-column":
+        case "given":
             folds = [told_fold(corpus)]
         case _:
             raise ProtocolError(f"There is no protocol '{protocol}'. Choose one of: {', '.join(PROTOCOLS)}.")

@@ -139,10 +139,10 @@ def _look(corpus: Corpus, paths: Sequence[str], window: Window) -> list[Clip | U
 
 
 def _look_at_file(source: FileSource, path: str, window: Window) -> Clip | Unreadable:
-    header = _header(source.root / path)
+    header = _header(source.file(path))
     rate_hz = window.sample_rate_hz if header is None else header.rate_hz
     try:
-        wav, odd = audio.decode(source.root / path, rate_hz)
+        wav, odd = source.decode(path, rate_hz)
     except audio.AudioError as error:
         if error.code == "too-long" and header is not None:
             return _long_clip(source, path, window, header)
@@ -155,11 +155,11 @@ def _look_at_file(source: FileSource, path: str, window: Window) -> Clip | Unrea
 def _long_clip(source: FileSource, path: str, window: Window, header: "_Header") -> Clip | Unreadable:
     """Look at a clip that is too long to be decoded in one piece: its window must be readable."""
     try:
-        audio.decode(source.root / path, window.sample_rate_hz, n_samples=window.n_samples)
+        source.decode(path, window.sample_rate_hz, n_samples=window.n_samples)
     except audio.AudioError as error:
         return Unreadable(path, error.code, error.problem, error.advice)
     note = Note("long", "Too long to be decoded whole: length as the header says, no peak", ((path, ""),))
-    seconds = header.frames / header.rate_hz
+    seconds = source.segment(path).lasts_s(header.frames / header.rate_hz)
     return Clip(seconds, header.rate_hz, header.channels, header.format, None, None, None, (note,))
 
 

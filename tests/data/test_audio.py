@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serjax.data import audio
-from serjax.data.audio import AudioError, decode, file_digest, file_size
+from serjax.data.audio import AudioError, decode, file_digest, file_state
 
 RATE_HZ = 24_000
 SINE = (0.3 * np.sin(2 * np.pi * 440 * np.arange(RATE_HZ) / RATE_HZ)).astype(np.float32)
@@ -261,7 +261,7 @@ def test_only_regular_files_are_opened(tmp_path: Path) -> None:
             file_digest(path)
     assert time.perf_counter() - start < 1
     for path in (tmp_path / "none.wav", tmp_path / "nul\0.wav", tmp_path / ("long/" * 1_000)):
-        for use in (lambda path: read(path, RATE_HZ), file_digest, file_size):
+        for use in (lambda path: read(path, RATE_HZ), file_digest, file_state):
             with pytest.raises(AudioError, match="missing"):
                 use(path)
 

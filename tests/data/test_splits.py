@@ -22,7 +22,7 @@ from serjax.data.splits import (
 )
 
 EMOTIONS = ("neutral", "happy", "sad")
-BY_RULE = [protocol for protocol in PROTOCOLS if protocol != "split-column"]  # which takes a table that says it
+BY_RULE = [protocol for protocol in PROTOCOLS if protocol != "given"]  # which takes a table that says it
 
 
 class NoSound:
@@ -256,7 +256,7 @@ def test_default_protocol(corpus: Corpus, protocol: str) -> None:
         (factorial(4), "speaker-5fold", "at least 5 speakers; corpus 'test' has 4.*loso"),
         (factorial(2), "loso", "at least 3 speakers.*random-5fold"),
         (factorial(2), "speaker-text", "at least 3 speakers"),
-        (factorial(5), "split-column", "corpus 'test' has none. Choose speaker-5fold"),
+        (factorial(5), "given", "corpus 'test' has none. Choose speaker-5fold"),
         (factorial(1), "text", "no training row of corpus 'test'"),
         (factorial(6, texts=("kids",)), "text", "has 1 sentences"),
         (factorial(6, texts=("kids", "dogs", None)), "speaker-text", "the text of every clip"),

@@ -152,8 +152,8 @@ def test_a_split_column_is_a_protocol(tmp_path: Path) -> None:
     table.write_text("\n".join([f"{HEADER},Split", *rows]))
     corpus = load_corpus(str(table))
     assert [u.split for u in corpus.utterances[::8]] == ["train", "train", "test"]
-    assert "--protocol split-column" in corpus.notes[0].line
-    split = split_corpus(corpus, "split-column")
+    assert "--protocol given" in corpus.notes[0].line
+    split = split_corpus(corpus, "given")
     (fold,) = split.folds
     assert [part.tolist() for part in (fold.train, fold.validation, fold.test)] == [
         [*range(12)],
@@ -162,20 +162,18 @@ def test_a_split_column_is_a_protocol(tmp_path: Path) -> None:
     ]
     assert not split.speakers_shared
     table.write_text("\n".join([f"{HEADER},split", *rows]).replace("dev", "train").replace("s4", "s0"))
-    (fold,) = (split := split_corpus(load_corpus(str(table)), "split-column")).folds
+    (fold,) = (split := split_corpus(load_corpus(str(table)), "given")).folds
     assert (len(fold.train), len(fold.validation), fold.test.tolist()) == (14, 2, [*range(16, 20)])
     assert split.speakers_shared
     table.write_text("\n".join([f"{HEADER},split", *rows]).replace("test", "train"))
     with pytest.raises(ProtocolError, match="no test rows"):
-        split_corpus(load_corpus(str(table)), "split-column")
+        split_corpus(load_corpus(str(table)), "given")
 
 
 @pytest.mark.parametrize(
     "column",
     [
         *(
-            "start",
-            "End",
             "start_time",
             "end (s)",
             "begin_ms",

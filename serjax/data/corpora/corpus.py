@@ -16,6 +16,7 @@ from jaxtyping import Float32, Int32
 from serjax.data import audio
 from serjax.data.corpora import spelling
 from serjax.data.notes import Note, gather
+from serjax.data.segments import Segment, shared_digest
 from serjax.errors import SerjaxError
 
 LabelScheme = Literal["emotion", "emotion-gender", "gender"]
@@ -28,6 +29,8 @@ class CorpusError(SerjaxError):
 @dataclass(frozen=True)
 class Utterance:
     """One clip and what is known about it; `path` (posix, relative to the root) is its identity.
+
+    The path of a segment of a file is `FILE#t=START,END` in seconds (as in W3C Media Fragments).
 
     `gender`, `text`, `intensity`, `channel` ("speech" or "song") and `split` ("train", "validation" or "test", as
     published) are None where the corpus does not say. A `speaker` is a person: the same one in speech and in song.
@@ -126,10 +129,14 @@ class AudioSource(Protocol):
 
 @dataclass(frozen=True)
 class FileSource:
-    """Audio files below `root`, decoded by a few threads (libsndfile and soxr release the GIL)."""
+    """Audio files below `root`, decoded by a few threads (libsndfile and soxr release the GIL).
+
+    `segments` has the clips that are a part of a file, by their path. Offsets count from a segment's start.
+    """
 
     root: Path
     n_threads: int = min(8, os.cpu_count() or 1)
+    segments: Mapping[str, Segment] = field(default_factory=dict)
 
     def read(self, paths: Sequence[str], window: Window) -> Waveforms:
         """Decode `paths`; UnreadableClips names all bad files, in their order."""
@@ -146,12 +153,8 @@ class FileSource:
         def read_row(row: int) -> tuple[audio.AudioError | None, list[Note]]:
             path = paths[row]
             try:
-                wav, oddities = audio.decode(
-                    self.root / path,
-                    window.sample_rate_hz,
-                    offset_s=window.offset_s,
-                    duration_s=window.duration_s,
-                    n_samples=window.n_samples,
+                wav, oddities = self.decode(
+                    path, window.sample_rate_hz, window.offset_s, window.duration_s, window.n_samples
                 )
             except audio.AudioError as error:
                 return audio.AudioError(error.code, Path(path), error.problem, error.advice), []
@@ -164,9 +167,35 @@ class FileSource:
         notes = gather(note for _, row_notes in rows for note in row_notes)
         return Waveforms(values_BN, n_valid_B, notes), tuple(error for error, _ in rows)
 
+    def decode(
+        self,
+        path: str,
+        sample_rate_hz: int,
+        offset_s: float = 0.0,
+        duration_s: float | None = None,
+        n_samples: int | None = None,
+    ) -> audio.Decoded:
+        """Decode a part of a clip, as `audio.decode` does of a file; AudioError for a bad file or part."""
+        segment = self.segment(path)
+        offset_s, duration_s = segment.within(offset_s, duration_s)
+        return audio.decode(
+            self.file(path), sample_rate_hz, offset_s=offset_s, duration_s=duration_s, n_samples=n_samples
+        )
+
+    def segment(self, path: str) -> Segment:
+        """Return what part of which file a clip is."""
+        return self.segments.get(path, Segment(path))
+
+    def file(self, path: str) -> Path:
+        """Return the file that a clip is in."""
+        return self.root / self.segment(path).file
+
     def digest(self, path: str) -> str:
-        """Give the sha256 (hex) of the bytes of the file."""
-        return audio.file_digest(self.root / path)
+        """Give the sha256 (hex) of the bytes of the file; of a segment, of these and its bounds."""
+        if path not in self.segments:
+            return audio.file_digest(self.root / path)
+        about = shared_digest(self.file(path)), self.segment(path).path.rpartition("#")[2]
+        return hashlib.sha256(repr(about).encode()).hexdigest()
 
 
 @dataclass(frozen=True)

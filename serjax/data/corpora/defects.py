@@ -46,7 +46,7 @@ def equal_clips(utterances: Sequence[Utterance], source: FileSource) -> tuple[tu
     """Group the clips that are byte for byte the same; only files of equal size are read."""
     by_size: dict[int, list[Utterance]] = {}
     for utterance in utterances:
-        by_size.setdefault(audio.file_size(source.root / utterance.path), []).append(utterance)
+        by_size.setdefault(audio.file_state(source.file(utterance.path)).st_size, []).append(utterance)
     by_content: dict[str, list[Utterance]] = {}
     for same_size in by_size.values():
         for utterance in same_size if len(same_size) > 1 else []:
@@ -89,7 +89,7 @@ def silent_clips(utterances: Sequence[Utterance], source: FileSource) -> tuple[U
     """
 
     def is_silent(utterance: Utterance) -> bool:
-        return _is_silent(source.root / utterance.path)
+        return _is_silent(source.file(utterance.path))
 
     with ThreadPoolExecutor(source.n_threads) as pool:
         found = pool.map(is_silent, utterances)

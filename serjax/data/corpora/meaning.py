@@ -36,14 +36,14 @@ def plain(column: str) -> str:
 
 
 def changes_meaning(column: str) -> str | None:
-    """Say why a line with this column may be no whole file, and what to do; None: it may be passed over.
+    """Say why a line with this column may mean something else, and what to do; None: it may be passed over.
 
     >>> changes_meaning("Start (ms)") == changes_meaning("offset"), changes_meaning("age")
     (True, None)
     """
     name = plain(column)
     if _PART.fullmatch(name):
-        return "parts of files are not read. Cut them (ffmpeg -i IN -ss START -to END OUT.wav), a file a line"
+        return "segments are told by columns start and end, in seconds. Call them so, and write seconds"
     if _SIDE.fullmatch(name):
         return "the channels of a file are averaged. Write the one that counts (sox IN OUT.wav remix NUMBER)"
     if _CHOICE.fullmatch(name):

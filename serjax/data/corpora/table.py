@@ -14,9 +14,11 @@ from serjax.data.corpora.defects import duplicate_notes
 from serjax.data.corpora.files import show
 from serjax.data.corpora.meaning import changes_meaning, is_side, ours
 from serjax.data.notes import Note
+from serjax.data.segments import SLACK_S, Segment, length_s, overlap_notes, seconds_of
 
 REQUIRED = ("path", "emotion", "speaker")
 OPTIONAL = ("gender", "text", "intensity", "channel", "split")
+SPAN = ("start", "end")  # seconds: the line is a segment of the file
 SPLITS = {
     "train": ("train", "training"),
     "validation": ("validation", "valid", "val", "dev", "development"),
@@ -42,35 +44,71 @@ def load_table(table: Path, root: Path | None = None) -> Corpus:
     """Read a corpus from a CSV table in UTF-8: the names of the columns, then one line a clip.
 
     A speaker is one person throughout the table and has one gender, so that no protocol puts somebody on both sides.
-    Empty cells of the optional columns say that it is not known. A line is a whole file.
+    Empty cells of the optional columns say that it is not known. A line is a whole file, or the segment of it from
+    `start` to `end`: seconds, or times such as `00:01:02.5` and `0 days 00:01:02.5` (audformat). An empty start is
+    the file's start, an empty end its end.
 
     Args:
-        table: with columns `path`, `emotion`, `speaker`; optional ones are `OPTIONAL`, others are not used.
+        table: with columns `path`, `emotion`, `speaker`; optional ones are `OPTIONAL` and `SPAN`, others are not used.
         root: the folder that the paths start from; None: the table's own.
 
     Raises:
-        CorpusError: a table that cannot be read or has no line; a column that makes a line a part of a file, or no
-            clip at all; a line with too few or too many cells, an empty cell where one is required, a path that is
-            not there, not below the root or in two lines; a speaker of two genders; two emotions, speakers, genders
+        CorpusError: a table that cannot be read or has no line; a column that makes a line another part of a file, or
+            no clip at all; a line with too few or too many cells, an empty cell where one is required, a path that is
+            not there, not below the root or in two lines; a segment that is no time, ends before it starts, or lies
+            behind the end of its file; a speaker of two genders; two emotions, speakers, genders
             or texts that are one but for their spelling (`COMPARED`). The message names the line.
     """
     base = table.parent if root is None else root
-    rows = list(map(_without_missing, read_rows(table, REQUIRED, OPTIONAL)))
-    unused = [column for column in rows[0].cells if column not in (*REQUIRED, *OPTIONAL)]
+    rows = list(map(_without_missing, read_rows(table, REQUIRED, (*OPTIONAL, *SPAN))))
+    unused = [column for column in rows[0].cells if column not in (*REQUIRED, *OPTIONAL, *SPAN)]
     _check_meaning(table, unused)
     paths = [_find(row.cells["path"], base) for row in rows]
     _raise_first(table, [problem for row in rows for problem in _wrong_cells(row)])
     _raise_first(table, [p for row, path in zip(rows, paths, strict=True) if (p := _wrong_path(row, path, base))])
-    _raise_first(table, [*_repeated(rows, paths), *_contradicting(rows), *_half_split(rows)])
-    utterances = [_utterance(row, path or "", table.stem) for row, path in zip(rows, paths, strict=True)]
-    source, in_order = FileSource(base), tuple(sorted(utterances, key=lambda u: u.path))
+    parts = [_segment(row, path or "") for row, path in zip(rows, paths, strict=True)]
+    _raise_first(table, _wrong_segments(rows, parts, base))
+    clips = [part.path if _is_part(part) else part.file for part in parts]
+    _raise_first(table, [*_repeated(rows, clips), *_contradicting(rows), *_half_split(rows)])
+    utterances = [_utterance(row, clip, table.stem) for row, clip in zip(rows, clips, strict=True)]
+    segments = {part.path: part for part in parts if _is_part(part)}
+    source, in_order = FileSource(base, segments=segments), tuple(sorted(utterances, key=lambda u: u.path))
     return Corpus(
         name=table.stem,
         utterances=in_order,
         source=source,
         labels=tuple(sorted({utterance.emotion for utterance in utterances})),
-        notes=(*_notes(unused, in_order), *duplicate_notes(in_order, source)),
+        notes=(
+            *_notes(unused, in_order),
+            *overlap_notes(dict(zip(clips, parts, strict=True))),
+            *duplicate_notes(in_order, source),
+        ),
     )
+
+
+def _segment(row: Row, path: str) -> Segment:
+    start, end = (row.cells.get(column, "") for column in SPAN)
+    return Segment(path, (seconds_of(start) or 0.0) if start else 0.0, seconds_of(end) if end else None)
+
+
+def _is_part(segment: Segment) -> bool:
+    return segment.start_s > 0 or segment.end_s is not None
+
+
+def _wrong_segments(rows: Sequence[Row], parts: Sequence[Segment], base: Path) -> list[_Problem]:
+    """Find segments that are empty, or behind the end of their file; each file's header is read once."""
+    lengths = {file: length_s(base / file) for file in {part.file for part in parts if _is_part(part)}}
+    problems = []
+    for row, part in zip(rows, parts, strict=True):
+        if part.end_s is not None and part.end_s <= part.start_s:
+            what = f"the segment ends at {row.cells['end']} and starts at {row.cells.get('start') or 0}"
+            problems.append(_Problem(row.line, f"{what}. Write seconds from the start of the file, the end behind it"))
+        elif (there_s := lengths.get(part.file)) is not None and max(part.start_s, part.end_s or 0) > there_s + SLACK_S:
+            what = f"the segment reaches beyond its file, which lasts {there_s:.3f} s"
+            problems.append(
+                _Problem(row.line, f"{what}. Write seconds from the start of the file (not samples, not ms)")
+            )
+    return problems
 
 
 def _check_meaning(table: Path, unused: Sequence[str]) -> None:
@@ -91,6 +129,10 @@ def _wrong_cells(row: Row) -> Iterator[_Problem]:
     """Find what is wrong with a line alone."""
     if empty := [column for column in REQUIRED if not spelling.clean(row.cells[column])]:
         yield _Problem(row.line, f"no {' and no '.join(empty)} is given. Fill it in, or remove the line")
+    for column in SPAN:
+        if (written := row.cells.get(column, "")) and seconds_of(written) is None:
+            what = f"the {column} is {written!r}; expected seconds such as 62.5, or a time such as 00:01:02.5"
+            yield _Problem(row.line, f"{what}. Write one of these, or leave the cell empty")
     for column, longest in LONGEST.items():
         if (length := len(row.cells.get(column, ""))) > longest:
             what = f"the {column} has {length} letters; expected at most {longest}"
@@ -163,10 +205,10 @@ def _utterance(row: Row, path: str, corpus: str) -> Utterance:
     return Utterance(path, cells["emotion"], cells["speaker"], gender, text, intensity, channel, corpus, part)
 
 
-def _repeated(rows: Sequence[Row], paths: Sequence[str | None]) -> Iterator[_Problem]:
+def _repeated(rows: Sequence[Row], paths: Sequence[str]) -> Iterator[_Problem]:
     first: dict[str, int] = {}
     for row, path in zip(rows, paths, strict=True):
-        name = unicodedata.normalize("NFC", path or "")
+        name = unicodedata.normalize("NFC", path)
         if name in first:
             yield _Problem(row.line, f"{path} is in line {first[name]} already. Remove one of the two")
         first.setdefault(name, row.line)
@@ -204,7 +246,7 @@ def _notes(unused: Sequence[str], utterances: Sequence[Utterance]) -> list[Note]
         said = ", ".join(_as_meant(column) for column in unused)
         notes.append(Note("columns", f"Columns of the table that are not used: {said}"))
     if any(utterance.split for utterance in utterances):
-        notes.append(Note("split", "The table has a split of its own; --protocol split-column takes it"))
+        notes.append(Note("split", "The table has a split of its own; --protocol given takes it"))
     return notes
 
 
