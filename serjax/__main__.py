@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from serjax.command import run_command
-from serjax.data.corpora import crema_d, ravdess
+from serjax.data.corpora import crema_d, emodb, ravdess, savee, tess
 from serjax.errors import SerjaxError
 from serjax.figures.tables import say, terminal_width
 from serjax.provenance import PACKAGE, versions
 
 CHECKOUT = PACKAGE.parent
 SPEECH, SONG = ravdess.N_CLIPS["speech"], ravdess.N_CLIPS["song"]
+UNTRIED = "Not yet run on real files."
 CORPORA = {
     "synthetic": f"Made-up speech, computed when it is read: {SPEECH} clips, 24 speakers, 8 emotions. No result on it "
     "tells anything about people.",
@@ -30,6 +31,10 @@ CORPORA = {
     "crema-d": f"CREMA-D, the emotion that was intended: {crema_d.N_CLIPS} clips less those with defects, "
     f"{crema_d.N_ACTORS} actors, {len(crema_d.EMOTIONS)} emotions.",
     "crema-d-voted": "The same clips, the emotion that most listeners heard; without those whose vote is a tie.",
+    "emodb": f"Emo-DB, German: {sum(emodb.N_CLIPS.values())} clips, 10 actors, {len(emodb.N_CLIPS)} emotions. "
+    f"{UNTRIED}",
+    "savee": f"SAVEE: {sum(savee.N_CLIPS.values())} clips, 4 men, {len(savee.N_CLIPS)} emotions. {UNTRIED}",
+    "tess": f"TESS: {sum(tess.N_CLIPS.values())} clips, 2 women, {len(tess.N_CLIPS)} emotions. {UNTRIED}",
     "FILE.csv": "Your own table: path,emotion,speaker[,gender,text,intensity,channel,split,start,end].",
     "FOLDER": "Your own clips, one sub-folder per emotion.",
 }

@@ -168,7 +168,7 @@ def test_paths_that_are_no_corpus(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match="Leave the root out"):
         load_corpus(str(root), tmp_path)
     for path in (root / "none", root / "sad/a.wav"):
-        with pytest.raises(CorpusError, match=r"There is no corpus .*crema-d-voted; or give the path of a CSV"):
+        with pytest.raises(CorpusError, match=r"There is no corpus .*tess; or give the path of a CSV"):
             load_corpus(str(path))
 
 

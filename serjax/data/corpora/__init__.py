@@ -6,12 +6,25 @@ from typing import get_args
 
 from serjax.data.corpora.corpus import Corpus, CorpusError
 from serjax.data.corpora.crema_d import CremaDName, Defects, load_crema_d
+from serjax.data.corpora.emodb import load_emodb
 from serjax.data.corpora.files import show
 from serjax.data.corpora.folder import load_folder
 from serjax.data.corpora.ravdess import load_ravdess
+from serjax.data.corpora.savee import load_savee
 from serjax.data.corpora.table import load_table
+from serjax.data.corpora.tess import load_tess
 
-CORPUS_NAMES = ("synthetic", "ravdess", "ravdess-song", "ravdess-all", "crema-d", "crema-d-voted")
+CORPUS_NAMES = (
+    "synthetic",
+    "ravdess",
+    "ravdess-song",
+    "ravdess-all",
+    "crema-d",
+    "crema-d-voted",
+    "emodb",
+    "savee",
+    "tess",
+)
 
 
 def load_corpus(
@@ -45,6 +58,12 @@ def load_corpus(
             return load_ravdess(name, root)
         case "crema-d" | "crema-d-voted":
             return load_crema_d(name, root, defects or "leave-out")
+        case "emodb":
+            return load_emodb(root)
+        case "savee":
+            return load_savee(root)
+        case "tess":
+            return load_tess(root)
         case _:
             return _load_path(name, root)
 

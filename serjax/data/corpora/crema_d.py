@@ -19,9 +19,11 @@ from serjax.data.corpora.columns import read_column
 from serjax.data.corpora.corpus import Corpus, CorpusError, FileSource, Utterance
 from serjax.data.corpora.defects import contradict, equal_clips, equal_notes, one_file_a_clip, silent_clips
 from serjax.data.corpora.files import find_audio, find_file, show
-from serjax.data.corpora.naming import named_as
+from serjax.data.corpora.named import other_names, wrong_root
 from serjax.data.notes import Note
 
+LICENCE = "ODbL 1.0 (database), DbCL 1.0 (contents)"
+CITATION = "Cao et al. (2014), CREMA-D, IEEE Transactions on Affective Computing 5(4), 377–390"
 CremaDName = Literal["crema-d", "crema-d-voted"]
 Defects = Literal["leave-out", "keep"]
 
@@ -98,7 +100,7 @@ def load_crema_d(name: CremaDName, root: Path | None, defects: Defects = "leave-
     assert root is not None  # find_audio has seen to it
     parsed = [utterance for path in paths if (utterance := parse_name(path))]
     if not parsed:
-        raise CorpusError(_wrong_corpus(name, root, paths))
+        raise CorpusError(wrong_root(name, root, paths, "CREMA-D", "1001_DFA_ANG_XX.wav"))
     source = FileSource(root)
     one_each = one_file_a_clip(parsed)
     there = _with_gender(one_each.kept, root)
@@ -107,13 +109,19 @@ def load_crema_d(name: CremaDName, root: Path | None, defects: Defects = "leave-
     if not utterances:
         why = " ".join(note.line for note in examined.notes)
         raise CorpusError(f"No clip of corpus '{name}' in {show(root)} is left: {why}")
-    others = sorted(set(paths) - {utterance.path for utterance in parsed})
     return Corpus(
         name=name,
         utterances=utterances,
         source=source,
         labels=tuple(emotion for emotion in EMOTIONS if any(u.emotion == emotion for u in utterances)),
-        notes=(*left_notes, *one_each.notes, *_notes(there, others), *examined.notes, *vote_notes),
+        notes=(
+            *left_notes,
+            *one_each.notes,
+            *other_names(paths, parsed, "CREMA-D clips"),
+            *_incomplete(there),
+            *examined.notes,
+            *vote_notes,
+        ),
     )
 
 
@@ -205,24 +213,9 @@ def _find_table(root: Path, name: str, what: str) -> Path:
     return table
 
 
-def _notes(utterances: Sequence[Utterance], others: Sequence[str]) -> tuple[Note, ...]:
-    notes = []
-    if others:
-        what = "Left out, audio files that are not named as CREMA-D clips"
-        notes.append(Note("other-names", what, tuple((path, "") for path in others)))
-    if len(utterances) != N_CLIPS:
-        n_actors = len({utterance.speaker for utterance in utterances})
-        there = f"{len(utterances)} of the {N_CLIPS} clips are there, of {n_actors} of the {N_ACTORS} actors"
-        notes.append(Note("incomplete", f"Incomplete: {there}"))
-    return tuple(notes)
-
-
-def _wrong_corpus(name: str, root: Path, paths: Sequence[str]) -> str:
-    wrong = f"{show(root)} is not the root of corpus '{name}'"
-    if other := named_as(paths):
-        holds = f"{other.n_clips} of its {len(paths)} clips are named as in {other.corpus} ({paths[0]})"
-        return f"{wrong}: {holds}. Choose the root of CREMA-D."
-    return (
-        f"{wrong}: none of its {len(paths)} audio files is named as in CREMA-D ({paths[0]}). "
-        "Expected names such as 1001_DFA_ANG_XX.wav, which the official archive has."
-    )
+def _incomplete(utterances: Sequence[Utterance]) -> list[Note]:
+    if len(utterances) == N_CLIPS:
+        return []
+    n_actors = len({utterance.speaker for utterance in utterances})
+    there = f"{len(utterances)} of the {N_CLIPS} clips are there, of {n_actors} of the {N_ACTORS} actors"
+    return [Note("incomplete", f"Incomplete: {there}")]

@@ -25,17 +25,17 @@ class OneEach(NamedTuple):
 
 
 def one_file_a_clip(utterances: Sequence[Utterance], within_folder: bool = False) -> OneEach:
-    """Keep one of the files of the same name (without suffix): the best format (as in `READ`), then the first path.
+    """Keep one file of each speaker and name (without suffix): the best format (as in `READ`), then the first path.
 
     Args:
         utterances: in any order.
         within_folder: whether files of one name are one clip in the same folder only.
     """
-    chosen: dict[PurePosixPath, Utterance] = {}
+    chosen: dict[str, Utterance] = {}
     further = []
     for utterance in sorted(utterances, key=lambda u: (READ.index(PurePosixPath(u.path).suffix.lower()), u.path)):
         path = PurePosixPath(utterance.path).with_suffix("")
-        kept = chosen.setdefault(path if within_folder else PurePosixPath(path.name), utterance)
+        kept = chosen.setdefault(str(path) if within_folder else utterance.lot, utterance)
         if kept is not utterance:
             further.append((utterance.path, f"as {kept.path}"))
     notes = (Note("further", "Left out, further files of the same clips", tuple(sorted(further))),) if further else ()

@@ -7,7 +7,7 @@ from serjax.data.corpora.corpus import Corpus, CorpusError, FileSource, Utteranc
 from serjax.data.corpora.defects import equal_clips, equal_notes, one_file_a_clip
 from serjax.data.corpora.files import find_audio, show
 from serjax.data.corpora.layout import label_of, not_emotions, strays
-from serjax.data.corpora.naming import named_as
+from serjax.data.corpora.naming import READ_AS, named_as
 from serjax.data.corpora.spelling import MAX_LENGTH, clean, differing, word
 from serjax.data.notes import Note
 
@@ -84,9 +84,7 @@ def _known(paths: Sequence[str]) -> str:
     other = named_as(paths)
     if other is None:
         return ""
-    known = other.corpus in ("RAVDESS", "CREMA-D")
-    way = f"; --corpus {other.corpus.lower()} --root FOLDER reads it" if known else ""
-    return f" Its clips are named as in {other.corpus}{way}."
+    return f" Its clips are named as in {other.corpus}; --corpus {READ_AS[other.corpus]} --root FOLDER reads it."
 
 
 def _check_copies(utterances: Sequence[Utterance], equal: Sequence[Sequence[Utterance]], root: Path) -> None:
@@ -109,8 +107,8 @@ def _notes(paths: Sequence[str], inside: Sequence[str]) -> tuple[Note, ...]:
         )
     if loose := [path for path in paths if "/" not in path]:
         notes.append(Note("loose", "Left out, in no sub-folder", tuple((path, "") for path in loose)))
-    if (other := named_as(paths)) and other.corpus in ("RAVDESS", "CREMA-D"):
-        known = f"--corpus {other.corpus.lower()} --root FOLDER"
+    if other := named_as(paths):
+        known = f"--corpus {READ_AS[other.corpus]} --root FOLDER"
         notes.append(
             Note("known", f"{other.n_clips} clips are named as in {other.corpus}; {known} knows their speakers")
         )

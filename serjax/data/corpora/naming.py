@@ -13,6 +13,7 @@ _NAMES = {
     "SAVEE": re.compile(r"([A-Z]{2}_)?(?P<emotion>a|d|f|h|n|sa|su)\d\d"),
     "TESS": re.compile(r"(OAF|YAF|OA)_\w+_(?P<emotion>[^\W_]+)", re.IGNORECASE),
 }
+READ_AS = {"RAVDESS": "ravdess", "CREMA-D": "crema-d", "Emo-DB": "emodb", "SAVEE": "savee", "TESS": "tess"}
 _WORDS = """
 anger angry ang angriness annoyed annoyance irritated irritation rage happy happiness hap joy joyful joyous elated
 elation cheerful sad sadness sorrow sorrowful grief fear fearful fea scared afraid panic terror anxious anxiety

@@ -16,9 +16,11 @@ from typing import Literal
 from serjax.data.corpora.corpus import Corpus, CorpusError, FileSource, Utterance
 from serjax.data.corpora.defects import duplicate_notes, one_file_a_clip
 from serjax.data.corpora.files import find_audio, show
-from serjax.data.corpora.naming import named_as
+from serjax.data.corpora.named import other_names, wrong_root
 from serjax.data.notes import Note
 
+LICENCE = "CC BY-NC-SA 4.0"
+CITATION = "Livingstone & Russo (2018), The Ryerson Audio-Visual Database …, PLoS ONE 13(5) e0196391"
 RavdessName = Literal["ravdess", "ravdess-song", "ravdess-all"]
 
 EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
@@ -112,18 +114,16 @@ def load_ravdess(name: RavdessName, root: Path | None) -> Corpus:
             *([SYNTHETIC_NOTE] if synthetic else []),
             *left_notes,
             *further_notes,
-            *_notes(utterances, channels, sorted(set(paths) - {utterance.path for utterance in parsed})),
+            *other_names(paths, parsed, "audio-only RAVDESS clips"),
+            *_incomplete(utterances, channels),
             *duplicate_notes(utterances, source),
         ),
         offset_s=OFFSET_S,
     )
 
 
-def _notes(utterances: Sequence[Utterance], channels: Sequence[str], others: Sequence[str]) -> tuple[Note, ...]:
+def _incomplete(utterances: Sequence[Utterance], channels: Sequence[str]) -> tuple[Note, ...]:
     notes = []
-    if others:
-        what = "Left out, audio files that are not named as audio-only RAVDESS clips"
-        notes.append(Note("other-names", what, tuple((path, "") for path in others)))
     for channel in channels:
         n_there = sum(utterance.channel == channel for utterance in utterances)
         if n_there != N_CLIPS[channel]:
@@ -141,10 +141,4 @@ def _wrong_corpus(name: str, root: Path, paths: Sequence[str], there: Counter[st
         fitting = "ravdess" if channel == "speech" else "ravdess-song"
         holds = f"of RAVDESS it holds {there[channel]} {channel} clips only"
         return f"{wrong}: {holds}. Choose '{fitting}', or another root."
-    if other := named_as(paths):
-        holds = f"{other.n_clips} of its {len(paths)} clips are named as in {other.corpus} ({paths[0]})"
-        return f"{wrong}: {holds}. Choose the root of RAVDESS."
-    return (
-        f"{wrong}: none of its {len(paths)} audio files is named as in RAVDESS ({paths[0]}). "
-        "Expected names such as 03-01-05-02-01-01-12.wav, which the unpacked official archives have."
-    )
+    return wrong_root(name, root, paths, "RAVDESS", "03-01-05-01-02-01-12.wav")
