@@ -24,6 +24,7 @@ Protocol = Literal[
     "text",
     "speaker-text",
     "given",
+    "cross-corpus",
 ]
 N_GROUPS = 5  # of speakers where nothing is published, and of sentences at most
 Groups = tuple[tuple[str, ...], ...]
@@ -45,6 +46,8 @@ class Fold:
 
 def advised_protocol(corpus: Corpus) -> Protocol:
     """Return the protocol that suits a corpus: the published folds, else by how many speakers there are."""
+    if "cross-corpus" in corpus.published_folds:
+        return "cross-corpus"
     if _has_published_folds(corpus, "speaker-6fold"):
         return "speaker-6fold"
     n_speakers = len(set(speakers_of(corpus)))
@@ -88,6 +91,27 @@ def told_fold(corpus: Corpus) -> Fold:
         rows = np.flatnonzero(train)
         validation[rows[_dealt_rows(corpus, rows, 10, "given/validation") == 0]] = True
     return _fold("given", train & ~validation, validation, test)
+
+
+def cross_corpus_fold(corpus: Corpus) -> Fold:
+    """Test on the people of the test corpus; the first speaker fold of the others are the validation rows.
+
+    Raises:
+      ProtocolError: there is no test corpus, or one person alone to train and select on.
+    """
+    (tested,) = corpus.published_folds.get("cross-corpus", ((),))
+    others = tuple(speaker for speaker in corpus.speakers if speaker not in tested)
+    if not tested or len(others) < 2:
+        there = f"only {len(others)} speaker to train and select on" if tested else "no test corpus"
+        raise ProtocolError(
+            f"Protocol cross-corpus trains on one corpus and tests on another; with '{corpus.name}' there is {there}. "
+            "Give --test-corpus NAME --test-root DIR, and a training corpus of two speakers at least."
+        )
+    groups = [group for group in corpus.published_folds.get("speaker-6fold", ()) if set(group) & set(others)]
+    groups = groups or list(dealt(others, min(N_GROUPS, len(others))))
+    speakers = speakers_of(corpus)
+    test, validation = np.isin(speakers, tested), np.isin(speakers, groups[0])
+    return _fold("cross-corpus", ~test & ~validation, validation, test)
 
 
 def speaker_folds(corpus: Corpus, groups: Groups) -> list[Fold]:

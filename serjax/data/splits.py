@@ -18,6 +18,7 @@ from serjax.data.folds import (
     Protocol,
     ProtocolError,
     advised_protocol,
+    cross_corpus_fold,
     dealt,
     loso_folds,
     published_groups,
@@ -62,6 +63,7 @@ def split_corpus(corpus: Corpus, protocol: str, seed: int = 0, selecting: bool =
     `speaker-text`: test = a speaker group × a sentence group; train = other speakers, other sentences;
         validation = the next speaker group, the training sentences.
     `given`: the one fold that a table's column says; validation = 10 % of the training rows if it says none.
+    `cross-corpus`: test = all people of the test corpus; validation = the first speaker fold of the others.
 
     Args:
         corpus: what to split; a sub-corpus keeps the speaker groups of the whole.
@@ -73,6 +75,8 @@ def split_corpus(corpus: Corpus, protocol: str, seed: int = 0, selecting: bool =
         ProtocolError: an unknown protocol; one that the corpus has not what it takes for (speakers, sentences,
             published folds, a split); a fold without test or validation rows, or without training rows of a class.
     """
+    if protocol != "cross-corpus" and "cross-corpus" in corpus.published_folds:
+        raise ProtocolError(f"Protocol {protocol} takes no test corpus. Leave it out, or choose cross-corpus.")
     match protocol:
         case "random-80-20" | "random-5fold":
             folds = random_folds(corpus, seed)[: 1 if protocol == "random-80-20" else None]
@@ -91,6 +95,8 @@ def split_corpus(corpus: Corpus, protocol: str, seed: int = 0, selecting: bool =
             folds = speaker_text_folds(corpus)
         case "given":
             folds = [told_fold(corpus)]
+        case "cross-corpus":
+            folds = [cross_corpus_fold(corpus)]
         case _:
             raise ProtocolError(f"There is no protocol '{protocol}'. Choose one of: {', '.join(PROTOCOLS)}.")
     if not selecting:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from serjax.data.corpora import Corpus, load_corpus
+from serjax.data.corpora import Corpus, load_corpora
 from serjax.data.corpora.corpus import Window
 from serjax.data.feature_cache import default_cache_dir
 from serjax.data.notes import Note
@@ -75,7 +75,14 @@ def sections_of(config: ExploreConfig) -> dict[str, object]:
 
 def asked_for(data: Data) -> Corpus:
     """Read the corpus, and keep the part that is asked for."""
-    corpus = load_corpus(data.corpus, data.root, synthetic_clips=data.synthetic_clips, defects=data.defects)
+    corpus = load_corpora(
+        data.corpus,
+        data.root,
+        label_map=data.label_map,
+        offset_s=0.0,
+        synthetic_clips=data.synthetic_clips,
+        defects=data.defects,
+    )
     corpus = corpus.only(data.emotions) if data.emotions else corpus
     return corpus if data.clips is None else corpus.drawn(data.clips)
 

@@ -16,10 +16,14 @@ LONGEST_S, SYNTHETIC_S = 6.5, 3.4  # RAVDESS's and the synthetic corpus's longes
 class Data:
     """Which clips."""
 
-    corpus: str = "synthetic"
-    """synthetic, ravdess (speech), ravdess-song, ravdess-all, crema-d, crema-d-voted; or a path of a CSV or folder."""
-    root: Path | None = None
-    """Folder that holds the corpus's audio files at any depth; of a CSV: where its paths start, if not beside it."""
+    corpus: str | tuple[str, ...] = "synthetic"
+    """synthetic, ravdess (speech), ravdess-song, ravdess-all, crema-d, crema-d-voted, emodb, savee, tess; or a path of
+    a CSV or folder. Several are joined: labels are those of all."""
+    root: Path | tuple[Path, ...] | None = None
+    """Folder that holds the corpus's audio files at any depth; of a CSV: where its paths start, if not beside it. Of
+    several corpora: one folder for each that is known by name."""
+    label_map: Path | None = None
+    """JSON: for each corpus its emotions and the labels they get; those that are not in it are left out."""
     emotions: tuple[str, ...] = ()
     """Only these emotions, e.g. `--emotions happy sad`; default: all."""
     clips: int | None = None
@@ -83,7 +87,7 @@ def check_flags(config: ExploreConfig) -> None:
         check_positive(flag, value)
 
 
-def frontend(analysis: Analysis, corpus: str) -> dsp.Stats26:
+def frontend(analysis: Analysis, corpus: str | tuple[str, ...]) -> dsp.Stats26:
     """Return the front end that reads `--seconds` of a clip, in whole frames."""
     seconds = analysis.seconds or (SYNTHETIC_S if corpus == "synthetic" else LONGEST_S)
     frames = 1 + math.ceil(seconds * analysis.sample_rate / analysis.hop_length)

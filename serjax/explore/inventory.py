@@ -5,7 +5,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +16,8 @@ from jaxtyping import Float, Float32
 
 from serjax.data import audio
 from serjax.data.corpora import Corpus
-from serjax.data.corpora.corpus import FileSource, Utterance, Window
+from serjax.data.corpora.corpus import AudioSource, FileSource, Utterance, Window
+from serjax.data.corpora.joined import JoinedSource
 from serjax.data.notes import Note, gather
 from serjax.errors import ConfigError
 
@@ -118,7 +119,7 @@ def take_inventory(corpus: Corpus, window: Window, report: Callable[[int, int], 
     looks: list[Clip | Unreadable] = []
     paths = [utterance.path for utterance in corpus.utterances]
     for start in range(0, len(paths), CLIPS_A_BLOCK):
-        looks += _look(corpus, paths[start : start + CLIPS_A_BLOCK], window)
+        looks += _look(corpus.source, paths[start : start + CLIPS_A_BLOCK], window)
         report(len(looks), len(paths))
     bad = tuple(look for look in looks if isinstance(look, Unreadable))
     if len(bad) == len(looks):
@@ -128,14 +129,27 @@ def take_inventory(corpus: Corpus, window: Window, report: Callable[[int, int], 
     return Inventory(readable, tuple(look for look in looks if isinstance(look, Clip)), bad)
 
 
-def _look(corpus: Corpus, paths: Sequence[str], window: Window) -> list[Clip | Unreadable]:
-    source = corpus.source
+def _look(source: AudioSource, paths: Sequence[str], window: Window) -> list[Clip | Unreadable]:
+    if isinstance(source, JoinedSource):
+        looks: dict[int, Clip | Unreadable] = {}
+        for name, rows in source.rows(paths).items():
+            inner = [paths[row].partition("/")[2] for row in rows]
+            looks |= zip(rows, _look(source.parts[name], inner, window), strict=True)
+        return [_called(looks[row], path) for row, path in enumerate(paths)]
     if not isinstance(source, FileSource):
         waves = source.read(paths, window)
         shown = zip(waves.values_BN, waves.n_valid_B, strict=True)
         return [_clip(wav[:n], window.sample_rate_hz, 1, COMPUTED) for wav, n in shown]
     with ThreadPoolExecutor(source.n_threads) as pool:
         return list(pool.map(lambda path: _look_at_file(source, path, window), paths))
+
+
+def _called(look: Clip | Unreadable, path: str) -> Clip | Unreadable:
+    """Give what was seen of a clip the path that the clip has in a joined corpus."""
+    if isinstance(look, Unreadable):
+        return look._replace(path=path)
+    notes = tuple(replace(note, clips=tuple((path, said) for _, said in note.clips)) for note in look.notes)
+    return look._replace(notes=notes)
 
 
 def _look_at_file(source: FileSource, path: str, window: Window) -> Clip | Unreadable:

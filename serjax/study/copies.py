@@ -26,9 +26,9 @@ from serjax.study.problem import (
     Problem,
     labelled_corpus,
     make_problem,
-    offset_of,
     read_features,
     split_for_seeds,
+    window_of,
 )
 from serjax.train.waveforms import WaveformAugmentation
 
@@ -81,7 +81,8 @@ def load_copies(
     copies, table = full_clips(copies, read_features(copies, data, features, cache, report))
     leak = f"{n_copies} augmented copies of each recording, made before the split, on both sides of it"
     copies = replace(copies, notes=gather([*copies.notes, *table.notes]))
-    return make_problem(copies, split_for_seeds(copies, data, selecting=True), table, offset_of(copies, data), leak)
+    window = window_of(copies, data, features.frontend())
+    return make_problem(copies, split_for_seeds(copies, data, selecting=True), table, window, leak)
 
 
 def copied(corpus: Corpus, recipe: WaveformAugmentation, n_copies: int) -> Corpus:

@@ -74,7 +74,9 @@ def _plain(name: str, value: object) -> object:
         value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):
         return _given(value)
-    is_path = name == "corpus" and value not in CORPUS_NAMES
+    if name == "corpus" and isinstance(value, tuple):
+        return [_plain(name, corpus) for corpus in value]
+    is_path = name in ("corpus", "test_corpus") and value not in CORPUS_NAMES
     return Path(value) if is_path and isinstance(value, str) else value
 
 

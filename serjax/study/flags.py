@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from serjax.data.corpora import CORPUS_NAMES
-from serjax.data.corpora.corpus import LabelScheme
+from serjax.data.corpora import CORPUS_NAMES, load_corpora
+from serjax.data.corpora.corpus import Corpus, LabelScheme
 from serjax.data.corpora.crema_d import Defects
 from serjax.data.splits import Protocol
 from serjax.escape import file_name
@@ -22,10 +22,19 @@ Score = Literal["reconstruction", "elbo", "iwae", "auto"]
 class Data:
     """Which clips, and how they are split."""
 
-    corpus: str = "synthetic"
-    """synthetic, ravdess (speech), ravdess-song, ravdess-all, crema-d, crema-d-voted; or a path of a CSV or folder."""
-    root: Path | None = None
-    """Folder that holds the corpus's audio files at any depth; of a CSV: where its paths start, if not beside it."""
+    corpus: str | tuple[str, ...] = "synthetic"
+    """synthetic, ravdess (speech), ravdess-song, ravdess-all, crema-d, crema-d-voted, emodb, savee, tess; or a path of
+    a CSV or folder. Several are joined: labels are those of all, each keeps its own offset."""
+    root: Path | tuple[Path, ...] | None = None
+    """Folder that holds the corpus's audio files at any depth; of a CSV: where its paths start, if not beside it. Of
+    several corpora: one folder for each that is known by name."""
+    test_corpus: str | None = None
+    """Test on this corpus, train on the others: protocol cross-corpus; `--test-root` is its folder."""
+    test_root: Path | None = None
+    """Folder of the test corpus."""
+    label_map: Path | None = None
+    """JSON: for each corpus its emotions and the labels they get, {"ravdess": {"calm": "neutral"}, ...}; emotions that
+    are not in it are left out. Default: emotions keep their names."""
     protocol: Protocol | None = None
     """How train, validation and test are split; default: speaker-6fold where defined, else speaker-5fold, else loso.
     speaker-6fold (EmoBox) and speaker-5fold-luna (Luna-Jiménez et al. 2021) are published folds of RAVDESS."""
@@ -57,8 +66,21 @@ class Data:
 
     @property
     def corpus_name(self) -> str:
-        """The corpus as a part of file names."""
-        return corpus_name(self.corpus)
+        """The corpora as a part of file names."""
+        return corpus_name(self.corpus, self.test_corpus)
+
+    def load(self) -> Corpus:
+        """Read the corpus, or several as one, each from the offset asked for or its own."""
+        return load_corpora(
+            self.corpus,
+            self.root,
+            test=self.test_corpus,
+            test_root=self.test_root,
+            label_map=self.label_map,
+            offset_s=self.offset,
+            synthetic_clips=self.synthetic_clips,
+            defects=self.defects,
+        )
 
 
 @dataclass(frozen=True)
@@ -204,6 +226,15 @@ class RunsPerDevice:
     vmap: int = 512
 
 
-def corpus_name(corpus: str) -> str:
-    """Return a corpus as a part of file names: of a path its last part, without `.csv`."""
-    return file_name(Path(corpus).name if corpus in CORPUS_NAMES else Path(corpus).resolve().stem)
+def corpus_name(corpus: str | tuple[str, ...], test: str | None = None) -> str:
+    """Return corpora as a part of file names: of a path its last part, without `.csv`.
+
+    >>> corpus_name(("ravdess", "data/mine.csv"), "crema-d")
+    'ravdess+mine-to-crema-d'
+    """
+    trained = "+".join(_name(one) for one in ((corpus,) if isinstance(corpus, str) else corpus))
+    return file_name(f"{trained}-to-{_name(test)}" if test else trained)
+
+
+def _name(corpus: str) -> str:
+    return Path(corpus).name if corpus in CORPUS_NAMES else Path(corpus).resolve().stem

@@ -26,9 +26,15 @@ class Setting:
     label_kind: str
     title: str
     leak: str | None = None
-    offset_s: float = 0.0
+    windows: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     texts_shared: bool = False
     leaks: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def offset_s(self) -> float | None:
+        """From where on clips are read; None: of each corpus from elsewhere."""
+        offsets_s = {window["offset_s"] for window in self.windows.values()}
+        return offsets_s.pop() if len(offsets_s) == 1 else None
 
     @classmethod
     def of(cls, problem: Problem) -> "Setting":
@@ -36,7 +42,7 @@ class Setting:
         corpus, shared = problem.corpus, problem.speakers_shared
         named = problem.labels, problem.label_kind, problem.title
         leaks = tuple(found.as_json() for found in problem.leaks)
-        about = problem.leak, problem.offset_s, problem.texts_shared
+        about = problem.leak, problem.windows, problem.texts_shared
         return cls(corpus.name, corpus.notes, problem.protocol, shared, *named, *about, leaks)
 
 

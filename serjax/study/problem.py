@@ -1,8 +1,8 @@
 """What an experiment works on: a corpus, its features, and the folds of every seed."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol as StructuralType
@@ -13,8 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from serjax.data.corpora import Corpus, load_corpus
-from serjax.data.corpora.corpus import Waveforms, Window
+from serjax.data.corpora.corpus import Corpus, Waveforms, Window
 from serjax.data.feature_cache import Features
 from serjax.data.features import Found, FoundOfClips, check_bad, check_differ, leave_out, load_features
 from serjax.data.labels import label_by, merge_emotions, parse_merges
@@ -52,9 +51,9 @@ class Cell:
 class Problem:
     """Clips as arrays, and the cells in which a study trains and tests on them.
 
-    `protocol` is what titles call it. `x_NTC` holds no clip where they are streamed. Clips are read from `offset_s`
-    seconds on. `waveforms` are read where training augments them; `leak` says what test rows have in common with
-    training rows beside speakers and sentences, where that is so.
+    `protocol` is what titles call it. `x_NTC` holds no clip where they are streamed. `windows` says for each corpus
+    from where on its clips are read (`offset_s`), and how many `seconds` at most. `waveforms` are read where training
+    augments them; `leak` says what test rows have in common with training rows beside speakers and sentences.
     """
 
     corpus: Corpus
@@ -63,7 +62,7 @@ class Problem:
     x_NTC: Float[np.ndarray, "n T C"]
     mask_NT: Float[np.ndarray, "N T"]
     cells: tuple[Cell, ...]
-    offset_s: float = 0.0
+    windows: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     waveforms: Waveforms | None = None
     leak: str | None = None
     texts_shared: bool = False
@@ -165,7 +164,7 @@ def load_problem(
     `report(done, total)` is called as clips become features. Unless `selecting`, validation rows go to training.
     """
     corpus, splits, (table,) = load_parts(data, (features,), cache, (report,), selecting)
-    return make_problem(corpus, splits, table, offset_s=offset_of(corpus, data))
+    return make_problem(corpus, splits, table, window_of(corpus, data, features.frontend()))
 
 
 def load_parts(
@@ -207,14 +206,14 @@ def read_parts(
     return corpus, splits, tables
 
 
-def offset_of(corpus: Corpus, data: Data) -> float:
-    """Return where clips are read from, in seconds: what `--offset` says, else where the corpus's speech begins."""
-    return corpus.offset_s if data.offset is None else data.offset
+def window_of(corpus: Corpus, data: Data, frontend: Frontend) -> Window:
+    """Return the part of each clip that a front end gets."""
+    return Window(frontend.sample_rate_hz, frontend.n_samples, corpus.offset_s, data.duration)
 
 
 def labelled_corpus(data: Data) -> Corpus:
-    """Read the corpus, and give its clips the labels asked for."""
-    corpus = load_corpus(data.corpus, data.root, synthetic_clips=data.synthetic_clips, defects=data.defects)
+    """Read the corpus or corpora, and give the clips the labels and the offset asked for."""
+    corpus = data.load()
     corpus = corpus.only(data.emotions) if data.emotions else corpus
     corpus = corpus if data.clips is None else corpus.drawn(data.clips)
     return label_by(merge_emotions(corpus, parse_merges(data.merge)), data.labels)
@@ -249,7 +248,7 @@ def read_features(
     return load_features(
         corpus,
         features.frontend(),
-        offset_s=offset_of(corpus, data),
+        offset_s=corpus.offset_s,
         duration_s=data.duration,
         cache=cache,
         progress=report,
@@ -259,7 +258,7 @@ def read_features(
 
 def with_waveforms(problem: Problem, data: Data, frontend: Frontend) -> Problem:
     """Read the samples too that the features were computed from: 4 bytes each, 317 MB for 1440 clips of 2.5 s."""
-    window = Window(frontend.sample_rate_hz, frontend.n_samples, problem.offset_s, data.duration)
+    window = window_of(problem.corpus, data, frontend)
     paths = [utterance.path for utterance in problem.corpus.utterances]
     return replace(problem, waveforms=problem.corpus.source.read(paths, window))
 
@@ -268,7 +267,7 @@ def make_problem(
     corpus: Corpus,
     splits: tuple[Split, ...],
     table: FoundOfClips,
-    offset_s: float,
+    window: Window,
     leak: str | None = None,
     make: Callable[..., Problem] = Problem,
 ) -> Problem:
@@ -289,7 +288,7 @@ def make_problem(
         x_NTC=table.values_NTD,
         mask_NT=table.mask_NT.astype(np.float32),
         cells=tuple(Cell(seed, fold) for seed, split in enumerate(splits) for fold in split.folds),
-        offset_s=offset_s,
+        windows=corpus.windows(window),
         leak=leak or copies_in_training(leaks),
         leaks=leaks,
         texts_shared=any(split.texts_shared for split in splits),

@@ -10,10 +10,9 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from serjax.data.corpora import Corpus
-from serjax.data.corpora.corpus import Window
 from serjax.data.stream import ClipStream, Report, Survey, in_blocks, survey
 from serjax.study.flags import Data, Machine
-from serjax.study.problem import FeatureFlags, Problem, make_problem, offset_of, read_parts
+from serjax.study.problem import FeatureFlags, Problem, make_problem, read_parts, window_of
 from serjax.train.parallel import n_cores
 from serjax.train.programs import Streamed
 from serjax.train.state import Dataset
@@ -69,10 +68,9 @@ def load_streamed(data: Data, features: FeatureFlags, machine: Machine, report: 
     n_workers = n_cores() // 4 if machine.stream_workers is None else machine.stream_workers
 
     def stream_of(corpus: Corpus) -> ClipStream:
-        window = Window(frontend.sample_rate_hz, frontend.n_samples, offset_of(corpus, data), data.duration)
         paths = tuple(clip.path for clip in corpus.utterances)
-        return ClipStream(corpus.source, paths, window, frontend, n_workers)
+        return ClipStream(corpus.source, paths, window_of(corpus, data, frontend), frontend, n_workers)
 
     corpus, splits, [table] = read_parts(data, lambda corpus: [survey(stream_of(corpus), report)], selecting=True)
     make = partial(StreamedProblem, stream=stream_of(corpus), survey=table)
-    return make_problem(corpus, splits, table, offset_of(corpus, data), make=make)
+    return make_problem(corpus, splits, table, window_of(corpus, data, frontend), make=make)

@@ -152,7 +152,12 @@ def _setting(metrics: dict, leaks: dict) -> Setting:
     label_kind = metrics.get("told_apart", "emotion")
     title = make_title(corpus, label_kind, protocol, shared, leak, n_seeds=len(metrics["per_fold"]))
     notes, labels = tuple(map(Note.from_json, metrics["corpus_notes"])), tuple(metrics["labels"])
-    about = leak, metrics["offset_s"], metrics["texts_shared"], tuple(leaks["found"])
+    about = (
+        leak,
+        metrics.get("windows", {corpus: {"offset_s": metrics["offset_s"]}}),
+        metrics["texts_shared"],
+        tuple(leaks["found"]),
+    )
     return Setting(corpus, notes, protocol, shared, labels, label_kind, title, *about)
 
 

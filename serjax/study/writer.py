@@ -40,6 +40,7 @@ def metrics_content(folder: RunFolder, setting: Setting, outcome: Outcome) -> di
         "corpus": setting.corpus,
         "corpus_notes": [note.as_json() for note in setting.corpus_notes],
         "offset_s": setting.offset_s,
+        "windows": setting.windows,
         "protocol": setting.protocol,
         "speakers_shared": setting.speakers_shared,
         "texts_shared": setting.texts_shared,

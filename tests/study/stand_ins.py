@@ -20,6 +20,7 @@ METRICS = set(
         "corpus",
         "corpus_notes",
         "offset_s",
+        "windows",
         "protocol",
         "speakers_shared",
         "texts_shared",

@@ -67,9 +67,10 @@ def test_the_title_says_what_is_told_apart(flags: dict, classes: str, monkeypatc
         ("crema-d", "crema-d"),
         ("/data/my.speech.csv", "my.speech"),
         ("/data/folder/", "folder"),
+        (("ravdess", "/data/mine.csv"), "ravdess+mine"),
     ],
 )
-def test_a_path_becomes_a_name(corpus: str, name: str) -> None:
+def test_a_path_becomes_a_name(corpus: str | tuple[str, ...], name: str) -> None:
     assert Data(corpus=corpus).corpus_name == name
 
 
@@ -204,7 +205,7 @@ def test_clips_begin_where_the_corpus_says_or_the_flag(monkeypatch: pytest.Monke
         return noise(corpus, feature_flags.Features().frontend())
 
     monkeypatch.setattr(problem_module, "load_features", blank)
-    assert (load().offset_s, load(offset=0.0).offset_s) == (0.5, 0.0)
+    assert [load(**flags).windows["synthetic"]["offset_s"] for flags in ({}, {"offset": 0.0})] == [0.5, 0.0]
     assert told == [0.5, 0.0]
 
 

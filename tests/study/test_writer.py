@@ -32,7 +32,13 @@ def test_labels_that_are_no_emotions_are_called_classes(tmp_path: Path, capsys: 
     labelled, cells = label_by(table.problem.corpus, "emotion-gender"), table.problem.cells[:1]
     note = Note("silent", "Every sample is zero", tuple((f"{n}.wav", "") for n in range(9)))
     leak = FoundLeak(Leak("content", ("train", "test"), "a.wav = b.wav"), ("0/fold-1",))
-    problem = replace(table.problem, corpus=replace(labelled, notes=(note,)), cells=cells, leaks=(leak,), offset_s=0.25)
+    problem = replace(
+        table.problem,
+        corpus=replace(labelled, notes=(note,)),
+        cells=cells,
+        leaks=(leak,),
+        windows={"test": {"offset_s": 0.25, "seconds": 2.0}},
+    )
     table = replace(table, problem=problem)
     fitted = fit_cell(Row("knn", "knn", Knn()), table, cells[0], Tuning(0, 3, Path("journal")))
     places = [tmp_path / name for name in "ab"]
@@ -48,7 +54,7 @@ def test_labels_that_are_no_emotions_are_called_classes(tmp_path: Path, capsys: 
         assert len(metrics["corpus_notes"][0]["clips"]) == 9  # whole, and in one line:
         print_notes(metrics)
         assert capsys.readouterr().out.splitlines() == [
-            "Clips are read from 0.25 s on (--offset).",
+            "Clips of test are read from 0.25 s on, 2 s of each at most.",
             "Noted in the corpus: Every sample is zero: 9 clips (0.wav, 1.wav, 2.wav, …).",
         ]
         assert read_result(place / LEAKS)["found"][0]["what"] == "a.wav = b.wav"

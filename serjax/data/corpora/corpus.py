@@ -206,7 +206,8 @@ class Corpus:
     `serjax.data.labels`); `published_folds` the test speakers of each fold, by the name of a published protocol;
     `notes` what is odd about it, found while reading; `speakers` (found when not given) all people of the corpus by
     gender and name, kept by `only`, so that folds stay; `offset_s` where speech begins in its clips, which is where
-    they are read from unless another offset is asked for.
+    they are read from unless another offset is asked for. Of joined corpora the source adds each part's own offset,
+    and `offsets_s` names them.
     """
 
     name: str
@@ -218,6 +219,7 @@ class Corpus:
     speakers: tuple[str, ...] = ()
     labelling: Labelling = Labelling()
     offset_s: float = 0.0
+    offsets_s: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         paths = [utterance.path for utterance in self.utterances]
@@ -234,6 +236,12 @@ class Corpus:
         """The position in `labels` of every utterance's label."""
         position = {label: index for index, label in enumerate(self.labels)}
         return np.array([position[self.labelling(utterance)] for utterance in self.utterances], np.int32)
+
+    def windows(self, window: Window) -> dict[str, dict[str, float]]:
+        """Say from where on, and how many seconds at most, are read of each clip, by the corpus it is of."""
+        read_s = [window.n_samples / window.sample_rate_hz, *([window.duration_s] if window.duration_s else [])]
+        offsets_s = self.offsets_s or {self.name: window.offset_s}
+        return {name: {"offset_s": offset_s, "seconds": round(min(read_s), 4)} for name, offset_s in offsets_s.items()}
 
     def only(self, labels: Iterable[str]) -> "Corpus":
         """Keep the utterances with one of `labels`; CorpusError for a name that does not occur."""
