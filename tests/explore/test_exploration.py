@@ -249,7 +249,7 @@ def test_a_clip_too_long_to_decode_whole_is_no_bad_clip(broken, monkeypatch):
 
 
 def test_the_same_command_computes_nothing_again(finished, monkeypatch, capsys):
-    monkeypatch.setattr(exploration, "load_corpus", None)
+    monkeypatch.setattr(exploration, "load_corpora", None)
     explore.run(replace(SMALL, output=replace(SMALL.output, out=finished)))
     assert "synthetic: 12 clips, 6 speakers" in capsys.readouterr().out
 
