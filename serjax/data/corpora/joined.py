@@ -153,7 +153,7 @@ def _left_out(corpus: Corpus, kept: Sequence[str]) -> list[Note]:
     n_clips = Counter(u.emotion for u in corpus.utterances if u.emotion not in kept)
     told = ", ".join(f"{n_clips[label]} {label}" for label in corpus.labels if n_clips[label])
     return (
-        [Note("labels", f"Left out, clips of emotions that are not asked for or not in all corpora: {told}")]
+        [Note("labels", f"Left out, clips of emotions that not all corpora have or the label map leaves out: {told}")]
         if told
         else []
     )
