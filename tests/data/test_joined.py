@@ -50,9 +50,9 @@ def test_joined_corpora_keep_people_apart_and_labels_in_common(ravdess: Path, mi
     assert {"ravdess:01", "mine:01"} < set(corpus.speakers)
     assert len(corpus.speakers) == 15
     assert {u.gender for u in corpus.utterances} == {"female", "male"}
-    lines = " ".join(note.line for note in corpus.notes)
-    assert "ravdess: Left out, clips of emotions that not all corpora have or the label map leaves out: 12 calm" in lines
-    assert "mine: Left out, clips of emotions that not all corpora have or the label map leaves out: 3 bored" in lines
+    told = " ".join(note.line for note in corpus.notes)
+    assert "ravdess: Left out, clips of emotions that not all corpora have or the label map leaves out: 12 calm" in told
+    assert "mine: Left out, clips of emotions that not all corpora have or the label map leaves out: 3 bored" in told
     assert default_protocol(corpus) == "speaker-5fold"
     split = split_corpus(corpus, "speaker-5fold")
     assert not split.speakers_shared
