@@ -60,13 +60,20 @@ class Resuming:
             except BROKEN as error:
                 failed = 1 if self._size() > before else failed + 1
                 if failed >= ATTEMPTS:
-                    raise DownloadError(
-                        f"{url} broke off {ATTEMPTS} times at {self._size()} bytes ({type(error).__name__}). What came "
-                        "is kept: give the same command again to go on."
-                    ) from error
+                    raise DownloadError(self._broken(url, error)) from error
                 time.sleep(WAIT_S * 2 ** (failed - 1))
         os.replace(self.part, output_file)
         self._about.unlink(missing_ok=True)
+
+    def _broken(self, url: str, error: Exception) -> str:
+        if not self._size():
+            return (
+                f"{url} cannot be reached ({type(error).__name__}: {error}). Look at the connection, and at its page."
+            )
+        return (
+            f"{url} broke off {ATTEMPTS} times at {self._size()} bytes ({type(error).__name__}). What came is kept: "
+            "give the same command again to go on."
+        )
 
     @property
     def _about(self) -> Path:

@@ -33,6 +33,12 @@ def test_what_broke_off_goes_on(tmp_path: Path) -> None:
     assert site.sent < 300_000 + 2 * BLOCK_BYTES
 
 
+def test_as_long_as_something_comes_it_is_asked_for_more(tmp_path: Path) -> None:
+    assert fetch(Site({"/a": CONTENT}, breaks=[2 * BLOCK_BYTES] * 7), tmp_path) == CONTENT
+    with pytest.raises(DownloadError, match=r"/a cannot be reached \(ConnectionError: status 503\)"):
+        fetch(Site({"/a": CONTENT}, refuses=[503] * 9), tmp_path)
+
+
 @pytest.mark.parametrize("how", [{"has_ranges": False}, {"etag": ""}, {"etag": 'W/"weak"'}])
 def test_without_ranges_or_a_name_for_the_file_all_comes_again(tmp_path: Path, how: dict) -> None:
     site = Site({"/a": CONTENT}, breaks=[100_000], **how)
