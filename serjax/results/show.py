@@ -72,7 +72,7 @@ def class_column(metrics: Mapping[str, object]) -> str:
 def print_notes(metrics: Mapping[str, Any]) -> None:
     """Print from where clips are read, what test clips share with training, and what was noted in the corpus."""
     for name, window in metrics.get("windows", {}).items():
-        say(f"Clips of {name} are read from {window['offset_s']:g} s on, {window['seconds']:g} s of each at most.")
+        say(f"{name}: clips are read from {window['offset_s']:g} s on, {window['seconds']:g} s of each at most.")
     if metrics["texts_shared"]:
         say("Sentences of test clips occur in training.")
     for note in metrics["corpus_notes"]:

@@ -54,7 +54,7 @@ def test_labels_that_are_no_emotions_are_called_classes(tmp_path: Path, capsys: 
         assert len(metrics["corpus_notes"][0]["clips"]) == 9  # whole, and in one line:
         print_notes(metrics)
         assert capsys.readouterr().out.splitlines() == [
-            "Clips of test are read from 0.25 s on, 2 s of each at most.",
+            "test: clips are read from 0.25 s on, 2 s of each at most.",
             "Noted in the corpus: Every sample is zero: 9 clips (0.wav, 1.wav, 2.wav, …).",
         ]
         assert read_result(place / LEAKS)["found"][0]["what"] == "a.wav = b.wav"
