@@ -43,7 +43,7 @@ from serjax.study.frontends import Features
 from serjax.study.outcome import Facts, Outcome, Setting, predict
 from serjax.study.problem import Cell, Problem, load_problem
 from serjax.study.progress import Progresses, progresses
-from serjax.study.writer import write_outcome
+from serjax.study.writer import tell_leaks, write_outcome
 from serjax.train.runs import fit_normaliser
 
 
@@ -130,9 +130,10 @@ def fit_rivals(config: Config, folder: RunFolder, rivals: list[Rival], shown: Pr
     """Fit, test and write each of `rivals` into a folder of its own."""
     cache = config.output.cache or default_cache_dir()
     problem, sections = (
-        load_problem(config.data, config.features, cache, shown.counter("features")),
+        load_problem(config.data, config.features, cache, shown.counter("features"), shown.counter("fingerprints")),
         sections_of(config),
     )
+    tell_leaks(problem, shown.say)
     folder.claim(sections)
     folder.check_clips(problem.digest())
     for rival in rivals:

@@ -73,7 +73,11 @@ def default_cache_dir() -> Path | None:
 
 def cache_key(corpus: Corpus, frontend: Frontend, window: Window) -> str:
     """Hash (sha256, hex) all that the features depend on: contents in order, frontend, window, version."""
-    about = _about(frontend, window)
+    return contents_key(corpus, _about(frontend, window))
+
+
+def contents_key(corpus: Corpus, about: dict[str, object]) -> str:
+    """Hash (sha256, hex) what is kept about the clips, and their contents in order."""
     digests = [_digest(corpus, utterance.path) for utterance in corpus.utterances]
     return hashlib.sha256(json.dumps([about, digests], sort_keys=True).encode()).hexdigest()
 

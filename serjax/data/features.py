@@ -128,7 +128,7 @@ def _compute(
     notes: list[Note] = []
     errors: dict[str, AudioError] = {}
     done = 0
-    for block, bad in _read_ahead(corpus, window):
+    for block, bad in read_ahead(corpus, window):
         n_block = len(block.n_valid_B)
         rows = slice(done, done + n_block)
         values_NTD[rows], mask_NT[rows] = features_of(frontend, block)
@@ -213,7 +213,7 @@ class Block(NamedTuple):
     errors: dict[str, AudioError]
 
 
-def _read_ahead(corpus: Corpus, window: Window) -> Iterator[Block]:
+def read_ahead(corpus: Corpus, window: Window) -> Iterator[Block]:
     """Give the waveforms in blocks; the next is being read while the caller works on one."""
     paths = [utterance.path for utterance in corpus.utterances]
     with ThreadPoolExecutor(1) as reader:

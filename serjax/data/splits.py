@@ -51,6 +51,11 @@ class Split:
         """Whether the protocol promises that no recording is in training and test alike."""
         return self.protocol not in ("random-80-20", "random-5fold", "given")
 
+    @property
+    def separates_speakers(self) -> bool:
+        """Whether the protocol promises that no speaker is in two parts of a fold."""
+        return self.separates and self.protocol != "text"
+
 
 def split_corpus(corpus: Corpus, protocol: str, seed: int = 0, selecting: bool = True) -> Split:
     """Split a corpus by a protocol.

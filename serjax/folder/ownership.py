@@ -113,6 +113,6 @@ def is_claim(path: Path) -> bool:
     return (
         not path.is_file()
         or path.name.startswith(".")
-        or path.name in (CONFIG, CLOCK, *DESKTOP)
+        or path.name in (CONFIG, CLOCK, manifest.LEAKS, *DESKTOP)
         or not path.stat().st_size
     )

@@ -15,7 +15,7 @@ from serjax.provenance import provenance
 from serjax.results.comparison_table import Row, Table
 from serjax.results.reached import adjusted, tested
 
-SHARED = "speakers shared"
+SHARED = "LEAK: speakers shared"
 
 
 def runs_among(paths: Sequence[Path]) -> list[Path]:

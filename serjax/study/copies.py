@@ -82,7 +82,7 @@ def load_copies(
     leak = f"{n_copies} augmented copies of each recording, made before the split, on both sides of it"
     copies = replace(copies, notes=gather([*copies.notes, *table.notes]))
     window = window_of(copies, data, features.frontend())
-    return make_problem(copies, split_for_seeds(copies, data, selecting=True), table, window, leak)
+    return make_problem(copies, split_for_seeds(copies, data, selecting=True), table, window, (), leak)
 
 
 def copied(corpus: Corpus, recipe: WaveformAugmentation, n_copies: int) -> Corpus:

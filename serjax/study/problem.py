@@ -16,9 +16,11 @@ from jaxtyping import Float, Int
 from serjax.data.corpora.corpus import Corpus, Waveforms, Window
 from serjax.data.feature_cache import Features
 from serjax.data.features import Found, FoundOfClips, check_bad, check_differ, leave_out, load_features
+from serjax.data.fingerprint import Fingerprint
 from serjax.data.labels import label_by, merge_emotions, parse_merges
 from serjax.data.leaks import FoundLeak, copies_in_training, find_leaks
 from serjax.data.notes import gather
+from serjax.data.recordings import load_fingerprints
 from serjax.data.splits import Fold, Split, default_protocol, split_corpus, with_train_speakers
 from serjax.dsp import Frontend
 from serjax.errors import ConfigError
@@ -145,26 +147,29 @@ def make_title(
     """Name a result's corpus, classes (unless emotions), protocol and seeds, and what test rows share with training.
 
     >>> make_title("ravdess-all", "emotion × gender", "random-80-20", True, None, 2)
-    'ravdess-all, emotion × gender, random-80-20, speakers shared, 2 seeds'
+    'ravdess-all, emotion × gender, random-80-20, LEAK: speakers shared, 2 seeds'
     """
     classes = "" if label_kind == "emotion" else f", {label_kind}"
-    marks = [", speakers shared"] * speakers_shared + ([f", LEAK: {leak}"] if leak else [])
-    return f"{corpus}{classes}, {protocol}{''.join(marks)}, {n_seeds} seed{'s' * (n_seeds > 1)}"
+    leaks = "; ".join(["speakers shared"] * speakers_shared + ([leak] if leak else []))
+    return f"{corpus}{classes}, {protocol}{f', LEAK: {leaks}' if leaks else ''}, {n_seeds} seed{'s' * (n_seeds > 1)}"
 
 
 def load_problem(
     data: Data,
     features: FeatureFlags,
     cache: Path | None,
-    report: Callable[[int, int], None],
+    report: Report,
+    listened: Report = lambda done, total: None,
     selecting: bool = True,
 ) -> Problem:
     """Read the corpus, compute or fetch its features, and split it for every seed.
 
-    `report(done, total)` is called as clips become features. Unless `selecting`, validation rows go to training.
+    `report(done, total)` is called as clips become features, `listened(done, total)` as copies are looked for. Unless
+    `selecting`, validation rows go to training.
     """
     corpus, splits, (table,) = load_parts(data, (features,), cache, (report,), selecting)
-    return make_problem(corpus, splits, table, window_of(corpus, data, features.frontend()))
+    window = window_of(corpus, data, features.frontend())
+    return make_problem(corpus, splits, table, window, fingerprints_of(corpus, data, cache, listened))
 
 
 def load_parts(
@@ -211,6 +216,11 @@ def window_of(corpus: Corpus, data: Data, frontend: Frontend) -> Window:
     return Window(frontend.sample_rate_hz, frontend.n_samples, corpus.offset_s, data.duration)
 
 
+def fingerprints_of(corpus: Corpus, data: Data, cache: Path | None, report: Report) -> tuple[Fingerprint, ...]:
+    """Compute or fetch what copies are known by; of clips that are computed from their names, none is a copy."""
+    return () if data.corpus == "synthetic" else load_fingerprints(corpus, cache, report)
+
+
 def labelled_corpus(data: Data) -> Corpus:
     """Read the corpus or corpora, and give the clips the labels and the offset asked for."""
     corpus = data.load()
@@ -237,9 +247,7 @@ def split_for_seeds(corpus: Corpus, data: Data, selecting: bool) -> tuple[Split,
     return tuple(with_train_speakers(corpus, split, data.train_speakers, seed) for seed, split in enumerate(splits))
 
 
-def read_features(
-    corpus: Corpus, data: Data, features: FeatureFlags, cache: Path | None, report: Callable[[int, int], None]
-) -> Features:
+def read_features(corpus: Corpus, data: Data, features: FeatureFlags, cache: Path | None, report: Report) -> Features:
     """Compute or fetch the features of the part of each clip that is asked for.
 
     Raises:
@@ -256,31 +264,25 @@ def read_features(
     )
 
 
-def with_waveforms(problem: Problem, data: Data, frontend: Frontend) -> Problem:
-    """Read the samples too that the features were computed from: 4 bytes each, 317 MB for 1440 clips of 2.5 s."""
-    window = window_of(problem.corpus, data, frontend)
-    paths = [utterance.path for utterance in problem.corpus.utterances]
-    return replace(problem, waveforms=problem.corpus.source.read(paths, window))
-
-
 def make_problem(
     corpus: Corpus,
     splits: tuple[Split, ...],
     table: FoundOfClips,
     window: Window,
+    fingerprints: Sequence[Fingerprint],
     leak: str | None = None,
     make: Callable[..., Problem] = Problem,
 ) -> Problem:
     """Put a corpus, the split of each seed and the features together, and look for what training and test share.
 
-    `make` is called with the fields of a `Problem`.
+    `make` is called with the fields of a `Problem`. Without `fingerprints` only clips of equal features are the same.
 
     Raises:
       ProtocolError: one recording is in training and test of a protocol that keeps them apart.
     """
     silent = {path for note in corpus.notes if note.kind == "silent" for path, _ in note.clips}
     silent_N = np.array([utterance.path in silent for utterance in corpus.utterances])
-    leaks = find_leaks(corpus.utterances, splits, table.digests(silent_N))
+    leaks = find_leaks(corpus.utterances, splits, table.digests(silent_N), fingerprints)
     return make(
         corpus=corpus,
         protocol=splits[0].protocol,

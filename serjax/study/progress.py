@@ -43,7 +43,7 @@ class Progresses:
     def say(self, text: str) -> None:
         """Tell at once what is being done, where it takes long and has no parts to count."""
         if not self.quiet:
-            self.console.print(terminal(text))
+            self.console.print(terminal(text), soft_wrap=True)
 
     def counter(self, name: str) -> Callable[[int, int], None]:
         """Return a callback `(done, total)` for one task."""

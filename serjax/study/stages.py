@@ -19,7 +19,7 @@ from serjax.study.plan import make_plan, usual_stacking
 from serjax.study.problem import Problem
 from serjax.study.progress import Progresses, progresses
 from serjax.study.trainer import Request, Stages, Trainer, stacks, train_requests
-from serjax.study.writer import write_outcome
+from serjax.study.writer import tell_leaks, write_leaks, write_outcome
 from serjax.train.parallel import Layout, request_devices
 from serjax.train.processes import check_same, exchange, from_first, start_together
 from serjax.train.shares import Trained
@@ -118,6 +118,7 @@ def _begin(left: Sequence[tuple[Study, RunFolder]], layout: Layout, shown: Progr
         own = study.flags
         if own.problem not in problems:
             problems[own.problem] = study.load(shown)
+            tell_leaks(problems[own.problem], shown.say)
         problem = problems[own.problem]
         begun.append(Work(folder, problem, _claimed(study, folder, problem, layout, shown)))
         folder.clock.stop()
@@ -129,6 +130,7 @@ def _claimed(study: Study, folder: RunFolder, problem: Problem, layout: Layout, 
     flags = study.flags
     folder.claim({**flags.sections, "machine": flags.machine})
     folder.check_clips(problem.digest())
+    write_leaks(folder, Setting.of(problem))
     return (yield from study.train(problem, make_trainer(flags, folder, layout, shown)))
 
 

@@ -10,9 +10,10 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from serjax.data.corpora import Corpus
+from serjax.data.feature_cache import default_cache_dir
 from serjax.data.stream import ClipStream, Report, Survey, in_blocks, survey
 from serjax.study.flags import Data, Machine
-from serjax.study.problem import FeatureFlags, Problem, make_problem, read_parts, window_of
+from serjax.study.problem import FeatureFlags, Problem, fingerprints_of, make_problem, read_parts, window_of
 from serjax.train.parallel import n_cores
 from serjax.train.programs import Streamed
 from serjax.train.state import Dataset
@@ -62,8 +63,14 @@ class StreamedProblem(Problem):
         return repr(self.survey.digest_N.tolist()).encode()
 
 
-def load_streamed(data: Data, features: FeatureFlags, machine: Machine, report: Report) -> Problem:
-    """Go through the corpus once, and split what is readable for every seed; nothing is kept in the cache."""
+def load_streamed(
+    data: Data,
+    features: FeatureFlags,
+    machine: Machine,
+    report: Report,
+    listened: Report = lambda done, total: None,
+) -> Problem:
+    """Go through the corpus once, and split what is readable for every seed; the cache keeps fingerprints alone."""
     frontend = features.frontend()
     n_workers = n_cores() // 4 if machine.stream_workers is None else machine.stream_workers
 
@@ -73,4 +80,5 @@ def load_streamed(data: Data, features: FeatureFlags, machine: Machine, report: 
 
     corpus, splits, [table] = read_parts(data, lambda corpus: [survey(stream_of(corpus), report)], selecting=True)
     make = partial(StreamedProblem, stream=stream_of(corpus), survey=table)
-    return make_problem(corpus, splits, table, window_of(corpus, data, frontend), make=make)
+    prints = fingerprints_of(corpus, data, machine.cache or default_cache_dir(), listened)
+    return make_problem(corpus, splits, table, window_of(corpus, data, frontend), prints, make=make)

@@ -21,14 +21,14 @@ from serjax.evaluate.logits import classify_all
 from serjax.evaluate.predictions import Predictions, concatenate
 from serjax.figures.training import draw_training
 from serjax.models.classifiers import Classifier, dropout_of, with_dropout
-from serjax.study.augmentation import Augmentation, check_augmentation
+from serjax.study.augmentation import Augmentation, check_augmentation, with_waveforms
 from serjax.study.checks import check_positive, check_stream, check_training
 from serjax.study.copies import load_copies
 from serjax.study.fingerprint import StudyFlags
 from serjax.study.flags import Data, Machine, RunsPerDevice, SupervisedTraining
 from serjax.study.networks import NetworkFlags
 from serjax.study.outcome import Facts, Outcome, predict
-from serjax.study.problem import FeatureFlags, Problem, load_problem, with_waveforms
+from serjax.study.problem import FeatureFlags, Problem, load_problem
 from serjax.study.progress import Progresses
 from serjax.study.runs import pooled_runs
 from serjax.study.streamed import load_streamed
@@ -95,11 +95,12 @@ class SupervisedStudy:
         """Read clips, features and folds; waveforms too where the train step changes them."""
         config, augmentation = self.config, self.config.augmentation
         cache, report = config.machine.cache or default_cache_dir(), shown.counter("features")
+        listened = shown.counter("fingerprints")
         if augmentation.copies_before_split:
             return load_copies(config.data, config.features, augmentation, cache, report)
         if config.machine.stream:
-            return load_streamed(config.data, config.features, config.machine, report)
-        problem = load_problem(config.data, config.features, cache, report)
+            return load_streamed(config.data, config.features, config.machine, report, listened)
+        problem = load_problem(config.data, config.features, cache, report, listened)
         if augmentation.in_train_step:
             return with_waveforms(problem, config.data, config.features.frontend())
         return problem

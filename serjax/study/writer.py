@@ -1,8 +1,10 @@
 """The one writer of run folders: predictions, leaks, metrics, pictures, and last the manifest."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 
+from serjax.data.leaks import leak_line
 from serjax.evaluate.predictions import write_predictions
 from serjax.evaluate.summary import mean_fold_uar, summarise, summarise_calibration
 from serjax.figures.classification import draw_confusion, draw_reliability, draw_roc
@@ -10,6 +12,7 @@ from serjax.folder.manifest import LEAKS, METRICS, PREDICTIONS, VALIDATION, Pict
 from serjax.folder.run_folder import RunFolder
 from serjax.provenance import provenance
 from serjax.study.outcome import Outcome, Setting
+from serjax.study.problem import Problem
 
 
 def write_outcome(folder: RunFolder, setting: Setting, outcome: Outcome) -> None:
@@ -19,7 +22,7 @@ def write_outcome(folder: RunFolder, setting: Setting, outcome: Outcome) -> None
     write_predictions(outcome.predictions, folder.path / PREDICTIONS)
     if outcome.validation is not None:
         write_predictions(outcome.validation, folder.path / VALIDATION)
-    folder.write_json(LEAKS, leaks_content(setting))
+    write_leaks(folder, setting)
     for name, table in outcome.tables.items():
         folder.write_json(name, table)
     folder.write_json(METRICS, metrics_content(folder, setting, outcome))
@@ -27,10 +30,16 @@ def write_outcome(folder: RunFolder, setting: Setting, outcome: Outcome) -> None
     folder.finish({**classification_pictures(outcome, title), **outcome.pictures})
 
 
-def leaks_content(setting: Setting) -> dict[str, object]:
-    """Return `leaks.json`: which speakers, sentences and recordings the parts of folds share."""
+def tell_leaks(problem: Problem, say: Callable[[str], None]) -> None:
+    """Say in one line what is studied, and what the parts of its folds share."""
+    say(f"{problem.title}. {leak_line(problem.leaks)}")
+
+
+def write_leaks(folder: RunFolder, setting: Setting) -> None:
+    """Write `leaks.json`: which speakers, sentences and recordings the parts of folds share."""
     shared = {"speakers_shared": setting.speakers_shared, "texts_shared": setting.texts_shared}
-    return {"protocol": setting.protocol, **shared, "leak": setting.leak, "found": list(setting.leaks)}
+    about = {"protocol": setting.protocol, **shared, "leak": setting.leak}
+    folder.write_json(LEAKS, {**about, "found": list(setting.leaks)})
 
 
 def metrics_content(folder: RunFolder, setting: Setting, outcome: Outcome) -> dict[str, object]:

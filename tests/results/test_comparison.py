@@ -168,7 +168,7 @@ def test_shared_speakers_have_no_interval_and_say_so(tmp_path):
     paths = [write_run(tmp_path / n, predictions(w), speakers_shared=True) for n, w in (("a", []), ("b", [0, 1]))]
     shown = table(paths)
     assert [(row.interval, row.difference_interval) for row in shown.rows] == [(None, None)] * 2
-    assert shown.rows[0].protocol == "speaker-6fold (speakers shared)"
+    assert shown.rows[0].protocol == "speaker-6fold (LEAK: speakers shared)"
     assert any("no interval" in note for note in shown.notes)
 
 

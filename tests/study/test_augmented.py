@@ -16,12 +16,12 @@ from serjax.errors import ConfigError
 from serjax.experiments import logreg
 from serjax.folder.finished import read_run
 from serjax.results.comparison import make_table
-from serjax.study.augmentation import Augmentation, check_augmentation
+from serjax.study.augmentation import Augmentation, check_augmentation, with_waveforms
 from serjax.study.copies import CopiedSource, copied, copy_key, full_clips
 from serjax.study.fingerprint import fingerprint
 from serjax.study.flags import Data, Machine, SupervisedTraining
 from serjax.study.frontends import Features
-from serjax.study.problem import load_problem, with_waveforms
+from serjax.study.problem import load_problem
 
 DATA = Data(synthetic_clips=96, protocol="random-80-20")
 PICTURE = Features(sample_rate=8_000, n_mfcc=5, frames=12, n_fft=256, hop_length=128, n_mels=12)
@@ -43,7 +43,7 @@ def test_training_hears_changed_clips_and_tests_the_originals(tmp_path):
     plain_config, plain = run(tmp_path / "plain", Augmentation())
     assert config["config"]["augmentation"]["shift_samples"] == 200
     assert metrics["leak"] is None
-    assert metrics["title"] == plain["title"] == "synthetic, random-80-20, speakers shared, 1 seed"
+    assert metrics["title"] == plain["title"] == "synthetic, random-80-20, LEAK: speakers shared, 1 seed"
     assert plain_config["fingerprint"] == fingerprint(
         "logreg", {"data": DATA, "features": PICTURE, "model": logreg.Model(), "training": TRAINING}
     )

@@ -56,7 +56,7 @@ def test_experiments_take_emotions_then_merges_then_labels(monkeypatch: pytest.M
 )
 def test_the_title_says_what_is_told_apart(flags: dict, classes: str, monkeypatch: pytest.MonkeyPatch) -> None:
     problem = problem_of(Data(synthetic_clips=192, seeds=2, protocol="random-80-20", **flags), monkeypatch)
-    assert problem.title == f"synthetic{classes}, random-80-20, speakers shared, 2 seeds"
+    assert problem.title == f"synthetic{classes}, random-80-20, LEAK: speakers shared, 2 seeds"
     setting = Setting.of(problem)
     assert (setting.label_kind, setting.title) == (problem.label_kind, problem.title)
 
@@ -192,7 +192,7 @@ def test_one_recording_under_two_speakers_is_refused_or_marks_the_title(monkeypa
     with pytest.raises(ProtocolError, match="speaker-6fold keeps training and test apart"):
         load()
     problem = load(protocol="random-5fold")
-    assert "speakers shared, LEAK: 1 recording both in training and test" in problem.title
+    assert "LEAK: speakers shared; 1 recording both in training and test" in problem.title
     odd(monkeypatch, twins=(0, other), silent=True)
     assert load().leak is None
 

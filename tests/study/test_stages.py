@@ -33,7 +33,7 @@ RATES = (0.01, 0.1)
 
 def linear(out: Path, rate: float, data: Data = DATA, **machine: object) -> SupervisedStudy:
     training = replace(TRAINING, learning_rate=rate, refit=True)
-    flags = Machine(out=out, quiet=True, devices=1, **machine)
+    flags = Machine(**{"out": out, "quiet": True, "devices": 1, **machine})
     return logreg.Config(data=data, features=FEATURES, training=training, machine=flags).study()
 
 
@@ -154,6 +154,30 @@ def test_processes_with_other_studies_are_refused_before_a_folder_is_made(
         with pytest.raises(ProcessesError, match=refused):
             complete(studies)
     assert not list(tmp_path.iterdir())
+
+
+def test_what_parts_share_is_told_and_written_before_anything_trains(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    studies = [linear(tmp_path / f"{n}", 0.1, replace(DATA, protocol="random-80-20"), quiet=False) for n in range(2)]
+
+    def train(*_: object) -> None:
+        raise ConfigError("begun")
+
+    monkeypatch.setattr("serjax.study.stages.train_requests", train)
+    with pytest.raises(ConfigError, match="begun"):
+        complete(studies)
+    lines = [line for line in capsys.readouterr().err.splitlines() if "Shared: " in line]
+    assert len(lines) == 1  # both work on the same
+    assert lines[0].startswith(
+        "synthetic, random-80-20, LEAK: speakers shared, 1 seed. Shared: train–test 2 speakers, 2 "
+    )
+    for study in studies:
+        found = json.loads((study.flags.out / "leaks.json").read_text())["found"]
+        assert "speaker" in {leak["kind"] for leak in found}
+    moved = [replace(study.config, data=replace(study.config.data, emotions=("calm", "sad"))) for study in studies]
+    with pytest.raises(ConfigError, match="begun"):
+        complete([config.study() for config in moved])  # what was only begun gives its folder up
 
 
 def test_two_studies_need_two_folders(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ from serjax.study.flags import Data, Machine
 from serjax.study.generative.classification import spread
 from serjax.study.kept_cells import CellResult, through_cells, validation_of
 from serjax.study.outcome import Facts, Outcome, predict
-from serjax.study.problem import Cell, Problem, load_parts, make_problem, window_of
+from serjax.study.problem import Cell, Problem, fingerprints_of, load_parts, make_problem, window_of
 from serjax.study.progress import Progresses
 from serjax.study.trainer import Stages, Trainer
 
@@ -109,7 +109,8 @@ class DensityStudy:
         )
         splits = with_enrolment(corpus, splits, n_clips)
         make = partial(DensityProblem, functionals_ND=vectors.values_NTD[:, 0])
-        problem = make_problem(corpus, splits, pictures, window_of(corpus, data, voice.frontend()), make=make)
+        prints = fingerprints_of(corpus, data, cache, shown.counter("fingerprints"))
+        problem = make_problem(corpus, splits, pictures, window_of(corpus, data, voice.frontend()), prints, make=make)
         return replace(problem, protocol=name_with_enrolment(problem.protocol, n_clips))
 
     def train(self, problem: Problem, trainer: Trainer) -> Stages[Outcome]:

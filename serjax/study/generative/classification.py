@@ -71,7 +71,7 @@ def classify_by_all(
 def log_px(
     problem: Problem, explained: Explained, cell: int, rows: Int[np.ndarray, " n"]
 ) -> Float[np.ndarray, " n"] | None:
-    """Return log p(x) in nats, `log mean_c exp IWAE_c(x)`: whatever the emotion. None of models without a likelihood."""
+    """Return log p(x) in nats, `log mean_c exp IWAE_c(x)`: whatever the emotion. None where no likelihood is known."""
     if explained.iwae_RN is None:
         return None
     of_classes_KN = explained.iwae_RN[runs_of(problem, cell)][:, rows]

@@ -95,10 +95,10 @@ class GenerativeStudy:
     def load(self, shown: Progresses) -> Problem:
         """Read clips, features and folds."""
         cache = self.machine.cache or default_cache_dir()
-        report = shown.counter("features")
+        report, listened = shown.counter("features"), shown.counter("fingerprints")
         if self.machine.stream:
-            return load_streamed(self.data, self.features, self.machine, report)
-        return load_problem(self.data, self.features, cache, report)
+            return load_streamed(self.data, self.features, self.machine, report, listened)
+        return load_problem(self.data, self.features, cache, report, listened)
 
     def train(self, problem: Problem, trainer: Trainer) -> Stages[Outcome]:
         """Train the models, score validation and test clips, and classify them."""

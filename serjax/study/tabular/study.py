@@ -21,7 +21,7 @@ from serjax.study.progress import Progresses, progresses
 from serjax.study.tabular.cells import Row, Tuning, run_row
 from serjax.study.tabular.flags import TabularConfig
 from serjax.study.tabular.table import Table, load_table
-from serjax.study.writer import write_outcome
+from serjax.study.writer import tell_leaks, write_leaks, write_outcome
 
 
 def complete_tabular(config: TabularConfig) -> dict[str, Path]:
@@ -125,7 +125,14 @@ def _copy_picture(source: Path, folder: Path) -> None:
 def _loader(config: TabularConfig, shown: Progresses) -> Callable[[], Table]:
     """Return what loads the table when it is first asked for: a finished run needs none."""
     cache = config.output.cache or default_cache_dir()
-    return functools.cache(lambda: load_table(config.data, config.features, cache, shown))
+
+    @functools.cache
+    def load() -> Table:
+        table = load_table(config.data, config.features, cache, shown)
+        tell_leaks(table.problem, shown.say)
+        return table
+
+    return load
 
 
 def _run_row(
@@ -138,6 +145,7 @@ def _run_row(
             table = load()
             folder.claim(sections)
             folder.check_clips(table.digest())
+            write_leaks(folder, Setting.of(table.problem))
             fitting, journal = config.fitting, studies / "tuning.journal"
             tuning = Tuning(fitting.tune, fitting.inner_folds, journal, fitting.cv_folds, fitting.cv_seeds)
             outcome = run_row(row, table, folder, tuning, shown)

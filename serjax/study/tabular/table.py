@@ -17,7 +17,7 @@ from serjax.errors import ConfigError
 from serjax.models.classical.pictures import moments
 from serjax.study.flags import Data
 from serjax.study.frontends import check_frontend
-from serjax.study.problem import Cell, Problem, load_parts, make_problem, split_for_seeds, window_of
+from serjax.study.problem import Cell, Problem, fingerprints_of, load_parts, make_problem, split_for_seeds, window_of
 from serjax.study.progress import Progresses
 
 FeatureSet = Literal["stats26", "stats180", "mel-means", "mfcc", "mel", "chroma", "descriptors"]
@@ -149,7 +149,8 @@ def load_table(data: Data, features: TableFeatures, cache: Path | None, shown: P
     sets = [OneSet(features, kind) for kind in features.features]
     reports = [shown.counter(f"{kind} features") for kind in features.features]
     corpus, splits, tables = load_parts(data, sets, cache, reports, selecting=False)
-    problem = make_problem(corpus, splits, tables[-1], window_of(corpus, data, sets[-1].frontend()))
+    prints = fingerprints_of(corpus, data, cache, shown.counter("fingerprints"))
+    problem = make_problem(corpus, splits, tables[-1], window_of(corpus, data, sets[-1].frontend()), prints)
     x_ND = np.concatenate([_vectors(table, features.view) for table in tables], axis=1)
     return Table(problem, x_ND, _held_out_cells(corpus, data))
 
