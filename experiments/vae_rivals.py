@@ -111,7 +111,7 @@ def run(config: Config) -> None:
     with open_run_folder(out, "vae_rivals", mark) as folder:
         missing = [rival for rival in RIVALS if not is_finished(folder.path / rival.name)]
         if missing:
-            with progresses(output.quiet) as shown, one_thread():
+            with progresses(output.quiet, output.log_json) as shown, one_thread():
                 fit_rivals(config, folder, missing, shown)
         page = results_page(folder, output.run)
         for path in filter(None, (folder.path / "results.md", output.results)):

@@ -24,7 +24,7 @@ N_FOLDS = 5
 def run(config: TabularConfig) -> None:
     """Print the accuracy of each fold, and their mean."""
     cache = config.output.cache or default_cache_dir()
-    with progresses(config.output.quiet) as shown:
+    with progresses(config.output.quiet, config.output.log_json) as shown:
         table = load_table(config.data, config.features, cache, shown)
     x_ND, label_N = table.x_ND, table.alphabetical_N
     model, reached = config.model(config.choice.models[0]), []

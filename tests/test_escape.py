@@ -71,7 +71,8 @@ def in_terminal(capsys: pytest.CaptureFixture[str]) -> str:
 
 
 @every
-def test_terminal(evil, capsys):
+def test_terminal(evil, capsys, monkeypatch):
+    monkeypatch.setattr("serjax.study.progress.BRIEF_S", -1.0)
     expected = squeezed(escape.terminal(evil))
     say(evil)
     print_table(evil, ("name", evil), [(evil, 1.0), ("a", None)])

@@ -4,7 +4,18 @@ Haitsma and Kalker (A Highly Robust Audio Fingerprinting System, ISMIR 2002): a 
 the difference between the levels of bands m and m + 1 has grown within 48 ms. Of two copies few bits differ; of two
 recordings nearly half do, also where one speaker says one sentence twice.
 
-`MOST_ERRORS` lies between the two.
+`MOST_ERRORS` lies between the two. Measured by `scripts/fingerprint_rates.py`, of 400 clips per corpus and change:
+
+| | RAVDESS speech | CREMA-D |
+|---|---|---|
+| copies found: 8, 16 or 48 kHz; MP3 at 64 kbit/s; −12 dB; 50 ms cut | 100 %, to .110 of the bits | 100 %, to .049 |
+| +12 dB, clipped | 100 %, to .138 | 99.75 %, to .229 |
+| 16 kHz, cuts, ±12 dB and MP3 at once | 100 %, to .131 | 99.75 %, to .226 |
+| one speaker's same sentence again, taken for a copy | 0 of 20 880, from .272 | 0 of 6 821, from .364 |
+| any other pair, taken for a copy | 0 of 1 036 079 | 0 of 1 927 664 |
+
+What was found: the pair of RAVDESS that is known, and that 1072_IEO_DIS_MD of CREMA-D is 1072_IEO_ANG_LO and
+1072_IEO_ANG_MD one after another (the waveforms correlate by .9985 and .9565).
 """
 
 from collections.abc import Sequence
@@ -26,7 +37,7 @@ QUIET_DB = 30.0  # frames so far below the loudest are noise, which MP3 changes:
 BLOCK = 4_096  # frames computed at a time
 NEIGHBOURS = 32  # equal words of other clips that a word is compared with
 FEWEST_FRAMES = 40
-MOST_ERRORS = 0.28  # share of bits
+MOST_ERRORS = 0.25  # share of bits
 
 Fingerprint = UInt32[np.ndarray, " _"]
 

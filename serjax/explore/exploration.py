@@ -38,7 +38,7 @@ def run(config: ExploreConfig) -> None:
 def explore(config: ExploreConfig, folder: RunFolder) -> None:
     """Write everything, then what makes the exploration finished."""
     front = frontend(config.analysis, config.data.corpus)
-    with progresses(config.output.quiet) as shown:
+    with progresses(config.output.quiet, config.output.log_json) as shown:
         window = Window(front.sample_rate_hz, front.n_samples)
         stock = take_inventory(asked_for(config.data), window, shown.counter("clips"))
         corpus = stock.corpus

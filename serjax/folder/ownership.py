@@ -14,7 +14,9 @@ from serjax.folder import manifest
 
 CONFIG, CLOCK, LOCK = manifest.CONFIG, "clock.json", ".lock"
 DESKTOP = ("Thumbs.db", "desktop.ini")  # what file managers leave in any folder, beside hidden files
-FOLDERS = (manifest.FIGURES, "cells", "checkpoints")  # what a run folder has beside files; others are runs of their own
+TENSORBOARD = "tensorboard"
+# What a run folder has beside files; others are runs of their own.
+FOLDERS = (manifest.FIGURES, "cells", "checkpoints", TENSORBOARD)
 
 
 class RunFolderError(SerjaxError):

@@ -177,6 +177,8 @@ class Output:
     """Folder of computed features; default: $SERJAX_CACHE, else the user's cache folder."""
     quiet: bool = False
     """No progress, only the result."""
+    log_json: bool = False
+    """Progress and messages as lines of JSON on standard error, for programs that follow them."""
 
 
 @dataclass(frozen=True)
@@ -209,6 +211,10 @@ class Machine:
     """Folder of computed features; default: $SERJAX_CACHE, else the user's cache folder."""
     quiet: bool = False
     """No progress, only the result."""
+    log_json: bool = False
+    """Progress and messages as lines of JSON on standard error, for programs that follow them."""
+    tensorboard: bool = False
+    """What goes to history.jsonl goes to event files in the run folder too: `tensorboard --logdir DIR/tensorboard`."""
 
     def join(self) -> None:
         """Join the other processes, if there are any; a second call does nothing."""

@@ -150,7 +150,7 @@ def make_title(
     'ravdess-all, emotion × gender, random-80-20, LEAK: speakers shared, 2 seeds'
     """
     classes = "" if label_kind == "emotion" else f", {label_kind}"
-    leaks = "; ".join(["speakers shared"] * speakers_shared + ([leak] if leak else []))
+    leaks = "; ".join(([leak] if leak else []) + ["speakers shared"] * speakers_shared)
     return f"{corpus}{classes}, {protocol}{f', LEAK: {leaks}' if leaks else ''}, {n_seeds} seed{'s' * (n_seeds > 1)}"
 
 

@@ -11,7 +11,10 @@ from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 from serjax.errors import ConfigError
+from serjax.folder.ownership import TENSORBOARD
 from serjax.folder.run_folder import RunFolder, open_run_folder
+from serjax.folder.tensorboard import EventFiles
+from serjax.models.classical.packages import require
 from serjax.study.fingerprint import StudyFlags
 from serjax.study.flags import Machine
 from serjax.study.outcome import Outcome, Setting
@@ -73,6 +76,8 @@ def complete(studies: Sequence[Study]) -> list[RunFolder]:
         raise ConfigError("There is nothing to train: expected one study at least.")
     machine = flags[0].machine
     machine.join()  # first: where one process ends by an error, the others learn of it
+    if machine.tensorboard:
+        require("tensorboardX", "tensorboard")
     for study in studies:
         study.check()
     _check_folders(flags)
@@ -87,7 +92,7 @@ def complete(studies: Sequence[Study]) -> list[RunFolder]:
             folders.append(opened.enter_context(open_run_folder(own.out, own.experiment, own.fingerprint)))
             folders[-1].clock.stop()
         left = [pair for pair in zip(studies, folders, strict=True) if not _is_finished(pair[1])]
-        with progresses(machine.quiet) as shown:
+        with progresses(machine.quiet, machine.log_json) as shown:
             if len(left) < len(folders):
                 there = f"{folders[0].path} is" if len(folders) == 1 else f"{len(folders) - len(left)} run folders are"
                 shown.say(f"{there} finished: the corpus is not read again.")
@@ -137,6 +142,8 @@ def _claimed(study: Study, folder: RunFolder, problem: Problem, layout: Layout, 
 def make_trainer(flags: StudyFlags, folder: RunFolder, layout: Layout, shown: Progresses) -> Trainer:
     """Return what trains the stages of a study, and keeps their state in its folder, which is claimed."""
     plan = make_plan(flags.machine, layout, flags.runs_per_device, folder)
+    if flags.machine.tensorboard:
+        folder.history.heard = EventFiles(folder.path / TENSORBOARD).append
     return Trainer(
         layout=replace(layout, stacking=plan.stacking),
         stack_size=plan.stack_size,

@@ -102,7 +102,7 @@ class SupervisedStudy:
             return load_streamed(config.data, config.features, config.machine, report, listened)
         problem = load_problem(config.data, config.features, cache, report, listened)
         if augmentation.in_train_step:
-            return with_waveforms(problem, config.data, config.features.frontend())
+            return with_waveforms(problem, config.data, config.features.frontend(), shown.counter("waveforms"))
         return problem
 
     def train(self, problem: Problem, trainer: Trainer) -> Stages[Outcome]:

@@ -25,7 +25,7 @@ from serjax.train.shares import DivergedError, Share, Stage, Trained
 from serjax.train.state import Dataset
 from serjax.train.waveforms import AugmentedFeatures
 
-Report = Callable[[str, int, int, float], None]
+Report = Callable[[str, int, int, float | None], None]
 TrainableObjective = VaeObjective | AutoencoderObjective | ClassifierObjective
 
 
@@ -60,7 +60,7 @@ class Trainer:
         self, compiled: Callable, runs: list[Run], params_R: chex.ArrayTree, problem: Problem
     ) -> Float[np.ndarray, "R N *s"]:
         """Evaluate `compiled((params, inputs), (dataset, ids))` for every run, a part of the clips at a time."""
-        parts = [self._evaluate(compiled, runs, (params_R,), shared) for shared in self._parts(problem)]
+        parts = [self._evaluate(compiled, runs, (params_R,), *part) for part in self._parts(problem)]
         return np.concatenate(parts, axis=1)[:, : len(problem.truth_N)]
 
     def evaluate_rows(
@@ -79,31 +79,38 @@ class Trainer:
         part_R = [rows // problem.part_size for rows in asked]
         width = max(int(np.bincount(part_N).max()) for part_N in part_R)
         found: list[list[chex.ArrayTree]] = [[] for _ in runs]
-        for number, shared in enumerate(self._parts(problem)):
+        for shared, (number, of) in self._parts(problem):
             own = [rows[part_N == number] % problem.part_size for rows, part_N in zip(asked, part_R, strict=True)]
-            part = self._evaluate(compiled, runs, (params_R, pad_rows(own, width)), shared)
+            part = self._evaluate(compiled, runs, (params_R, pad_rows(own, width)), shared, (number, of))
             for r, rows in enumerate(own):
                 found[r].append(take(pick(part, r), range(len(rows))))
         orders = [np.argsort(np.argsort(part_N, kind="stable")) for part_N in part_R]
         joined = [jax.tree.map(lambda *a: np.concatenate(a), *parts) for parts in found]
         return [take(tree, order) for tree, order in zip(joined, orders, strict=True)]
 
-    def _parts(self, problem: Problem) -> Iterator[chex.ArrayTree]:
-        """Give the parts of the clips on the devices, each with the ids of its clips."""
+    def _parts(self, problem: Problem) -> Iterator[tuple[chex.ArrayTree, tuple[int, int]]]:
+        """Give the parts of the clips on the devices, each with the ids of its clips, and which part of how many."""
         size, ids_N = problem.part_size, utterance_ids([clip.path for clip in problem.corpus.utterances])
         ids_N = np.pad(ids_N, (0, -len(ids_N) % size))
         for number, dataset in enumerate(problem.parts()):
-            yield self.layout.by_runs().put_shared((dataset, ids_N[number * size : (number + 1) * size]))
+            clips = self.layout.by_runs().put_shared((dataset, ids_N[number * size : (number + 1) * size]))
+            yield clips, (number, len(ids_N) // size)
 
     def _evaluate(
-        self, compiled: Callable, runs: list[Run], given_R: tuple[chex.ArrayTree, ...], shared: chex.ArrayTree
+        self,
+        compiled: Callable,
+        runs: list[Run],
+        given_R: tuple[chex.ArrayTree, ...],
+        shared: chex.ArrayTree,
+        part: tuple[int, int],
     ) -> chex.ArrayTree:
         """Evaluate `compiled` for every run, a stack at a time, on the host."""
-        parts, layout = [], self.layout.by_runs()
-        for rows in stacks(len(runs), self.stack_size):
+        parts, layout, cut = [], self.layout.by_runs(), stacks(len(runs), self.stack_size)
+        for n, rows in enumerate(cut):
             params_R, *extras = take(given_R, rows)
             stacked = (params_R, stack_inputs([runs[r] for r in rows]), *extras)
             parts.append(layout.get_runs(compiled(layout.put_runs(stacked), shared), len(rows)))
+            self.report("scoring", part[0] * len(cut) + n + 1, part[1] * len(cut), None)
         return jax.tree.map(lambda *a: np.concatenate(a), *parts)
 
 

@@ -5,13 +5,14 @@ import json
 import logging
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from serjax.errors import SerjaxError
 from serjax.files import replacing
 
 Row = dict[str, str | int | float | None]
+Recorded = Mapping[str, str | int | float]
 
 
 class HistoryError(SerjaxError):
@@ -26,14 +27,18 @@ class History:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.heard: Callable[[Sequence[Recorded]], None] | None = None  # told of lines as they are written
         self._trusted: dict[str, Trusted] = {}
 
-    def append(self, stage: str, rows: Iterable[Mapping[str, str | int | float]]) -> None:
+    def append(self, stage: str, rows: Iterable[Recorded]) -> None:
         """Add lines of a stage; a number that is not finite is written as null."""
+        rows = list(rows)
         lines = [json.dumps({k: _finite(v) for k, v in row.items()}).encode() + b"\n" for row in rows]
         self._trusted.setdefault(stage, Trusted()).add(lines)
         with self.path.open("ab") as file:
             file.writelines(lines)
+        if self.heard is not None:
+            self.heard(rows)
 
     def mark(self, stage: str) -> dict[str, object]:
         """Return what a checkpoint is to keep: how many lines of the stage there are, and their sha256."""

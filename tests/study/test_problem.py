@@ -192,7 +192,7 @@ def test_one_recording_under_two_speakers_is_refused_or_marks_the_title(monkeypa
     with pytest.raises(ProtocolError, match="speaker-6fold keeps training and test apart"):
         load()
     problem = load(protocol="random-5fold")
-    assert "LEAK: speakers shared; 1 recording both in training and test" in problem.title
+    assert "LEAK: 1 recording both in training and test; speakers shared" in problem.title
     odd(monkeypatch, twins=(0, other), silent=True)
     assert load().leak is None
 

@@ -129,7 +129,7 @@ class DensityStudy:
             trainer.checkpoints / "cells",
             f"{trainer.fingerprint} {problem.digest()}",
             lambda cell: system.fit_cell(cell, scores),
-            lambda done, total: trainer.report("densities", done, total, 0.0),
+            lambda done, total: trainer.report("densities", done, total, None),
         )
         facts = Facts(
             model=f"{config.density.density} densities",

@@ -1,5 +1,6 @@
 """One classical model through all cells of a table: each cell is kept when it is done, so that a killed run goes on."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from serjax.study.progress import Progresses
 from serjax.study.tabular.table import Table
 from serjax.study.tabular.tuning import Search, TrainingRows, inner_folds, tune
 
+Report = Callable[[str, int, int], None]  # of (what, done, in all)
+
 
 @dataclass(frozen=True)
 class Row:
@@ -34,7 +37,8 @@ class Row:
 class Tuning:
     """How a row is tuned (no trials: not at all), and by how many folds judged inside its training rows (0: not).
 
-    The latter is done in cells of the first `n_cv_seeds` seeds, default: of all.
+    The latter is done in cells of the first `n_cv_seeds` seeds, default: of all. `report` is told of finished trials,
+    by the name of the row that is tuned.
     """
 
     n_trials: int
@@ -42,6 +46,7 @@ class Tuning:
     journal: Path
     n_cv_folds: int = 0
     n_cv_seeds: int | None = None
+    report: Report = lambda name, done, total: None
 
     def cross_validates(self, seed: int) -> bool:
         """Return whether cells of a seed are cross-validated."""
@@ -50,7 +55,7 @@ class Tuning:
 
 def run_row(row: Row, table: Table, folder: RunFolder, tuning: Tuning, shown: Progresses) -> Outcome:
     """Fit and test a model in the cells that are missing; return what comes of all."""
-    mark = f"{folder.fingerprint} {table.digest()}"
+    mark, tuning = f"{folder.fingerprint} {table.digest()}", replace(tuning, report=shown.update)
     results = through_cells(
         table.problem,
         folder.path / "cells",
@@ -135,7 +140,13 @@ def _tuned(row: Row, table: Table, cell: Cell, tuning: Tuning) -> tuple[Row, flo
         return row, None
     rows = _training_rows(row, table, cell)
     name = f"{row.single}/{cell.seed}/{cell.fold.name}"
-    search = Search(tuning.n_trials, tuning.n_folds, tuning.journal, name, cell.seed)
+    cells = table.problem.cells
+    before = tuning.n_trials * next((n for n, other in enumerate(cells) if other is cell), 0)
+
+    def report(done: int) -> None:
+        tuning.report(f"tuning {row.single}", before + done, tuning.n_trials * len(cells))
+
+    search = Search(tuning.n_trials, tuning.n_folds, tuning.journal, name, cell.seed, report)
     found = tune(row.model.emotion if isinstance(row.model, TwoStage) else row.model, rows, search)
     model = TwoStage(found.model, found.model) if isinstance(row.model, TwoStage) else found.model
     return replace(row, model=model), found.uar

@@ -28,7 +28,7 @@ def complete_tabular(config: TabularConfig) -> dict[str, Path]:
     """Fit what the run folder lacks and write it; return the run folder of each model and vote by its name."""
     check_flags(config)
     rows, out = rows_of(config), folder_of(config)
-    with progresses(config.output.quiet) as shown:
+    with progresses(config.output.quiet, config.output.log_json) as shown:
         if is_finished(out):
             shown.say(f"{out} is finished: the corpus is not read again.")
         if len(rows) > 1:

@@ -7,7 +7,7 @@ what it would have tried. Optuna: Akiba et al., KDD 2019.
 import hashlib
 import logging
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,13 +44,17 @@ class TrainingRows:
 
 @dataclass(frozen=True)
 class Search:
-    """How it is searched: trials, inner folds, and the journal that a study goes on from."""
+    """How it is searched: trials, inner folds, and the journal that a study goes on from.
+
+    `report(done)` is told of finished trials.
+    """
 
     n_trials: int
     n_folds: int
     journal: Path
     name: str
     seed: int
+    report: Callable[[int], None] = lambda done: None
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,7 @@ def tune(model: Single | OnComponents, rows: TrainingRows, search: Search) -> Tu
         reached = inner_uar(trial)
         study.tell(trial, reached, optuna.trial.TrialState.PRUNED if reached is None else None)
         _seal(search.journal)
+        search.report(n_done + 1)
     return Tuned(_with(model, search_space.with_values(single, study.best_params)), float(study.best_value))
 
 
