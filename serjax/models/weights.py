@@ -1,7 +1,6 @@
 """Weights from a file into a model's variables: archives in this library's own names, and torchvision's VGGs."""
 
 import io
-import json
 import re
 import zipfile
 from collections.abc import Iterable, Mapping
@@ -13,14 +12,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from numpy.lib import format as npy
+from safetensors.numpy import load_file, save
 
 from serjax.errors import SerjaxError
+from serjax.files import replacing
 
 Arrays = dict[str, np.ndarray]
 
 T = TypeVar("T")
 
-SAFETENSORS_DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2"}
 MOST_TIMES, SMALL_BYTES = 100, 2**24  # an archive may unpack to so many times its size, a small one to 16 MiB
 
 
@@ -55,8 +55,26 @@ def load_weights(path: Path, variables: Mapping[str, chex.ArrayTree]) -> dict[st
 
 
 def save_weights(path: Path, variables: Mapping[str, chex.ArrayTree]) -> None:
-    """Write all weights to a `.npz` that `load_weights` reads."""
-    np.savez(path, allow_pickle=False, **{name: np.asarray(leaf) for name, leaf in named_leaves(variables)})
+    """Write all weights to a `.safetensors` that `load_weights` and `read_weights` read."""
+    arrays = {name: np.asarray(leaf, order="C") for name, leaf in named_leaves(variables)}
+    with replacing(path) as file:
+        file.write(save(arrays))
+
+
+def read_weights(path: Path) -> dict[str, Any]:
+    """Return all arrays of a file as nested dictionaries: what `save_weights` was given.
+
+    Raises:
+      WeightsError: the file is damaged, or holds numbers that are not floating.
+    """
+    tree: dict[str, Any] = {}
+    for name, array in _read(path).items():
+        *places, last = name.split("/")
+        inner = tree
+        for place in places:
+            inner = inner.setdefault(place, {})
+        inner[last] = array
+    return tree
 
 
 def named_leaves(variables: Mapping[str, chex.ArrayTree]) -> list[tuple[str, Any]]:
@@ -75,7 +93,7 @@ def _read(path: Path) -> Arrays:
         raise WeightsError(f"{path}: weights are read from .npz or .safetensors; convert the file to one of them.")
     try:
         return read(path)
-    except Exception as error:  # of damaged bytes zipfile, zlib, NumPy and JSON raise a dozen kinds
+    except Exception as error:  # of damaged bytes zipfile, zlib, NumPy and safetensors raise a dozen kinds
         raise WeightsError(
             f"{path}: cannot be read as {path.suffix[1:]} ({type(error).__name__}: {error}). Give an intact file."
         ) from error
@@ -99,32 +117,23 @@ def _read_npy(content: bytes) -> np.ndarray:
 
 
 def _read_safetensors(path: Path) -> Arrays:
-    """Read the format: the header's length in eight bytes, a JSON header of types, shapes and places, the numbers."""
-    content = path.read_bytes()
-    start = 8 + int.from_bytes(content[:8], "little")
-    header = json.loads(content[8:start], object_pairs_hook=_named)
-    header.pop("__metadata__", None)
-    body = content[start:]
-    places = sorted(entry["data_offsets"] for entry in header.values())
-    if [begin for begin, _ in places] + [len(body)] != [0, *(end for _, end in places)]:
-        raise ValueError("the places of its arrays overlap, leave gaps or lie outside of it")
-    return {name: _tensor(body, **entry) for name, entry in header.items()}
-
-
-def _tensor(body: bytes, dtype: str, shape: list[int], data_offsets: list[int]) -> np.ndarray:
-    if dtype not in SAFETENSORS_DTYPES:
-        raise ValueError(f"numbers of type {dtype}; expected one of {', '.join(SAFETENSORS_DTYPES)}")
-    begin, end = data_offsets
-    return _array(body[begin:end], np.dtype(SAFETENSORS_DTYPES[dtype]), tuple(shape), "C")
+    arrays = load_file(path)
+    for array in arrays.values():
+        _check_floating(array.dtype)
+    return arrays
 
 
 def _array(content: bytes, dtype: np.dtype, shape: tuple[int, ...], order: Literal["C", "F"]) -> np.ndarray:
     """Return the numbers as an array of exactly that shape."""
-    if dtype.kind != "f":
-        raise ValueError(f"numbers of type {dtype}; expected floating ones")
+    _check_floating(dtype)
     if any(type(size) is not int or size < 0 for size in shape):
         raise ValueError(f"the shape {shape}")
     return np.frombuffer(content, dtype).reshape(shape, order=order)
+
+
+def _check_floating(dtype: np.dtype) -> None:
+    if dtype.kind != "f":
+        raise ValueError(f"numbers of type {dtype}; expected floating ones")
 
 
 def _named(pairs: Iterable[tuple[str, T]]) -> dict[str, T]:

@@ -1,18 +1,17 @@
 """Weights from files: a round trip, torchvision's names and axes, three channels to one, and what is refused."""
 
 import io
-import json
 import zipfile
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpy.lib import format as npy
+from safetensors.numpy import save_file
 
 from serjax.models import MLP, VGG
-from serjax.models.weights import WeightsError, load_weights, named_leaves, save_weights
+from serjax.models.weights import WeightsError, load_weights, named_leaves, read_weights, save_weights
 
 X_BTC, MASK_BT = jnp.ones((1, 6, 5)), jnp.ones((1, 6))
 
@@ -24,15 +23,6 @@ def filled(model, start):
     return treedef.unflatten(
         [start + 100 * i + jnp.arange(a.size, dtype=a.dtype).reshape(a.shape) for i, a in enumerate(leaves)]
     )
-
-
-def write_safetensors(path: Path, arrays: dict[str, np.ndarray], dtype: str = "F32") -> None:
-    header, body = {"__metadata__": {"format": "pt"}}, b""
-    for name, array in arrays.items():
-        header[name] = {"dtype": dtype, "shape": array.shape, "data_offsets": [len(body), len(body) + array.nbytes]}
-        body += array.tobytes()
-    text = json.dumps(header).encode()
-    path.write_bytes(len(text).to_bytes(8, "little") + text + body)
 
 
 def torchvision_vgg(n_in: int = 3) -> dict[str, np.ndarray]:
@@ -49,8 +39,9 @@ SMALL_VGG = VGG(3, (1, 2), 8, 1 / 16, (8,))
 
 def test_what_was_saved_is_loaded(tmp_path):
     saved = filled(SMALL_VGG, 1)
-    save_weights(tmp_path / "w.npz", saved)
-    jax.tree.map(np.testing.assert_array_equal, load_weights(tmp_path / "w.npz", filled(SMALL_VGG, 7)), saved)
+    save_weights(tmp_path / "w.safetensors", saved)
+    jax.tree.map(np.testing.assert_array_equal, load_weights(tmp_path / "w.safetensors", filled(SMALL_VGG, 7)), saved)
+    jax.tree.map(np.testing.assert_array_equal, read_weights(tmp_path / "w.safetensors"), saved)
 
 
 def test_what_the_file_lacks_stays(tmp_path):
@@ -66,7 +57,7 @@ def test_what_the_file_lacks_stays(tmp_path):
 def test_torchvision_weights_give_torch_convolutions(tmp_path):
     """The first layer on a grey picture in three channels, by a sum over places."""
     arrays = torchvision_vgg()
-    write_safetensors(tmp_path / "vgg.safetensors", arrays)
+    save_file(arrays, tmp_path / "vgg.safetensors")
     params = load_weights(tmp_path / "vgg.safetensors", filled(SMALL_VGG, 1))["params"]
     picture = np.random.default_rng(1).normal(size=(3, 3))
     theirs = [np.sum(picture[None] * kernel) for kernel in arrays["features.0.weight"]]
@@ -110,16 +101,15 @@ def test_what_does_not_belong_is_refused(tmp_path):
     np.savez(tmp_path / "type.npz", **{"params/conv1_1/bias": np.zeros(4, np.int32)})
     with pytest.raises(WeightsError, match="type int32; expected floating ones"):
         load_weights(tmp_path / "type.npz", fresh)
-    write_safetensors(tmp_path / "type.safetensors", {"a": np.zeros(2, np.int32)}, "I32")
-    with pytest.raises(WeightsError, match="type I32; expected one of F64, F32, F16"):
+    save_file({"a": np.zeros(2, np.int32)}, tmp_path / "type.safetensors")
+    with pytest.raises(WeightsError, match="type int32; expected floating ones"):
         load_weights(tmp_path / "type.safetensors", fresh)
     for wrong in ({"features.1.weight": np.zeros(4, np.float32)}, {"features.12.weight": np.zeros((8, 8, 3, 3), "f4")}):
-        write_safetensors(tmp_path / "bn.safetensors", torchvision_vgg() | wrong)
+        save_file(torchvision_vgg() | wrong, tmp_path / "bn.safetensors")
         with pytest.raises(WeightsError, match=r"4 layers named features\.N, 1 without bias; expected the 3"):
             load_weights(tmp_path / "bn.safetensors", fresh)
-    write_safetensors(
-        tmp_path / "no.safetensors", {k: a for k, a in torchvision_vgg().items() if k != "features.0.bias"}
-    )
+    unbiased = {k: a for k, a in torchvision_vgg().items() if k != "features.0.bias"}
+    save_file(unbiased, tmp_path / "no.safetensors")
     with pytest.raises(WeightsError, match=r"3 layers named features\.N, 1 without bias"):
         load_weights(tmp_path / "no.safetensors", fresh)
 
@@ -169,19 +159,19 @@ def test_archives_that_ask_for_what_they_do_not_hold(tmp_path, members, says):
 
 
 @pytest.mark.parametrize(
-    ("header", "says"),
+    "header",
     [
-        ('{"a": {"dtype": "F32", "shape": [4], "data_offsets": [-16, 16]}}', "overlap, leave gaps"),
-        ('{"a": {"dtype": "F32", "shape": [4], "data_offsets": [0, 999]}}', "lie outside"),
-        ('{"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}', "leave gaps"),
-        ('{"a": {"dtype": "F32", "shape": [99999999999], "data_offsets": [0, 16]}}', "cannot reshape"),
-        ('{"a": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}, "a": {}}', "'a' comes twice"),
-        ('{"a": ' + "[" * 9000 + "]" * 9000 + "}", "RecursionError"),
+        '{"a": {"dtype": "F32", "shape": [4], "data_offsets": [-16, 16]}}',
+        '{"a": {"dtype": "F32", "shape": [4], "data_offsets": [0, 999]}}',
+        '{"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}',
+        '{"a": {"dtype": "F32", "shape": [99999999999], "data_offsets": [0, 16]}}',
+        '{"a": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}, "a": {}}',
+        '{"a": ' + "[" * 9000 + "]" * 9000 + "}",
     ],
 )
-def test_headers_of_safetensors_that_lie(tmp_path, header, says):
+def test_headers_of_safetensors_that_lie(tmp_path, header):
     (tmp_path / "w.safetensors").write_bytes(len(header).to_bytes(8, "little") + header.encode() + bytes(16))
-    with pytest.raises(WeightsError, match=f"cannot be read as safetensors .*{says}"):
+    with pytest.raises(WeightsError, match="cannot be read as safetensors"):
         load_weights(tmp_path / "w.safetensors", filled(SMALL_VGG, 1))
     (tmp_path / "w.safetensors").write_bytes((2**60).to_bytes(8, "little") + header.encode())
     with pytest.raises(WeightsError, match="cannot be read as safetensors"):
@@ -210,7 +200,7 @@ def test_damaged_files_are_refused_or_give_finite_weights(tmp_path, kind):
     fresh = jax.tree.map(np.asarray, shapes)
     path = tmp_path / kind
     if kind == "vgg.safetensors":
-        write_safetensors(path, torchvision_vgg())
+        save_file(torchvision_vgg(), path)
     else:
         (np.savez if kind == "stored.npz" else np.savez_compressed)(path, **dict(named_leaves(fresh)))
     content, refused = path.read_bytes(), 0

@@ -130,8 +130,8 @@ def test_runs_start_from_the_weights_of_a_file(tmp_path):
     def fresh(rows):
         return {"params": {"logits": {"bias": np.zeros((len(rows), 3), np.float32), "kernel": np.ones((len(rows), 2))}}}
 
-    save_weights(tmp_path / "w.npz", {"params": {"logits": {"bias": np.arange(3, dtype=np.float32)}}})
-    found = trainer.from_file(fresh, tmp_path / "w.npz")(range(4, 6))["params"]["logits"]
+    save_weights(tmp_path / "w.safetensors", {"params": {"logits": {"bias": np.arange(3, dtype=np.float32)}}})
+    found = trainer.from_file(fresh, tmp_path / "w.safetensors")(range(4, 6))["params"]["logits"]
     np.testing.assert_array_equal(found["bias"], [[0, 1, 2], [0, 1, 2]])
     np.testing.assert_array_equal(found["kernel"], np.ones((2, 2)))  # what the file lacks stays as it is
 
