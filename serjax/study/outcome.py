@@ -59,7 +59,7 @@ class Facts:
       train_war: accuracy on the rows that the models were trained on, mean over cells.
       cv_war: accuracy in a cross-validation inside the training rows, mean over cells.
       gender_war: accuracy of the first stage where genders are told apart first, mean over cells.
-      chosen_epochs: the epoch kept by each model, by `seed/fold` (and `/emotion`).
+      chosen_epochs: the epoch kept by each model, by `seed/fold` (and `/emotion`; `/all`: of all emotions).
       chosen_scores: the score that each cell chose on its validation rows, by `seed/fold`.
       chosen: the hyper-parameters of each cell's model, by `seed/fold`.
       inner_uar: the UAR by which they were chosen, by `seed/fold`.

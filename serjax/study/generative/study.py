@@ -196,12 +196,20 @@ def make_facts(
         n_parameters=int(sum(a[0].size for a in jax.tree.leaves(selected.trained.params))),
         n_models=len(selected.trained_runs),
         device=trainer.layout.title,
-        chosen_epochs=_by_run(selected.trained_runs, selected.trained.epoch_R.tolist()),
+        chosen_epochs=_pretrained(problem, selected) | _by_run(selected.trained_runs, selected.trained.epoch_R.tolist()),
         chosen_scores=classified.chosen,
         score=study.classification.score,
         scores=scores,
         noise_variance=_by_cell(problem, final.variance_c),
     )
+
+
+def _pretrained(problem: Problem, models: Models) -> dict[str, int]:
+    """Return the epoch of the model that a cell's models of emotions start from, where there is one."""
+    if models.pretrained is None:
+        return {}
+    names = [f"{cell.seed}/{cell.fold.name}/all" for cell in problem.cells]
+    return dict(zip(names, models.pretrained.epoch_R.tolist(), strict=True))
 
 
 def _by_run(runs: Sequence[Run], epochs: Sequence[int]) -> dict[str, int]:
