@@ -4,25 +4,28 @@ The sub-packages load on first use (PEP 562), so that `import serjax.dsp` costs 
 """
 
 import importlib
-from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from serjax import xla
 
 if TYPE_CHECKING:
     from serjax import data, dsp, evaluate, models, train
+    from serjax.bundle.bundle import load_bundle
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "data", "dsp", "evaluate", "models", "train"]
+__all__ = ["__version__", "data", "dsp", "evaluate", "load_bundle", "models", "train"]
+FUNCTIONS = {"load_bundle": "serjax.bundle.bundle"}
 
 
 xla.leave_out_wrong_sums()
 
 
-def __getattr__(name: str) -> ModuleType:
+def __getattr__(name: str) -> Any:
+    if name in FUNCTIONS:
+        return getattr(importlib.import_module(FUNCTIONS[name]), name)
     if name in __all__:
         return importlib.import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}; its sub-packages are {__all__[1:]}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {__all__[1:]}")
 
 
 def __dir__() -> list[str]:

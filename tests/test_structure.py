@@ -24,10 +24,10 @@ LAYERS = (
     ("serjax.models", "serjax.data"),
     ("serjax.train",),
     ("serjax.evaluate",),
-    ("serjax.folder", "serjax.figures"),
+    ("serjax.folder", "serjax.figures", "serjax.bundle"),
     ("serjax.study",),
-    ("serjax.results", "serjax.explore"),
-    ("serjax.main",),
+    ("serjax.results", "serjax.explore", "serjax.predict"),
+    ("serjax.main", "serjax.export"),
     ("serjax.experiments", "serjax.__main__"),
     ("experiments", "scripts"),
 )

@@ -196,7 +196,8 @@ def make_facts(
         n_parameters=int(sum(a[0].size for a in jax.tree.leaves(selected.trained.params))),
         n_models=len(selected.trained_runs),
         device=trainer.layout.title,
-        chosen_epochs=_pretrained(problem, selected) | _by_run(selected.trained_runs, selected.trained.epoch_R.tolist()),
+        chosen_epochs=_pretrained(problem, selected)
+        | _by_run(selected.trained_runs, selected.trained.epoch_R.tolist()),
         chosen_scores=classified.chosen,
         score=study.classification.score,
         scores=scores,

@@ -1,0 +1,1 @@
+"""Bundles: a trained system as a folder of files that scores waveforms on its own."""

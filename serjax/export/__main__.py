@@ -1,0 +1,115 @@
+"""Fit a run's system again to all its rows, and write it as a bundle that needs neither the run nor its clips.
+
+    python -m serjax.export runs/vae_mfcc-ravdess-01234567 my_bundle
+
+The bundle keeps weights, labels, front end, calibration, figures of the run and a hash of each training clip. To use
+it: `python -m serjax.predict my_bundle clip.wav`. Each fold is fitted once more too, to measure on its validation clips
+how short a clip may be and which clips are unlike training.
+"""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from serjax.bundle.about import CARD, About, Listening, Training
+from serjax.bundle.bundle import Bundle
+from serjax.bundle.content import content_of_file
+from serjax.bundle.folder import check_free, write_bundle
+from serjax.command import run_command
+from serjax.data.corpora.corpus import FileSource
+from serjax.export.card import model_card, run_facts
+from serjax.export.measure import calibrate, find_shortest, find_threshold, score_held_out
+from serjax.export.rebuild import ExportedRun, read_exported
+from serjax.export.refit import Refitted, cells_to_fit, of_cells, refit, with_cells
+from serjax.files import write_text
+from serjax.folder.run_folder import Clock, RunFolder
+from serjax.provenance import versions
+from serjax.study.checks import check_positive
+from serjax.study.problem import Cell, Problem
+from serjax.study.progress import Progresses, progresses
+from serjax.study.stages import lay_out, make_trainer
+
+
+@dataclass(frozen=True)
+class Config:
+    """What is exported, and to where."""
+
+    run: Annotated[Path, tyro.conf.Positional]
+    """Folder of a finished run."""
+    bundle: Annotated[Path, tyro.conf.Positional]
+    """New folder, or that of an earlier bundle."""
+    seeds: int = 1
+    """Systems of so many seeds, whose probabilities are averaged."""
+    root: Path | None = None
+    """Folder of the corpus, where it has moved since the run."""
+    quiet: bool = False
+    """No progress, only the result."""
+
+
+def export(config: Config) -> None:
+    """Fit, measure and write.
+
+    Raises:
+      BundleError: the run cannot be exported, or the bundle's folder holds something else.
+      ConfigError: the run is not finished, or was changed.
+    """
+    check_positive("--seeds", config.seeds)
+    check_free(config.bundle)
+    run = read_exported(config.run, config.root)
+    run.study.check()
+    layout = lay_out(run.study.flags.machine)
+    with progresses(config.quiet) as shown, tempfile.TemporaryDirectory() as work:
+        problem = run.study.load(shown)
+        if problem.digest() != run.config.get("clips"):
+            shown.say("Clips or features differ in some bit from those of the run, whose figures are kept.")
+        problem = with_cells(problem, cells_to_fit(problem, config.seeds))
+        flags = run.study.flags
+        trainer = make_trainer(
+            flags, RunFolder(Path(work), flags.experiment, flags.fingerprint, Clock()), layout, shown
+        )
+        refitted = refit(run, problem, trainer)
+        bundle = measured(run, problem, refitted, config.seeds, shown)
+    bundle = write_bundle(bundle, config.bundle)
+    write_text(config.bundle / CARD, model_card(bundle.about))
+    print(f"{config.bundle}: {bundle.about.training.n_clips} clips, {len(bundle.about.labels)} labels.")
+    print(f"Use it: python -m serjax.predict {config.bundle} CLIP.wav")
+
+
+def measured(run: ExportedRun, problem: Problem, refitted: Refitted, n_seeds: int, shown: Progresses) -> Bundle:
+    """Return the system fitted to all rows, with what held-out clips say of it."""
+    flags = run.study.flags.sections["data"]
+    listening = Listening(problem.offset_s, flags.duration)  # type: ignore[attr-defined]
+    folds: tuple[Cell, ...] = problem.cells[n_seeds:]
+    shown.say(f"Measuring on the validation clips of {len(folds)} folds …")
+    held_out_weights = of_cells(refitted.weights, range(n_seeds, len(problem.cells)))
+    held_out = score_held_out(refitted.system, held_out_weights, problem, folds, listening)
+    unit = held_out.unit if held_out is not None and run.metrics.get("score") == "auto" else 1.0
+    about = About(
+        labels=problem.labels,
+        system=refitted.system.describe(),
+        listening=listening,
+        calibration=calibrate(run.finished.validation, unit),
+        training=Training(len(problem.truth_N), content_hashes(problem)),
+        weights_sha256="",
+        out_of_corpus=find_threshold(held_out),
+        too_short=find_shortest(held_out),
+        run=run_facts(run, problem),
+        refit={**refitted.chosen, "seeds": n_seeds},
+        versions=versions(),
+    )
+    return Bundle(about, refitted.system, of_cells(refitted.weights, range(n_seeds)))
+
+
+def content_hashes(problem: Problem) -> tuple[str, ...] | None:
+    """Return the content of each training clip; None where clips are no files."""
+    source = problem.corpus.source
+    if not isinstance(source, FileSource):
+        return None
+    return tuple(sorted({content_of_file(source.root / clip.path) for clip in problem.corpus.utterances}))
+
+
+if __name__ == "__main__":
+    run_command(Config, export, __doc__)

@@ -1,0 +1,180 @@
+"""The system of a run fitted again: to all rows for the bundle, and to the training rows of each fold to measure it."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import median
+from typing import Any, TypeVar
+
+import jax
+import numpy as np
+from jaxtyping import Int
+
+from serjax.bundle.parts import BundleError
+from serjax.bundle.systems import Autoencoders, Networks, System, Weights
+from serjax.data.folds import Fold
+from serjax.evaluate.generative import PREFERENCE, ScoreName, log_prior
+from serjax.export.rebuild import ExportedRun
+from serjax.models.classifiers import dropout_of
+from serjax.study.generative.models import Models, make_objective, train_models
+from serjax.study.generative.scores import explain
+from serjax.study.generative.study import GenerativeStudy
+from serjax.study.problem import Cell, Problem
+from serjax.study.supervised import SupervisedStudy, make_recipe, make_runs
+from serjax.study.trainer import Request, Stages, Trainer, fresh, from_file, take, train_requests
+from serjax.train.runs import Run, stack_inputs
+from serjax.train.shares import Trained
+
+Result = TypeVar("Result")
+NONE = np.zeros(0, np.int32)
+
+
+@dataclass(frozen=True, eq=False)
+class Refitted:
+    """A system and its weights, once for each cell it was fitted to (axis 0); and what was chosen, as JSON."""
+
+    system: System
+    weights: Weights
+    chosen: dict[str, Any]
+
+
+def cells_to_fit(problem: Problem, n_seeds: int) -> tuple[Cell, ...]:
+    """Return a cell of all rows for each seed, then the folds of the first seed without their validation rows.
+
+    Those keep their validation rows as test rows: they are held out from what is fitted.
+    """
+    everything = np.arange(len(problem.truth_N), dtype=np.int32)
+    whole = [Cell(seed, Fold("everything", everything, NONE, NONE)) for seed in range(n_seeds)]
+    folds = [cell.fold for cell in problem.cells if cell.seed == problem.cells[0].seed and cell.fold.validation.size]
+    held_out = [Cell(0, Fold(fold.name, fold.train, NONE, fold.validation)) for fold in folds]
+    return (*whole, *held_out)
+
+
+def refit(run: ExportedRun, problem: Problem, trainer: Trainer) -> Refitted:
+    """Fit the run's system to the training rows of every cell of `problem`, with what the run chose.
+
+    Numbers are the median over the run's folds and seeds, choices the most frequent; ties go to better validation.
+
+    Raises:
+      BundleError: `metrics.json` does not say what was chosen, or training rows have copies in them.
+    """
+    study = run.study
+    if isinstance(study, GenerativeStudy):
+        return _refit_autoencoders(study, run.metrics, problem, trainer)
+    return _refit_networks(study, run.metrics, problem, trainer)
+
+
+def _refit_networks(study: SupervisedStudy, metrics: Mapping[str, Any], problem: Problem, trainer: Trainer) -> Refitted:
+    config, training = study.config, study.config.training
+    if config.augmentation.copies_before_split:
+        raise BundleError("--copies-before-split trains on copies of test clips: such a run is not exported.")
+    epochs = training.epochs if training.keep == "last" else _median(metrics["chosen_epochs"].values())
+    model = config.model.build(len(problem.labels))
+    numbers = {"dropout": dropout_of(model), **config.augmentation.run_numbers}
+    runs = make_runs(problem, training, epochs, refit=True, numbers=numbers)
+    recipe = make_recipe(config, problem, runs)
+    start = fresh(runs, recipe.objective)
+    start = start if training.weights is None else from_file(start, training.weights)
+    [trained] = train_requests([Request(trainer, recipe, "refit", runs, start, problem)])
+    weights = {"params": trained.params, "inputs": _inputs(runs)}
+    network = recipe.objective.model
+    return Refitted(Networks(config.features.frontend(), network), weights, {"epochs": epochs})
+
+
+def _refit_autoencoders(
+    study: GenerativeStudy, metrics: Mapping[str, Any], problem: Problem, trainer: Trainer
+) -> Refitted:
+    objective = make_objective(study.kind, study.model, study.training, problem)
+    epochs = _chosen_epochs(study, metrics, problem)
+    per_cell = [epochs["all"]] if study.conditional else [epochs[label] for label in problem.labels]
+    chosen = _as_if_trained(objective.model, per_cell, epochs.get("all"), len(problem.cells))
+    models = drive(train_models(problem, trainer, objective, study.training, study.beta, chosen))
+    score = chosen_score(study.classification.score, metrics)
+    variance_c = np.ones(len(problem.cells))
+    if score != "reconstruction":
+        explained = explain(problem, models, lambda _: NONE, study.classification.importance_samples, trainer)
+        assert explained.variance_c is not None
+        variance_c = explained.variance_c
+    n_classes = len(problem.labels)
+    prior_K = log_prior(study.classification.class_prior, np.bincount(problem.truth_N, minlength=n_classes))
+    system = Autoencoders(
+        frontend=study.features.frontend(),
+        network=models.network,
+        score=score,
+        n_samples=study.classification.importance_samples,
+        log_prior=tuple(prior_K.tolist()),
+    )
+    stacked = {"params": models.params, "inputs": _inputs(models.runs)}
+    weights = _by_cell(stacked, n_classes) | {"variance": variance_c[:, None].astype(np.float32)}
+    return Refitted(system, weights, {"epochs": epochs, "score": score})
+
+
+def drive(stages: Stages[Result]) -> Result:
+    """Train all that a study asks for, one request after another; return its result."""
+    trained: Trained | None = None
+    while True:
+        try:
+            request = next(stages) if trained is None else stages.send(trained)
+        except StopIteration as end:
+            return end.value
+        [trained] = train_requests([request])
+
+
+def chosen_score(asked: str, metrics: Mapping[str, Any]) -> ScoreName:
+    """Return the score asked for; of `auto`, what most cells chose, of equals that with the better validation UAR."""
+    if asked != "auto":
+        return asked  # type: ignore[return-value]
+    counts = Counter(metrics["chosen_scores"].values())
+
+    def rank(name: ScoreName) -> tuple[int, float, int]:
+        return counts[name], metrics["scores"][name]["validation_uar"] or 0.0, -PREFERENCE.index(name)
+
+    return max(counts, key=rank)
+
+
+def _chosen_epochs(study: GenerativeStudy, metrics: Mapping[str, Any], problem: Problem) -> dict[str, int]:
+    """Return the median epoch of each emotion's models, and of those of all emotions where there are some."""
+    by_emotion: dict[str, list[int]] = {}
+    for name, epoch in metrics["chosen_epochs"].items():
+        by_emotion.setdefault(name.rsplit("/", 1)[1], []).append(epoch)
+    pooled = study.conditional or study.training.pretrain_epochs > 0
+    needed = [] if study.conditional else [*problem.labels]
+    if lacking := [name for name in [*needed, *["all"] * pooled] if name not in by_emotion]:
+        raise BundleError(f"metrics.json has no chosen epochs of {lacking}: it is of an older version. Run it again.")
+    return {name: _median(epochs) for name, epochs in by_emotion.items()}
+
+
+def _as_if_trained(network: Any, per_cell: Sequence[int], pooled: int | None, n_cells: int) -> Models:
+    """Return models of which only the epochs count, those of each cell and of what they start from."""
+
+    def trained(epochs: Sequence[int]) -> Trained:
+        epoch_R = np.tile(np.array(epochs, np.int32), n_cells)
+        return Trained({}, epoch_R, np.zeros(len(epoch_R)))
+
+    return Models(network, [], {}, [], trained(per_cell), None if pooled is None else trained([pooled]))
+
+
+def _inputs(runs: list[Run]) -> dict[str, Any]:
+    """Return the normalisers, and projections where there are some, of all runs."""
+    inputs = stack_inputs(runs)
+    arrays = {"shift_C": inputs.shift_C, "scale_C": inputs.scale_C, "projection_CP": inputs.projection_CP}
+    return {name: np.asarray(array) for name, array in arrays.items() if array is not None}
+
+
+def _by_cell(stacked: dict[str, Any], n_classes: int) -> dict[str, Any]:
+    """Cut the axis of runs into cells and classes."""
+    return jax.tree.map(lambda a: np.asarray(a).reshape(-1, n_classes, *a.shape[1:]), stacked)
+
+
+def _median(epochs: Any) -> int:
+    return max(1, round(median(epochs)))
+
+
+def of_cells(weights: Weights, cells: Int[np.ndarray, " c"] | range) -> dict[str, Any]:
+    """Return the weights of some cells."""
+    return take(dict(weights), cells)
+
+
+def with_cells(problem: Problem, cells: tuple[Cell, ...]) -> Problem:
+    """Return the problem with other cells."""
+    return replace(problem, cells=cells)

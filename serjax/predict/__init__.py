@@ -1,0 +1,1 @@
+"""Predicting with a bundle: files in, one row each out."""

@@ -1,0 +1,109 @@
+"""Tell the emotion of audio files by a bundle, without its training data.
+
+    python -m serjax.predict my_bundle clip.wav folder/ list.csv
+    find . -name '*.wav' | python -m serjax.predict my_bundle - --format csv > answers.csv
+    python -m serjax.predict my_bundle meeting.wav --window 3 --hop 1
+
+Every file gets a row. Exit code 0: all have an answer. 3: some have none; their rows say why, and what to do. Marks:
+`in training` (the same samples were trained on), `out of corpus` (explained worse than 99 % of validation clips),
+`too short` (measured when the bundle was made). With `--window`, a CSV and a picture of each file go to `--out`.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import jax
+import tyro
+
+from serjax.bundle.bundle import Bundle, load_bundle
+from serjax.command import run_command
+from serjax.data.feature_cache import default_cache_dir
+from serjax.errors import ConfigError, SerjaxError
+from serjax.predict.hearing import rows_of
+from serjax.predict.inputs import files_of
+from serjax.predict.tables import Format, print_records, record_of
+from serjax.predict.timeline import Windows, timeline_of, write_timeline
+
+
+@dataclass(frozen=True)
+class Config:
+    """By what, of which files, and how answers are written."""
+
+    bundle: Annotated[Path, tyro.conf.Positional]
+    """Folder that `python -m serjax.export` made."""
+    paths: Annotated[tuple[str, ...], tyro.conf.Positional]
+    """Audio files, folders, CSV files with a column `path`, or - for paths on standard input."""
+    format: Format = "table"
+    """table, json (a list) or csv."""
+    offset: float | None = None
+    """Seconds skipped at the start of each clip; default: as in training, with --window none."""
+    window: float | None = None
+    """Cut files into windows of so many seconds."""
+    hop: float = 1.0
+    """Seconds from one window to the next."""
+    out: Path = Path("timelines")
+    """Folder for the CSV and the picture of each file, with --window."""
+
+
+class SomeFailedError(SerjaxError):
+    """Some files have no answer."""
+
+    exit_code = 3
+
+
+def predict(config: Config) -> None:
+    """Print a row for each file.
+
+    Raises:
+      SomeFailedError: at the end, where a file has no answer.
+      BundleError: the bundle cannot be read.
+      ConfigError: no paths, or flags out of range.
+      InputError: what is given is no list of files.
+    """
+    if not config.paths:
+        raise ConfigError("No file is given: give audio files, folders, a CSV with a column `path`, or -.")
+    if config.offset is not None and not 0 <= config.offset < float("inf"):
+        raise ConfigError(f"--offset {config.offset}: expected seconds from 0 on.")
+    windows = None if config.window is None else Windows(config.window, config.hop)
+    keep_programs()
+    bundle = load_bundle(config.bundle)
+    files = files_of(config.paths)
+    records = _over_time(bundle, files, windows, config.out) if windows else _whole(bundle, files, config.offset)
+    codes: Counter[str | None] = Counter()
+    for record in print_records(records, config.format, bundle.about.labels):
+        codes[record["code"]] += 1
+    n_good = codes.pop(None, 0)
+    if codes:
+        named = ", ".join(f"{n} {code}" for code, n in codes.most_common())
+        raise SomeFailedError(f"{codes.total()} of {codes.total() + n_good} have no answer: {named}.")
+
+
+def keep_programs() -> None:
+    """Keep compiled programs in the user's cache, so that the next call is faster, unless they are kept already."""
+    cache = default_cache_dir()
+    if cache is not None and jax.config.values["jax_compilation_cache_dir"] is None:
+        jax.config.update("jax_compilation_cache_dir", str(cache / "programs"))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+
+def _whole(bundle: Bundle, files: Iterable[Path], offset_s: float | None) -> Iterator[dict[str, Any]]:
+    return (record_of(row) for row in rows_of(bundle, files, offset_s))
+
+
+def _over_time(bundle: Bundle, files: Iterable[Path], windows: Windows, out: Path) -> Iterator[dict[str, Any]]:
+    """Give the records of each file's windows, and write its CSV and picture once it has ended."""
+    for path in files:
+        records = []
+        for record in timeline_of(bundle, path, windows):
+            records.append(record)
+            yield record
+        if records[0]["code"] is None:
+            title = f"{path.name} · {bundle.about.run.get('title', 'bundle')}"
+            write_timeline(records, bundle.about.labels, path, out, title)
+
+
+if __name__ == "__main__":
+    run_command(Config, predict, __doc__)
