@@ -12,7 +12,8 @@ from jaxtyping import Float, Num
 
 from serjax.bundle.about import WEIGHTS, About, read_about
 from serjax.bundle.parts import BundleError
-from serjax.bundle.systems import Scores, System, Weights, system_of
+from serjax.bundle.scores import Scores, Weights
+from serjax.bundle.systems import System, system_of
 from serjax.data.audio import MAX_RATE_HZ, MIN_DURATION_S, MIN_RATE_HZ, RESAMPLER_TAIL_S
 from serjax.evaluate.calibration import tempered
 from serjax.files import digest

@@ -5,36 +5,24 @@ arrays whose first axis S counts the seeds.
 """
 
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float, Int
 
+from serjax.bundle.densities import densities_of
 from serjax.bundle.parts import AUTOENCODERS, CLASSIFIERS, BundleError, build, describe
+from serjax.bundle.scores import CLIPS_AT_A_TIME, Scores, Weights
 from serjax.dsp import Frontend, extract, frame_mask
 from serjax.evaluate.generative import ScoreName
 from serjax.evaluate.likelihood import reconstruct, sample_posterior
 from serjax.evaluate.logits import classify_all
 from serjax.models.vae import VAE
 from serjax.train.state import Dataset, RunInputs
-
-Weights = Mapping[str, Any]
-CLIPS_AT_A_TIME = 2  # on CPU; see `dsp.extract`
-
-
-class Scores(NamedTuple):
-    """What a system says of clips under each seed: a score per class, and how well it explains the clip at all.
-
-    Scores are log-probabilities up to a constant for each clip. `evidence_SB` is higher for clips like those of
-    training; a network has none.
-    """
-
-    scores_SBK: Float[Array, "S B K"]
-    evidence_SB: Float[Array, "S B"] | None
 
 
 @runtime_checkable
@@ -164,8 +152,12 @@ def system_of(content: Any) -> System:
             if score != "reconstruction" and not isinstance(network, VAE):
                 raise BundleError(f"The score {score} of a plain autoencoder, which has none. Export the run again.")
             return Autoencoders(_frontend(frontend), network, score, n_samples, tuple(map(float, prior)))
+        case {"kind": "densities"}:
+            return densities_of(content)
     found = content.get("kind") if isinstance(content, dict) else content
-    raise BundleError(f"A system of kind {found!r}; expected networks or autoencoders. Export the run again.")
+    raise BundleError(
+        f"A system of kind {found!r}; expected networks, autoencoders or densities. Export the run again."
+    )
 
 
 def _frontend(content: Any) -> Frontend:

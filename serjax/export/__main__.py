@@ -23,11 +23,12 @@ from serjax.data.corpora.corpus import FileSource
 from serjax.export.card import model_card, run_facts
 from serjax.export.measure import calibrate, find_shortest, find_threshold, score_held_out
 from serjax.export.rebuild import ExportedRun, read_exported
-from serjax.export.refit import Refitted, cells_to_fit, of_cells, refit, with_cells
+from serjax.export.refit import Refitted, cells_to_fit, of_seeds, refit, with_cells
 from serjax.files import write_text
 from serjax.folder.run_folder import Clock, RunFolder
 from serjax.provenance import versions
 from serjax.study.checks import check_positive
+from serjax.study.flags import Data
 from serjax.study.problem import Cell, Problem
 from serjax.study.progress import Progresses, progresses
 from serjax.study.stages import lay_out, make_trainer
@@ -80,13 +81,13 @@ def export(config: Config) -> None:
 
 def measured(run: ExportedRun, problem: Problem, refitted: Refitted, n_seeds: int, shown: Progresses) -> Bundle:
     """Return the system fitted to all rows, with what held-out clips say of it."""
-    flags = run.study.flags.sections["data"]
-    listening = Listening(problem.offset_s, flags.duration)  # type: ignore[attr-defined]
+    data = run.study.flags.sections["data"]
+    assert isinstance(data, Data)
+    listening = Listening(problem.offset_s, data.duration)
     folds: tuple[Cell, ...] = problem.cells[n_seeds:]
     shown.say(f"Measuring on the validation clips of {len(folds)} folds …")
-    held_out_weights = of_cells(refitted.weights, range(n_seeds, len(problem.cells)))
-    held_out = score_held_out(refitted.system, held_out_weights, problem, folds, listening)
-    unit = held_out.unit if held_out is not None and run.metrics.get("score") == "auto" else 1.0
+    held_out = score_held_out(refitted.system, refitted.weights[n_seeds:], problem, folds, listening)
+    unit = refitted.unit or (1.0 if held_out is None else held_out.unit)
     about = About(
         labels=problem.labels,
         system=refitted.system.describe(),
@@ -94,13 +95,13 @@ def measured(run: ExportedRun, problem: Problem, refitted: Refitted, n_seeds: in
         calibration=calibrate(run.finished.validation, unit),
         training=Training(len(problem.truth_N), content_hashes(problem)),
         weights_sha256="",
-        out_of_corpus=find_threshold(held_out),
+        out_of_corpus=find_threshold(run.finished.validation, held_out),
         too_short=find_shortest(held_out),
         run=run_facts(run, problem),
         refit={**refitted.chosen, "seeds": n_seeds},
         versions=versions(),
     )
-    return Bundle(about, refitted.system, of_cells(refitted.weights, range(n_seeds)))
+    return Bundle(about, refitted.system, of_seeds(refitted.weights[:n_seeds]))
 
 
 def content_hashes(problem: Problem) -> tuple[str, ...] | None:

@@ -4,7 +4,7 @@ All of it comes from validation rows, as scored by systems that were not fitted 
 those of the exported recipe fitted to the training rows of each fold alone.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import jax
@@ -13,12 +13,12 @@ from jaxtyping import Float, Int
 
 from serjax.bundle.about import Calibration, Listening, OutOfCorpus, TooShort
 from serjax.bundle.bundle import N_TOGETHER, compiled
-from serjax.bundle.systems import System, Weights
+from serjax.bundle.scores import Weights
+from serjax.bundle.systems import System
 from serjax.data.corpora.corpus import Waveforms, Window
 from serjax.evaluate.calibration import fit_temperature, log_posterior
 from serjax.evaluate.metrics import confusion, uar
 from serjax.evaluate.predictions import Predictions
-from serjax.export.refit import of_cells
 from serjax.study.generative.classification import spread
 from serjax.study.problem import Cell, Problem
 
@@ -38,7 +38,7 @@ class HeldOut:
 
 
 def score_held_out(
-    system: System, weights: Weights, problem: Problem, cells: tuple[Cell, ...], listening: Listening
+    system: System, weights: Sequence[Weights], problem: Problem, cells: Sequence[Cell], listening: Listening
 ) -> HeldOut | None:
     """Score the test rows of each cell by its weights, cut to `CUTS_S` seconds and whole; None: there are none."""
     if not cells:
@@ -46,8 +46,7 @@ def score_held_out(
     parts: list[np.ndarray] = []
     evidence: list[np.ndarray] = []
     units: list[float] = []
-    for number, cell in enumerate(cells):
-        own = of_cells(weights, range(number, number + 1))
+    for cell, own in zip(cells, weights, strict=True):
         found = [_scored(system, own, block) for block in _read(system, problem, cell.fold.test, listening)]
         parts.append(np.concatenate([scores_CBK for scores_CBK, _ in found], axis=1))
         evidence += [evidence_B for _, evidence_B in found if evidence_B is not None]
@@ -66,11 +65,16 @@ def calibrate(validation: Predictions | None, unit: float) -> Calibration:
     )
 
 
-def find_threshold(held_out: HeldOut | None) -> OutOfCorpus | None:
-    """Return below which evidence a clip is unlike training; None where a system has none, or nothing is held out."""
-    if held_out is None or held_out.evidence_N is None:
+def find_threshold(validation: Predictions | None, held_out: HeldOut | None) -> OutOfCorpus | None:
+    """Return below which evidence a clip is unlike training, by what the run stored, else by held-out clips.
+
+    None where a system has none, or nothing is held out.
+    """
+    stored = None if validation is None else validation.log_px_N
+    evidence_N = stored if stored is not None or held_out is None else held_out.evidence_N
+    if evidence_N is None:
         return None
-    return OutOfCorpus(float(np.quantile(held_out.evidence_N, QUANTILE)), QUANTILE, len(held_out.evidence_N))
+    return OutOfCorpus(float(np.quantile(evidence_N, QUANTILE)), QUANTILE, len(evidence_N))
 
 
 def find_shortest(held_out: HeldOut | None) -> TooShort | None:

@@ -13,10 +13,11 @@ from typing import Any
 from serjax.bundle.parts import BundleError
 from serjax.folder.finished import FinishedRun, read_result, read_run
 from serjax.folder.manifest import CONFIG, METRICS
+from serjax.study.density.study import DensityStudy
 from serjax.study.generative.study import GenerativeStudy
 from serjax.study.supervised import SupervisedStudy
 
-Exportable = GenerativeStudy | SupervisedStudy
+Exportable = GenerativeStudy | DensityStudy | SupervisedStudy
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,4 +77,5 @@ def from_json(kind: Any, value: Any) -> Any:
 def _with_root(study: Exportable, root: Path) -> Exportable:
     if isinstance(study, GenerativeStudy):
         return replace(study, data=replace(study.data, root=root))
-    return replace(study, config=replace(study.config, data=replace(study.config.data, root=root)))
+    moved: Any = replace(study.config, data=replace(study.config.data, root=root))
+    return replace(study, config=moved)

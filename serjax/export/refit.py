@@ -8,14 +8,19 @@ from typing import Any, TypeVar
 
 import jax
 import numpy as np
-from jaxtyping import Int
 
+from serjax.bundle.densities import Densities, fitted_densities, weights_of
 from serjax.bundle.parts import BundleError
-from serjax.bundle.systems import Autoencoders, Networks, System, Weights
+from serjax.bundle.scores import Weights
+from serjax.bundle.systems import Autoencoders, Networks, System
 from serjax.data.folds import Fold
 from serjax.evaluate.generative import PREFERENCE, ScoreName, log_prior
 from serjax.export.rebuild import ExportedRun
 from serjax.models.classifiers import dropout_of
+from serjax.study.density.flags import FunctionalFeatures
+from serjax.study.density.study import DensityProblem, DensityStudy
+from serjax.study.density.study import System as DensitySystem
+from serjax.study.density.system import Frames
 from serjax.study.generative.models import Models, make_objective, train_models
 from serjax.study.generative.scores import explain
 from serjax.study.generative.study import GenerativeStudy
@@ -31,11 +36,15 @@ NONE = np.zeros(0, np.int32)
 
 @dataclass(frozen=True, eq=False)
 class Refitted:
-    """A system and its weights, once for each cell it was fitted to (axis 0); and what was chosen, as JSON."""
+    """A system, its weights for each cell it was fitted to (of one seed: axis 0), and what was chosen, as JSON.
+
+    `unit` divides scores before they become probabilities, where the run stored one; None: held-out clips say it.
+    """
 
     system: System
-    weights: Weights
+    weights: tuple[Weights, ...]
     chosen: dict[str, Any]
+    unit: float | None = 1.0
 
 
 def cells_to_fit(problem: Problem, n_seeds: int) -> tuple[Cell, ...]:
@@ -59,9 +68,13 @@ def refit(run: ExportedRun, problem: Problem, trainer: Trainer) -> Refitted:
       BundleError: `metrics.json` does not say what was chosen, or training rows have copies in them.
     """
     study = run.study
-    if isinstance(study, GenerativeStudy):
-        return _refit_autoencoders(study, run.metrics, problem, trainer)
-    return _refit_networks(study, run.metrics, problem, trainer)
+    match study:
+        case GenerativeStudy():
+            return _refit_autoencoders(study, run.metrics, problem, trainer)
+        case DensityStudy():
+            return refit_densities(study, run.metrics, problem, trainer)
+        case SupervisedStudy():
+            return _refit_networks(study, run.metrics, problem, trainer)
 
 
 def _refit_networks(study: SupervisedStudy, metrics: Mapping[str, Any], problem: Problem, trainer: Trainer) -> Refitted:
@@ -77,8 +90,8 @@ def _refit_networks(study: SupervisedStudy, metrics: Mapping[str, Any], problem:
     start = start if training.weights is None else from_file(start, training.weights)
     [trained] = train_requests([Request(trainer, recipe, "refit", runs, start, problem)])
     weights = {"params": trained.params, "inputs": _inputs(runs)}
-    network = recipe.objective.model
-    return Refitted(Networks(config.features.frontend(), network), weights, {"epochs": epochs})
+    system = Networks(config.features.frontend(), recipe.objective.model)
+    return Refitted(system, by_cell(weights), {"epochs": epochs})
 
 
 def _refit_autoencoders(
@@ -105,8 +118,45 @@ def _refit_autoencoders(
         log_prior=tuple(prior_K.tolist()),
     )
     stacked = {"params": models.params, "inputs": _inputs(models.runs)}
-    weights = _by_cell(stacked, n_classes) | {"variance": variance_c[:, None].astype(np.float32)}
-    return Refitted(system, weights, {"epochs": epochs, "score": score})
+    weights = _into_cells(stacked, n_classes) | {"variance": variance_c[:, None].astype(np.float32)}
+    unit = None if study.classification.score == "auto" else 1.0
+    return Refitted(system, by_cell(weights), {"epochs": epochs, "score": score}, unit)
+
+
+def refit_densities(study: DensityStudy, metrics: Mapping[str, Any], problem: Problem, trainer: Trainer) -> Refitted:
+    """Fit whitening and densities with the run's median candidate and unit of each kind of vectors."""
+    config, flags = study.config, study.config.density
+    if flags.density == "vae" or flags.enrolment is not None:
+        refused = "--density vae" if flags.density == "vae" else "--enrolment, which takes clips of each new speaker,"
+        raise BundleError(f"A classifier by densities with {refused} is not exported. Export one without.")
+    assert isinstance(problem, DensityProblem)
+    chosen, units = (
+        {kind: _median_of(metrics, kind, name) for kind in config.features.vectors}
+        for name in (flags.candidate, "unit")
+    )
+    frames = Frames.of(problem.x_NTC, problem.mask_NT > 0, config.features, config.background.warps)
+    system, fitted = DensitySystem(problem, frames, config), []
+    for number, cell in enumerate(problem.cells):
+        fitted.append(system.classifier(cell.seed, cell.fold.train, chosen, units))
+        trainer.report("densities", number + 1, len(problem.cells), 0.0)
+    features = config.features
+    made = Densities(
+        frontend=features.frontend(),
+        functionals=FunctionalFeatures(features).frontend(),
+        n_mfcc=features.n_mfcc,
+        least_periodicity=features.least_periodicity,
+        top_db=features.top_db,
+        densities=fitted_densities(fitted[0]),
+    )
+    return Refitted(made, tuple(map(weights_of, fitted)), {flags.candidate: chosen, "unit": units})
+
+
+def _median_of(metrics: Mapping[str, Any], kind: str, name: str) -> float:
+    """Return the median over cells of a number that each chose for a kind of vectors."""
+    try:
+        return float(median(of_cell[kind][name] for of_cell in metrics["chosen"].values()))
+    except (KeyError, TypeError):
+        raise BundleError(f"metrics.json does not say the {name} of {kind}: it is older. Run it again.") from None
 
 
 def drive(stages: Stages[Result]) -> Result:
@@ -161,7 +211,7 @@ def _inputs(runs: list[Run]) -> dict[str, Any]:
     return {name: np.asarray(array) for name, array in arrays.items() if array is not None}
 
 
-def _by_cell(stacked: dict[str, Any], n_classes: int) -> dict[str, Any]:
+def _into_cells(stacked: dict[str, Any], n_classes: int) -> dict[str, Any]:
     """Cut the axis of runs into cells and classes."""
     return jax.tree.map(lambda a: np.asarray(a).reshape(-1, n_classes, *a.shape[1:]), stacked)
 
@@ -170,9 +220,15 @@ def _median(epochs: Any) -> int:
     return max(1, round(median(epochs)))
 
 
-def of_cells(weights: Weights, cells: Int[np.ndarray, " c"] | range) -> dict[str, Any]:
-    """Return the weights of some cells."""
-    return take(dict(weights), cells)
+def by_cell(weights: Weights) -> tuple[Weights, ...]:
+    """Cut the first axis into cells, each of which keeps one of length 1."""
+    n_cells = len(jax.tree.leaves(weights)[0])
+    return tuple(take(dict(weights), range(cell, cell + 1)) for cell in range(n_cells))
+
+
+def of_seeds(weights: Sequence[Weights]) -> Weights:
+    """Put the weights of cells of several seeds together."""
+    return jax.tree.map(lambda *arrays: np.concatenate(arrays), *weights)
 
 
 def with_cells(problem: Problem, cells: tuple[Cell, ...]) -> Problem:
