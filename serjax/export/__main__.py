@@ -14,10 +14,11 @@ from typing import Annotated
 
 import tyro
 
-from serjax.bundle.about import CARD, About, Listening, Training
+from serjax.bundle.about import CARD, PROGRAM, About, Listening, Training
 from serjax.bundle.bundle import Bundle
 from serjax.bundle.content import content_of_file
 from serjax.bundle.folder import check_free, write_bundle
+from serjax.bundle.programs import keep_programs, write_program
 from serjax.command import run_command
 from serjax.data.corpora.corpus import FileSource
 from serjax.export.card import model_card, run_facts
@@ -61,6 +62,7 @@ def export(config: Config) -> None:
     check_free(config.bundle)
     run = read_exported(config.run, config.root)
     run.study.check()
+    keep_programs()
     layout = lay_out(run.study.flags.machine)
     with progresses(config.quiet) as shown, tempfile.TemporaryDirectory() as work:
         problem = run.study.load(shown)
@@ -74,6 +76,7 @@ def export(config: Config) -> None:
         refitted = refit(run, problem, trainer)
         bundle = measured(run, problem, refitted, config.seeds, shown)
     bundle = write_bundle(bundle, config.bundle)
+    write_program(bundle, config.bundle / PROGRAM)
     write_text(config.bundle / CARD, model_card(bundle.about))
     print(f"{config.bundle}: {bundle.about.training.n_clips} clips, {len(bundle.about.labels)} labels.")
     print(f"Use it: python -m serjax.predict {config.bundle} CLIP.wav")

@@ -26,7 +26,10 @@ print(answer.label, answer.probabilities)
 
 ```
 python -m serjax.predict BUNDLE clip.wav folder/
-```"""
+```
+
+`program.stablehlo` is the same for one clip, front end and weights included: `jax.export.deserialize` reads it, without
+serjax."""
 INTENDED = """Research on how emotion sounds in speech: comparing corpora, features and models; sorting recordings for
 further listening. One clip is one short utterance of one speaker, without music or noise."""
 LIMITS = """- It tells how speech *sounds* to it, as acted or labelled in its corpus. It knows nothing of what a person

@@ -24,7 +24,7 @@ from serjax.study.density.system import Frames
 from serjax.study.generative.models import Models, make_objective, train_models
 from serjax.study.generative.scores import explain
 from serjax.study.generative.study import GenerativeStudy
-from serjax.study.problem import Cell, Problem
+from serjax.study.problem import Cell, Problem, Report
 from serjax.study.supervised import SupervisedStudy, make_recipe, make_runs
 from serjax.study.trainer import Request, Stages, Trainer, fresh, from_file, take, train_requests
 from serjax.train.runs import Run, stack_inputs
@@ -72,7 +72,9 @@ def refit(run: ExportedRun, problem: Problem, trainer: Trainer) -> Refitted:
         case GenerativeStudy():
             return _refit_autoencoders(study, run.metrics, problem, trainer)
         case DensityStudy():
-            return refit_densities(study, run.metrics, problem, trainer)
+            return refit_densities(
+                study, run.metrics, problem, lambda done, total: trainer.report("densities", done, total, 0.0)
+            )
         case SupervisedStudy():
             return _refit_networks(study, run.metrics, problem, trainer)
 
@@ -123,7 +125,7 @@ def _refit_autoencoders(
     return Refitted(system, by_cell(weights), {"epochs": epochs, "score": score}, unit)
 
 
-def refit_densities(study: DensityStudy, metrics: Mapping[str, Any], problem: Problem, trainer: Trainer) -> Refitted:
+def refit_densities(study: DensityStudy, metrics: Mapping[str, Any], problem: Problem, report: Report) -> Refitted:
     """Fit whitening and densities with the run's median candidate and unit of each kind of vectors."""
     config, flags = study.config, study.config.density
     if flags.density == "vae" or flags.enrolment is not None:
@@ -138,7 +140,7 @@ def refit_densities(study: DensityStudy, metrics: Mapping[str, Any], problem: Pr
     system, fitted = DensitySystem(problem, frames, config), []
     for number, cell in enumerate(problem.cells):
         fitted.append(system.classifier(cell.seed, cell.fold.train, chosen, units))
-        trainer.report("densities", number + 1, len(problem.cells), 0.0)
+        report(number + 1, len(problem.cells))
     features = config.features
     made = Densities(
         frontend=features.frontend(),

@@ -15,12 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import jax
 import tyro
 
 from serjax.bundle.bundle import Bundle, load_bundle
+from serjax.bundle.programs import keep_programs
 from serjax.command import run_command
-from serjax.data.feature_cache import default_cache_dir
 from serjax.errors import ConfigError, SerjaxError
 from serjax.predict.hearing import rows_of
 from serjax.predict.inputs import files_of
@@ -79,14 +78,6 @@ def predict(config: Config) -> None:
     if codes:
         named = ", ".join(f"{n} {code}" for code, n in codes.most_common())
         raise SomeFailedError(f"{codes.total()} of {codes.total() + n_good} have no answer: {named}.")
-
-
-def keep_programs() -> None:
-    """Keep compiled programs in the user's cache, so that the next call is faster, unless they are kept already."""
-    cache = default_cache_dir()
-    if cache is not None and jax.config.values["jax_compilation_cache_dir"] is None:
-        jax.config.update("jax_compilation_cache_dir", str(cache / "programs"))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 
 def _whole(bundle: Bundle, files: Iterable[Path], offset_s: float | None) -> Iterator[dict[str, Any]]:

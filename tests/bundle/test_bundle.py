@@ -4,6 +4,7 @@ import json
 import shutil
 from dataclasses import replace
 
+import jax
 import numpy as np
 import pytest
 import soundfile
@@ -107,3 +108,16 @@ def test_a_damaged_bundle_is_refused(vae, tmp_path, harm, says):
     (folder / "bundle.json").write_text(json.dumps(about))
     with pytest.raises(BundleError, match=says):
         serjax.load_bundle(folder)
+
+
+def test_the_program_of_one_file_answers_alike(vae):
+    """Front end, weights and calibration in one file that JAX reads without serjax."""
+    program = jax.export.deserialize(bytearray((vae.folder / "program.stablehlo").read_bytes()))
+    clip = vae.bundle.clip(*soundfile.read(vae.clips[0], dtype="float32"), 0.1)
+    wav_BN = np.zeros((1, vae.bundle.system.frontend.n_samples), np.float32)
+    wav_BN[0, : len(clip)] = clip
+    probability_BK, evidence_B = program.call(wav_BN, np.array([len(clip)], np.int32))
+    answer = vae.bundle.answers([clip])[0]
+    np.testing.assert_allclose(probability_BK[0], list(answer.probabilities.values()), atol=1e-5)
+    assert float(evidence_B[0]) == pytest.approx(answer.evidence, rel=1e-5)
+    assert set(program.platforms) == {"cpu", "cuda", "tpu"}
