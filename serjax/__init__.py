@@ -4,25 +4,28 @@ The sub-packages load on first use (PEP 562), so that `import serjax.dsp` costs 
 """
 
 import importlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from serjax import xla
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from serjax import data, dsp, evaluate, models, train
-    from serjax.bundle.bundle import load_bundle
+    from serjax.bundle.bundle import Bundle
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "data", "dsp", "evaluate", "load_bundle", "models", "train"]
-FUNCTIONS = {"load_bundle": "serjax.bundle.bundle"}
+load_bundle: "Callable[[str | Path], Bundle]"  # of serjax.bundle.bundle
 
 
 xla.leave_out_wrong_sums()
 
 
 def __getattr__(name: str) -> Any:
-    if name in FUNCTIONS:
-        return getattr(importlib.import_module(FUNCTIONS[name]), name)
+    if name == "load_bundle":
+        return importlib.import_module("serjax.bundle.bundle").load_bundle
     if name in __all__:
         return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {__all__[1:]}")

@@ -38,7 +38,7 @@ class Config:
     format: Format = "table"
     """table, json (a list) or csv."""
     offset: float | None = None
-    """Seconds skipped at the start of each clip; default: as in training, with --window none."""
+    """Seconds skipped at the start of each clip; default: as in training; with --window there is none."""
     window: float | None = None
     """Cut files into windows of so many seconds."""
     hop: float = 1.0
@@ -66,6 +66,8 @@ def predict(config: Config) -> None:
         raise ConfigError("No file is given: give audio files, folders, a CSV with a column `path`, or -.")
     if config.offset is not None and not 0 <= config.offset < float("inf"):
         raise ConfigError(f"--offset {config.offset}: expected seconds from 0 on.")
+    if config.window is not None and config.offset is not None:
+        raise ConfigError("--offset goes without --window, whose windows begin at the start of a file.")
     windows = None if config.window is None else Windows(config.window, config.hop)
     keep_programs()
     bundle = load_bundle(config.bundle)

@@ -102,6 +102,7 @@ def test_flags_that_make_no_sense_are_refused(vae):
         ({"offset": -1.0}, "--offset -1.0"),
         ({"window": 0.0}, "--window 0.0"),
         ({"window": 3.0, "hop": 0.0}, "--hop 0.0"),
+        ({"window": 3.0, "offset": 0.0}, "--offset goes without --window"),
     ):
         with pytest.raises(ConfigError, match=says):
             predict(Config(**{"bundle": vae.folder, "paths": ("a.wav",), **flags}))
