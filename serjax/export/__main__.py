@@ -86,7 +86,8 @@ def measured(run: ExportedRun, problem: Problem, refitted: Refitted, n_seeds: in
     """Return the system fitted to all rows, with what held-out clips say of it."""
     data = run.study.flags.sections["data"]
     assert isinstance(data, Data)
-    listening = Listening(problem.offset_s, data.duration)
+    offset_s = min(window["offset_s"] for window in problem.windows.values())
+    listening = Listening(offset_s, data.duration)
     folds: tuple[Cell, ...] = problem.cells[n_seeds:]
     shown.say(f"Measuring on the validation clips of {len(folds)} folds …")
     held_out = score_held_out(refitted.system, refitted.weights[n_seeds:], problem, folds, listening)
