@@ -13,15 +13,14 @@ github.com/audeering/audformat), without a checksum. TESS: address and MD5 in Pa
 (python/paddle/audio/datasets/tess.py in github.com/PaddlePaddle/Paddle). SAVEE takes a registration.
 """
 
+import contextlib
 import datetime
 import json
 import logging
 import re
-import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
@@ -140,7 +139,9 @@ def run(config: Config) -> None:
             known |= {config.name: fetch(source, work, bar)}
         write_json(record, known)
         work.rename(target)
-        shutil.rmtree(work.parent, ignore_errors=True)
+        work.with_suffix(".zip").unlink()
+        with contextlib.suppress(OSError):  # another corpus is on its way there
+            work.parent.rmdir()
     corpus = load_corpus(config.name, target)
     print(f"{len(corpus.utterances)} clips of {len(corpus.speakers)} speakers in {target}.")
     for note in corpus.notes:
@@ -259,7 +260,7 @@ def read_record(record: Path) -> dict[str, dict[str, object]]:
     return content
 
 
-@contextmanager
+@contextlib.contextmanager
 def progress(quiet: bool) -> Iterator[Progress]:
     """Show bytes, speed and remaining time on the error stream, where it is a terminal."""
     columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn()
@@ -267,7 +268,7 @@ def progress(quiet: bool) -> Iterator[Progress]:
         yield bar
 
 
-@contextmanager
+@contextlib.contextmanager
 def quiet_pooch() -> Iterator[None]:
     """Keep pooch from telling of each file."""
     logger = pooch.get_logger()

@@ -68,6 +68,13 @@ def test_a_corpus_arrives_once(
     assert "4 clips of 3 speakers" in capsys.readouterr().out
 
 
+def test_what_is_on_its_way_beside_it_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / ".download").mkdir()
+    (tmp_path / ".download" / "tess.part").write_bytes(b"half")
+    run(monkeypatch, "emodb", tmp_path, Site({"/a.zip": EMODB}))
+    assert [path.name for path in (tmp_path / ".download").iterdir()] == ["tess.part"]
+
+
 def test_a_file_that_is_not_the_published_one_is_not_unpacked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     site = Site({"/a.zip": EMODB})
     with pytest.raises(DownloadError, match=r"is not the published file, and was removed: .*hash"):
