@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import jax
@@ -34,6 +34,7 @@ class Answer:
       out_of_corpus: whether that is worse than all but 1 % of validation clips; None where it cannot be told.
       too_short: whether fewer seconds were heard than the bundle needs; None where that was not measured.
       heard_s: seconds that were heard.
+      problem: why nothing of this counts; None where all is well.
     """
 
     probabilities: dict[str, float]
@@ -42,6 +43,7 @@ class Answer:
     out_of_corpus: bool | None
     too_short: bool | None
     heard_s: float
+    problem: str | None = None
 
     @property
     def label(self) -> str:
@@ -77,10 +79,13 @@ class Bundle:
           offset_s: seconds skipped at its start; default: as in training.
 
         Raises:
-          BundleError: no floating samples, not finite, of a rate out of range, or nothing left behind the offset.
+          BundleError: no floating samples, not finite, of a rate out of range, or no sound behind the offset.
         """
         offset_s = self.about.listening.offset_s if offset_s is None else offset_s
-        return self.answers([self.clip(_mono(wav, sr), sr, offset_s)])[0]
+        answer = self.answers([self.clip(_mono(wav, sr), sr, offset_s)])[0]
+        if answer.problem:
+            raise BundleError(f"The part of the waveform that is heard {answer.problem}. Give one with sound.")
+        return answer
 
     def clip(self, wav_N: Clip, sr: int, offset_s: float) -> Clip:
         """Return the part of a waveform that is heard, at the rate of the front end, as `answers` takes it.
@@ -114,7 +119,8 @@ class Bundle:
         evidence_SN = None if scored[0][1] is None else np.concatenate([found for _, found in scored], axis=1)
         probability_NK = self.probabilities(scores_SNK)
         heard_s = [min(len(clip), self.n_samples) / self.sample_rate_hz for clip in clips]
-        return [self._answer(probability_NK[n], scores_SNK, evidence_SN, n, heard_s[n]) for n in range(len(clips))]
+        answers = [self._answer(probability_NK[n], scores_SNK, evidence_SN, n, heard_s[n]) for n in range(len(clips))]
+        return [replace(answer, problem=_problem(clip, answer)) for clip, answer in zip(clips, answers, strict=True)]
 
     def probabilities(self, scores_SNK: Float[np.ndarray, "S N K"]) -> Float[np.ndarray, "N K"]:
         """Return calibrated probabilities from scores of each seed."""
@@ -174,6 +180,15 @@ def load_bundle(path: str | Path) -> Bundle:
 def compiled(system: System) -> Callable[[Weights, np.ndarray, np.ndarray], Scores]:
     """Compile the scores of a system, once for each size of batch."""
     return jax.jit(system.scores)
+
+
+def _problem(clip: Clip, answer: Answer) -> str | None:
+    """Say why an answer does not count: there was nothing to hear, or numbers came out that are none."""
+    if not clip.any():
+        return "is digital silence"
+    evidence = 0.0 if answer.evidence is None else answer.evidence
+    finite = np.isfinite([*answer.probabilities.values(), evidence]).all()
+    return None if finite else "gives scores that are not finite"
 
 
 def _mono(wav: Num[np.ndarray, "*_"], sr: int) -> Clip:

@@ -93,7 +93,7 @@ def _over_time(bundle: Bundle, files: Iterable[Path], windows: Windows, out: Pat
         for record in timeline_of(bundle, path, windows):
             records.append(record)
             yield record
-        if records[0]["code"] is None:
+        if records[0]["start_s"] is not None:
             title = f"{path.name} · {bundle.about.run.get('title', 'bundle')}"
             write_timeline(records, bundle.about.labels, path, out, title)
 

@@ -45,6 +45,16 @@ class _Heard:
     in_training: bool | None
     problem: Problem | None = None
 
+    def row(self, answer: Answer | None) -> Row:
+        return row_of(self.path, answer, self.in_training) if answer else Row(self.path, None, None, self.problem)
+
+
+def row_of(path: Path, answer: Answer, in_training: bool | None) -> Row:
+    """Return a row with an answer, or with the problem that the answer has."""
+    if answer.problem is None:
+        return Row(path, answer, in_training, None)
+    return Row(path, None, in_training, Problem("no-sound", answer.problem, "Listen to it; give a clip with sound."))
+
 
 def rows_of(bundle: Bundle, paths: Iterable[Path], offset_s: float | None) -> Iterator[Row]:
     """Give a row for each file, in order."""
@@ -58,7 +68,7 @@ def rows_of(bundle: Bundle, paths: Iterable[Path], offset_s: float | None) -> It
         answers = iter(bundle.answers(clips, None if alone else N_TOGETHER))
         first = False
         for one in group:
-            yield Row(one.path, None if one.clip is None else next(answers), one.in_training, one.problem)
+            yield one.row(None if one.clip is None else next(answers))
 
 
 def _hear(bundle: Bundle, path: Path, offset_s: float, known: frozenset[str] | None) -> _Heard:
@@ -70,8 +80,9 @@ def _hear(bundle: Bundle, path: Path, offset_s: float, known: frozenset[str] | N
         return _Heard(path, bundle.clip(wav_N, rate_hz, offset_s), in_training)
     except AudioError as error:
         return _Heard(path, None, None, Problem(error.code, error.problem, error.advice))
-    except BundleError as error:
-        return _Heard(path, None, None, Problem("too-short", str(error), "Give a smaller --offset, or leave it out."))
+    except BundleError:
+        problem = f"has no sound behind the offset of {offset_s} s"
+        return _Heard(path, None, None, Problem("too-short", problem, "Give a smaller --offset."))
 
 
 def _in_turn(paths: Iterable[Path], hear: Callable[[Path], _Heard]) -> Iterator[_Heard]:

@@ -46,7 +46,7 @@ def _print_table(records: Iterable[dict[str, Any]], labels: tuple[str, ...]) -> 
     width = max(map(len, labels))
     for record in records:
         if record["code"]:
-            text = f"{'–':{width}}     – {record['path']}  [{record['code']}] {record['problem']}. {record['advice']}"
+            text = f"{'–':{width}}     – {record['path']}  {record['problem']}. {record['advice']} [{record['code']}]"
         else:
             marks = [shown for name, shown in MARKS.items() if record.get(name)]
             text = f"{record['label']:{width}} {record['probability']:5.2f} {_place(record)}"

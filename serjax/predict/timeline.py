@@ -15,7 +15,7 @@ from serjax.data.audio import AudioError, decode
 from serjax.errors import ConfigError
 from serjax.escape import file_name
 from serjax.files import replacing
-from serjax.predict.hearing import Problem, Row
+from serjax.predict.hearing import Problem, Row, row_of
 from serjax.predict.tables import record_of, write_csv
 
 PART_S = 120.0  # of a file that is decoded at a time
@@ -46,7 +46,7 @@ def timeline_of(bundle: Bundle, path: Path, windows: Windows) -> Iterator[dict[s
             answers = bundle.answers(clips, N_TOGETHER)
             for start_s, answer in zip(starts_s, answers, strict=True):
                 end_s = start_s + min(windows.window_s, answer.heard_s)
-                yield {"start_s": start_s, "end_s": end_s, **record_of(Row(path, answer, None, None))}
+                yield {"start_s": start_s, "end_s": end_s, **record_of(row_of(path, answer, None))}
     except AudioError as error:
         problem = Problem(error.code, error.problem, error.advice)
         yield {"start_s": None, "end_s": None, **record_of(Row(path, None, None, problem))}
@@ -88,6 +88,7 @@ def write_timeline(
         deque(write_csv(records, labels, text), maxlen=0)
         file.write(text.getvalue().encode())
     middle_W = np.array([(record["start_s"] + record["end_s"]) / 2 for record in records])
-    probability_WK = np.array([[record["probabilities"][label] for label in labels] for record in records])
+    rows = [record["probabilities"] or dict.fromkeys(labels, np.nan) for record in records]
+    probability_WK = np.array([[row[label] for label in labels] for row in rows])
     draw_timeline(middle_W, probability_WK, labels, title, picture)
     return [table, picture]

@@ -68,6 +68,7 @@ def test_noise_is_unlike_training_and_short_clips_are_marked(vae):
         (np.zeros((2, 3, 4), np.float32), 16_000, r"shape \(2, 3, 4\): expected floating samples"),
         (np.full(9_000, np.nan, np.float32), 16_000, "NaN"),
         (np.zeros(1_700, np.float32), 16_000, "0.106 s of sound, of which the first 0.1 s are skipped"),
+        (np.zeros(9_000, np.float32), 16_000, "heard is digital silence"),
         (np.zeros(9_000, np.float32), 16, "rate of 16 Hz: expected 4000"),
     ],
 )

@@ -36,14 +36,16 @@ def test_rows_are_those_of_the_bundle_in_order(vae, capsys):
 
 def test_every_bad_file_has_a_row_and_the_exit_code_says_so(vae, tmp_path, capsys):
     (tmp_path / "text.wav").write_text("no sound")
+    soundfile.write(tmp_path / "silent.wav", np.zeros(RATE_HZ), RATE_HZ)
     soundfile.write(tmp_path / "short.wav", np.zeros(1_000), RATE_HZ)
     soundfile.write(tmp_path / "new.wav", np.random.default_rng(0).normal(0, 0.1, 2 * RATE_HZ), RATE_HZ)
-    with pytest.raises(SomeFailedError, match="3 of 4 have no answer") as raised:
+    with pytest.raises(SomeFailedError, match="4 of 5 have no answer") as raised:
         predict(Config(vae.folder, (str(tmp_path), str(tmp_path / "gone.wav")), format="csv"))
     assert raised.value.exit_code == 3
     rows = {row["path"].rpartition("/")[2]: row for row in csv.DictReader(io.StringIO(capsys.readouterr().out))}
     assert {name: row["code"] for name, row in rows.items()} == {
         "new.wav": "",
+        "silent.wav": "no-sound",
         "short.wav": "too-short",
         "text.wav": "format",
         "gone.wav": "missing",
