@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
 
+import jax
 import librosa
 import numpy as np
 
@@ -29,9 +30,11 @@ class Counterpart:
     """The input, see `inputs`; none: the function makes a table."""
     keyword: str = "y"
     """The parameter that takes it."""
-    options: Mapping[str, float] = field(default_factory=dict)
+    options: Mapping[str, float | None] = field(default_factory=dict)
     differs: str = ""
     """What differs on purpose."""
+    keyed: bool = False
+    """Whether ours takes a random key first."""
     batches: bool = True
     """Whether librosa takes a batch."""
     frontend: dsp.Frontend | None = None
@@ -44,7 +47,8 @@ class Counterpart:
 
     def ours(self) -> Callable[..., Any]:
         """Return our function of the input."""
-        return self._of_input(partial(getattr(dsp, self.name), **self.options))
+        key = (jax.random.key(0),) if self.keyed else ()
+        return self._of_input(partial(getattr(dsp, self.name), *key, **self.options))
 
     def theirs(self) -> Callable[..., Any]:
         """Return librosa's function of the input; its tables are of float32 unless they are asked for."""
@@ -69,6 +73,15 @@ FRAMES = 108  # of 2.5 s
 COUNTERPARTS = (
     Counterpart("stft", "stft"),
     Counterpart("istft", "istft", "D", "stft_matrix", differs="no `dtype`, `out`"),
+    Counterpart(
+        "griffin_lim",
+        "griffinlim",
+        "S",
+        "S",
+        {"n_iter": 4, "init": None},
+        differs="takes a random key first; compared from phase 0",
+        keyed=True,
+    ),
     Counterpart("power_to_db", "power_to_db", "power", "S", differs="`top_db` and a callable `ref` see one clip"),
     Counterpart("amplitude_to_db", "amplitude_to_db", "S", "S", differs="as `power_to_db`"),
     Counterpart("db_to_power", "db_to_power", "db", "S_db"),

@@ -19,6 +19,8 @@ Random changes for the train step are in `serjax.dsp.augment`. What differs from
 - A callable `ref` is traced: `np.max` and `np.mean` are, `np.median` is not and gives way to `jnp.median`.
 - Whole numbers are refused as audio, where they are PCM that wants a scale, and taken everywhere else.
 - `mel_to_power` is a product with the pseudo-inverse, cut off at zero, where librosa's `mel_to_stft` searches.
+- `griffin_lim` is `librosa.griffinlim`; it takes a random key first, as `mel_to_audio` does, and all clips of a batch
+  begin with the same phases.
 - `resample` has one filter and no `res_type`, so that its samples, and those of `pitch_shift`, are alike, not equal;
   `preemphasis` gives no final state: it is `-coef * y[..., -1:]`.
 - `chroma_filterbank` is `librosa.filters.chroma`; its `tuning`, and that of `chroma_stft`, may be traced and differ
@@ -57,6 +59,7 @@ from serjax.dsp.functionals import (
 from serjax.dsp.inverse import db_to_amplitude, istft, mel_to_power, mfcc_to_mel
 from serjax.dsp.mel import hz_to_mel, mel_filterbank, mel_frequencies, mel_to_hz, melspectrogram
 from serjax.dsp.parameters import ParameterError
+from serjax.dsp.phase import griffin_lim, mel_to_audio
 from serjax.dsp.pictures import Chroma, Descriptors, LogMel, Mfcc
 from serjax.dsp.pitch import yin, yin_voicing
 from serjax.dsp.resampling import resample
@@ -93,6 +96,7 @@ __all__ = [
     "frame",
     "frame_mask",
     "get_window",
+    "griffin_lim",
     "hz_to_mel",
     "istft",
     "masked_max",
@@ -103,6 +107,7 @@ __all__ = [
     "masked_std",
     "mel_filterbank",
     "mel_frequencies",
+    "mel_to_audio",
     "mel_to_hz",
     "mel_to_power",
     "melspectrogram",

@@ -105,7 +105,7 @@ def frames_at(
     """Place frames at `index + share` of the input, where those beyond its last frame are silent."""
     index = jnp.minimum(index, D.shape[-1])
     D = jnp.pad(D, [(0, 0)] * (D.ndim - 1) + [(0, 2)])
-    magnitude, phasor = _polar(D)
+    magnitude, phasor = polar(D)
     before, after = phasor[..., index], phasor[..., index + 1]
     advance = jnp.concatenate([phasor[..., :1], (after * before.conj())[..., :-1]], axis=-1)
     turned = jax.lax.associative_scan(jnp.multiply, advance, axis=-1)
@@ -113,7 +113,7 @@ def frames_at(
     return ((1.0 - share) * magnitude[..., index] + share * magnitude[..., index + 1]) * turned
 
 
-def _polar(D: Complex[Array, "*batch F T"]) -> tuple[Float[Array, "*batch F T"], Complex[Array, "*batch F T"]]:
+def polar(D: Complex[Array, "*batch F T"]) -> tuple[Float[Array, "*batch F T"], Complex[Array, "*batch F T"]]:
     """Split into magnitudes and unit phasors, which are 1 where the magnitude is zero, with finite gradients."""
     peak = jax.lax.stop_gradient(jnp.abs(D).max(axis=(-2, -1), keepdims=True, initial=0.0))
     scaled = D / jnp.where(peak > 0, peak, 1.0)

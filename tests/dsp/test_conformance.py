@@ -15,6 +15,7 @@ from tests.dsp import (
     test_effects,
     test_functionals,
     test_inverse,
+    test_phase,
     test_pitch,
 )
 from tests.dsp.cases import BANDS, CLIPS_BN, HZ_BFT, POWER_BFT, SMALL, Case
@@ -59,6 +60,7 @@ CASES = [
     *test_chroma.CASES,
     *test_pitch.CASES,
     *test_inverse.CASES,
+    *test_phase.CASES,
     *test_effects.CASES,
     *test_augment.CASES,
 ]

@@ -25,6 +25,7 @@ PEAKS = {"fmin": 150.0, "fmax": 3_000.0, "threshold": 0.25}
 FRAMES = {"frame_length": 64, "hop_length": 16, "center": True}
 EFFECT = {"n_fft": 64, "hop_length": 16, "win_length": 48, "window": "hann", "center": True}
 CHROMA = {"n_chroma": 12, "tuning": 0.25, "ctroct": 5.0, "octwidth": 2, "base_c": True}
+WAY_BACK = {"n_iter": 2, "length": 180, "pad_mode": "edge", **EFFECT}
 MASK = np.ones(12, bool)
 # Each function with all of its parameters that are no arrays, as Python has them.
 YIN = {"fmin": 200, "fmax": 2_000.0, "sr": 8_000, "trough_threshold": 0.25, "pad_mode": "edge", **FRAMES}
@@ -73,6 +74,18 @@ CALLS = {
         {"sr": 22_050, "n_fft": 2_048, "fmin": 100.0, "fmax": 8_000.0, "htk": False, "norm": "slaney"},
     ),
     "mfcc_to_mel": ((S,), {"n_mels": 40, "dct_type": 2, "norm": "ortho", "ref": 2.0, "lifter": 0}),
+    "griffin_lim": ((KEY, S), {**WAY_BACK, "n_fft": 64, "momentum": 0.5, "init": "random"}),
+    "mel_to_audio": (
+        (KEY, S[:6]),
+        {
+            **WAY_BACK,
+            **{k: MEL[k] for k in ("fmin", "fmax", "htk")},
+            "n_fft": 64,
+            "sr": 8_000,
+            "power": 1.5,
+            "norm": "slaney",
+        },
+    ),
     "hz_to_mel": ((S,), {"htk": True}),
     "mel_to_hz": ((S,), {"htk": True}),
     "mel_filterbank": ((), {"sr": 8_000, "n_fft": 128, "norm": "slaney", **MEL}),
