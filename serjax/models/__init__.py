@@ -15,6 +15,7 @@ from serjax.models.classifiers import (
     VectorRecurrent,
 )
 from serjax.models.conditional_vae import BoundVAE, ConditionalVAE
+from serjax.models.tied_vae import TiedVAE
 from serjax.models.vae import VAE
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "LogisticRegression",
     "MobileNet",
     "Recurrent",
+    "TiedVAE",
     "TimeDistributed",
     "VectorRecurrent",
 ]

@@ -12,6 +12,7 @@ from serjax.models.autoencoder import Autoencoder
 from serjax.models.batch_axis import example_keys
 from serjax.models.classifiers import Classifier, with_dropout
 from serjax.models.conditional_vae import ConditionalVAE
+from serjax.models.tied_vae import TiedVAE
 from serjax.models.vae import VAE, kl_to_standard_normal, squared_error_by_feature
 from serjax.train.state import Batch, Hyper
 
@@ -108,9 +109,12 @@ class VaeObjective:
 
 @dataclass(frozen=True)
 class ConditionalVaeObjective(VaeObjective):
-    """The same of a model that is told each clip's class `y`: `z ~ q(z|x, y)`, `dec(z, y)` (Sohn, Lee & Yan 2015)."""
+    """The same of a model that is told each clip's class `y`: `z ~ q(z|x, y)`, `dec(z, y)` (Sohn, Lee & Yan 2015).
 
-    model: ConditionalVAE
+    Of a `TiedVAE` it is the bound of `log p(x|y)`: the KL term is that to the prior of the class.
+    """
+
+    model: ConditionalVAE | TiedVAE
     n_classes: int
 
     def _told(self, label_B: Int[Array, " B"]) -> tuple[Float[Array, "B K"], ...]:
