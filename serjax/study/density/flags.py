@@ -10,7 +10,7 @@ from serjax.errors import ConfigError
 from serjax.models.density.classifier import Vector
 from serjax.study.checks import check_positive
 
-Kind = Literal["gaussian", "mixture", "pca", "vae", "logistic"]
+Kind = Literal["gaussian", "mixture", "pca", "vae", "tied-vae", "logistic"]
 N_DRAWN = 20  # clips of each speaker that enrolment draws and nothing scores
 
 
@@ -77,8 +77,9 @@ class Density:
 
     density: Kind = "gaussian"
     """gaussian: a mean per emotion and covariances (`--own`); mixture: several means per emotion; pca: a linear
-    autoencoder per emotion, vae: a variational one, which classify by their reconstruction error. logistic is the
-    rival, no density: logistic regression on the same vectors."""
+    autoencoder per emotion, vae: a variational one, which classify by their reconstruction error; tied-vae: one for all
+    emotions, by its bound of log p(x|emotion). logistic is the rival, no density: logistic regression on the same
+    vectors."""
     own: float = 0.0
     """Share of an emotion's own covariance in its Gaussian, from 0 (one covariance for all) to 1."""
     emotion_axes: int = 5
@@ -112,15 +113,17 @@ class Density:
 
 @dataclass(frozen=True)
 class Vaes:
-    """The VAE of one emotion, of `--density vae`."""
+    """The VAE of one emotion, of `--density vae`, or of all, of `tied-vae`."""
 
     latent_dim: int = 128
     """Numbers in the code of a clip."""
+    class_dim: int | None = None
+    """How many of them tell emotions apart, of tied-vae; default: one less than there are emotions."""
     hidden: tuple[int, ...] = (256,)
     """Units of the encoder's hidden layers, mirrored in the decoder."""
     vae_epochs: int = 5
-    """Passes over the training clips of the emotion that has most, copies included, and as many steps for each of the
-    others; the best one on validation clips is kept."""
+    """Passes over the training clips (of vae: of the emotion that has most, and as many steps for each of the others),
+    copies included; the best one on validation clips is kept."""
     beta: float = 1.0
     """Weight of the KL term."""
     learning_rate: float = 1e-3
@@ -149,7 +152,7 @@ def check_flags(features: VoiceFeatures, vectors: Supervectors, density: Density
         raise ConfigError(f"--emotion-axes {density.emotion_axes}: expected 0 to --axes, {density.axes}.")
     if density.enrolment is not None and not 0 <= density.enrolment <= N_DRAWN:
         raise ConfigError(f"--enrolment {density.enrolment}: expected 0 to {N_DRAWN} clips of each speaker.")
-    if density.enrolment is not None and density.density == "vae":
+    if density.enrolment is not None and density.density in ("vae", "tied-vae"):
         raise ConfigError("--enrolment goes with --density gaussian or pca: nobody has tried it with VAEs.")
     if not density.shrinkages or not all(0 < share <= 1 for share in density.shrinkages):
         raise ConfigError(f"--shrinkages {density.shrinkages}: expected shares above 0, at most 1.")
@@ -160,5 +163,7 @@ def check_vaes(vaes: Vaes) -> None:
     for flag in ("latent_dim", "vae_epochs", "learning_rate"):
         check_positive(f"--{flag.replace('_', '-')}", getattr(vaes, flag))
     check_positive("--hidden", min(vaes.hidden, default=0))
+    if vaes.class_dim is not None and not 1 <= vaes.class_dim <= vaes.latent_dim:
+        raise ConfigError(f"--class-dim {vaes.class_dim}: expected 1 to --latent-dim, {vaes.latent_dim}.")
     if not 0 <= vaes.beta < math.inf:
         raise ConfigError(f"--beta {vaes.beta}: expected a number from 0 on, such as 1.")

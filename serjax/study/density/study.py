@@ -121,7 +121,7 @@ class DensityStudy:
         system = System(problem, frames, config)
         scores: Scorer = system.scores
         vaes: VaeScores | None = None
-        if config.density.density == "vae":
+        if config.density.density in ("vae", "tied-vae"):
             training = VaeTraining(problem, trainer, system.vectors, config.density, config.vaes)
             vaes = scores = yield from training.train(config.features.vectors)
         results = through_cells(

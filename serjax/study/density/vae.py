@@ -1,7 +1,7 @@
 """One VAE per emotion on vectors whitened within classes: a clip gets the emotion whose VAE rebuilds it best.
 
 A decoder that says nothing leaves the distance to the class mean, which is what Gaussians with one covariance go by.
-What a VAE rebuilds of the clips of another emotion is lost to the decision.
+What a VAE rebuilds of the clips of another emotion is lost to the decision. A tied VAE is one of all emotions.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -14,6 +14,7 @@ from jaxtyping import Int
 from serjax.models.density.classifier import Vector
 from serjax.study.density.flags import Density, Vaes
 from serjax.study.density.system import Said, Vectors, best_shrinkage, reduce_vectors, rows_of
+from serjax.study.density.tied_stage import TiedStage
 from serjax.study.density.vae_stage import Member, Stage
 from serjax.study.problem import Cell, Problem
 from serjax.study.trainer import Stages, Trainer
@@ -64,14 +65,16 @@ class VaeTraining:
 
     def _select(self, kind: Vector, found: VaeScores) -> Stages[tuple[list[float], Int[np.ndarray, " R"]]]:
         """Train on training clips with each shrinkage; return the best of each cell, and the best epochs with it."""
-        cells, n_classes = self.problem.cells, len(self.problem.labels)
+        cells = self.problem.cells
         stage = self._stage(kind, False, [self.density.shrinkages] * len(cells))
         epochs = {}
         for share in self.density.shrinkages:
             trained = yield from self._train(stage, f"{kind}-{share}", [share] * len(stage.members), found.selecting)
             epochs[share] = trained.epoch_R
         shares = [self._best(found.selecting[_name(kind, cell)], cell) for cell in cells]
-        parts = [epochs[share][m * n_classes :][:n_classes] for m, share in enumerate(stage.of_members(shares))]
+        parts = [
+            epochs[share][m * stage.n_models :][: stage.n_models] for m, share in enumerate(stage.of_members(shares))
+        ]
         found.chosen_epochs.update(stage.by_run(np.concatenate(parts)))
         return shares, np.concatenate(parts)
 
@@ -89,7 +92,8 @@ class VaeTraining:
             for number, vectors in enumerate(self.make_vectors(kind, cell.seed, rows[0])):
                 reduced = reduce_vectors(vectors, n_classes, self.density).vectors
                 members.append(Member.fit((cell, number), reduced, rows, n_classes, own))
-        return Stage.of(self.problem, members, kind, refit, self.flags)
+        kind_of_stage = TiedStage if self.density.density == "tied-vae" else Stage
+        return kind_of_stage.of(self.problem, members, kind, refit, self.flags)
 
     def _train(
         self,
@@ -103,7 +107,7 @@ class VaeTraining:
         runs = stage.runs(shares, epochs_R)
         trained = yield stage.request(self.trainer, name, runs)
         scores = stage.scores(self.trainer, runs, trained.params, self.problem)
-        n_parameters = len(self.problem.labels) * sum(array[0].size for array in jax.tree.leaves(trained.params))
+        n_parameters = stage.n_models * sum(array[0].size for array in jax.tree.leaves(trained.params))
         for member, share, scores_NK in zip(stage.members, shares, scores, strict=True):
             of_cell = found.setdefault(_name(stage.kind, member.cell), {})
             of_cell.setdefault(share, []).append(Said(scores_NK, member.log_px_N, n_parameters))

@@ -8,7 +8,7 @@ saying that nothing is.
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import chex
 import jax
@@ -28,6 +28,8 @@ from serjax.train.objectives import PictureAugmentation, VaeObjective
 from serjax.train.parallel import Layout
 from serjax.train.runs import Run
 from serjax.train.state import Dataset, RunInputs, gather_all, in_blocks
+
+Start = Callable[[range], dict[str, Any]]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -90,6 +92,14 @@ class Member:
         return replace(self, x_MD=x_MD, centre_KD=centre_KD, axes=axes)
 
 
+class Part(NamedTuple):
+    """What one VAE of a member is of: its name, the classes of its clips, and what is subtracted of their vectors."""
+
+    name: str
+    classes: tuple[int, ...]
+    centre_D: Float[np.ndarray, " D"]
+
+
 @dataclass(frozen=True, eq=False)
 class Stage:
     """The members of all cells in one data set, each from row `first` on, and the VAEs that are trained on them."""
@@ -122,6 +132,12 @@ class Stage:
         """The first row of each member."""
         return np.cumsum([0, *(len(member.clip_M) for member in self.members[:-1])]).tolist()
 
+    @property
+    def asked(self) -> list[Int[np.ndarray, " s"]]:
+        """The rows of each member that are to be scored."""
+        places = zip(self.members, self.first, strict=True)
+        return [first + np.arange(member.n_train, len(member.clip_M)) for member, first in places]
+
     def of_members(self, shares: Sequence[float]) -> list[float]:
         """Return for each member the share of its cell; `shares` has one per cell."""
         by_cell = dict(zip(dict.fromkeys(id(member.cell) for member in self.members), shares, strict=True))
@@ -130,11 +146,22 @@ class Stage:
     def by_run(self, epochs_R: Int[np.ndarray, " R"]) -> dict[str, int]:
         """Return the epochs of runs by seed, fold with member, and emotion."""
         places = [f"{member.cell.seed}/{self._fold(member)}" for member in self.members]
-        names = [f"{place}/{emotion}" for place in places for emotion in self.problem.labels]
+        names = [
+            f"{place}/{part.name}" for place, m in zip(places, self.members, strict=True) for part in self.parts(m)
+        ]
         return dict(zip(names, epochs_R.tolist(), strict=True))
 
     def _fold(self, member: Member) -> str:
         return f"{member.cell.fold.name} {self.kind} {member.number}"
+
+    @property
+    def n_models(self) -> int:
+        """How many VAEs a member has."""
+        return len(self.parts(self.members[0]))
+
+    def parts(self, member: Member) -> list[Part]:
+        """Return what each VAE of a member is of: one emotion."""
+        return [Part(name, (k,), member.centre_KD[k]) for k, name in enumerate(self.problem.labels)]
 
     @property
     def objective(self) -> VaeObjective:
@@ -145,34 +172,38 @@ class Stage:
     def request(self, trainer: Trainer, name: str, runs: list[Run]) -> Request:
         """Ask for VAEs to be trained."""
         recipe = Recipe(self.objective, Optimisation(learning_rate=self.flags.learning_rate, roll_frames=0))
-        start = functools.partial(_quiet, fresh(runs, self.objective))
-        return Request(trainer, recipe, name, runs, start, self.problem)
+        return Request(trainer, recipe, name, runs, self.start(runs), self.problem)
+
+    def start(self, runs: list[Run]) -> Start:
+        """Return what gives starting parameters of some of the runs: decoders that say nothing."""
+        fresh_of = fresh(runs, self.objective)
+        return lambda rows: silenced(fresh_of(rows))
 
     def runs(self, shares: Sequence[float], epochs_R: Int[np.ndarray, " R"] | None) -> list[Run]:
-        """Return one run per member and emotion, in this order; vectors are whitened with the member's share."""
-        emotions, class_M = self.problem.labels, self.problem.truth_N
-        n_runs, longest = len(self.members) * len(emotions), self.flags.vae_epochs
+        """Return one run per member and VAE, in this order; vectors are whitened with the member's share."""
+        class_M, n_classes = self.problem.truth_N, len(self.problem.labels)
+        n_runs, longest = len(self.members) * self.n_models, self.flags.vae_epochs
         limits = iter([longest] * n_runs if epochs_R is None else epochs_R.tolist())
         runs = []
         for member, first, share in zip(self.members, self.first, shares, strict=True):
             train_n = first + np.arange(member.n_train)
             held_out = np.isin(member.clip_M[member.n_train :], [] if self.refit else member.cell.fold.validation)
             held_out_v = first + member.n_train + np.flatnonzero(held_out)
-            for k, emotion in enumerate(emotions):
+            for part in self.parts(member):
                 run = Run(
                     seed=member.cell.seed,
                     fold=self._fold(member),
-                    emotion=emotion,
-                    train=train_n[class_M[train_n] == k],
-                    validation=held_out_v[class_M[held_out_v] == k],
-                    shift_C=member.centre_KD[k],
-                    scale_C=np.ones_like(member.centre_KD[k]),
+                    emotion=part.name,
+                    train=train_n[np.isin(class_M[train_n], part.classes)],
+                    validation=held_out_v[np.isin(class_M[held_out_v], part.classes)],
+                    shift_C=part.centre_D,
+                    scale_C=np.ones_like(part.centre_D),
                     projection_CP=member.axes[share],
                     learning_rate=self.flags.learning_rate,
                     beta=self.flags.beta,
                     epochs=next(limits),
                     decay_epochs=longest,
-                    class_weight_K=np.ones(len(emotions), np.float32),
+                    class_weight_K=np.ones(n_classes, np.float32),
                 )
                 runs.append(run)
         return runs
@@ -180,8 +211,7 @@ class Stage:
     def scores(self, trainer: Trainer, runs: list[Run], params_R: chex.ArrayTree, clips: Problem) -> list[Scores]:
         """Return for each member minus half the squared error of the clips it is to score, under each emotion's VAE."""
         n_classes = len(clips.labels)
-        asked = [first + np.arange(m.n_train, len(m.clip_M)) for m, first in zip(self.members, self.first, strict=True)]
-        asked_R = [rows for rows in asked for _ in range(n_classes)]
+        asked_R = [rows for rows in self.asked for _ in range(n_classes)]
         compiled = compile_squared_error(self.objective.model, trainer.layout.by_runs())
         squared_R = trainer.evaluate_rows(compiled, runs, params_R, self.problem, asked_R)
         error_RN = np.zeros((len(runs), len(clips.truth_N)))
@@ -208,10 +238,9 @@ def compile_squared_error(model: VAE, layout: Layout) -> Callable:
     return layout.evaluate(squared_error)
 
 
-def _quiet(start: Callable[[range], chex.ArrayTree], rows: range) -> chex.ArrayTree:
-    """Return starting parameters with zeros in the last layer of the decoder."""
-    tree = start(rows)
-    params, decoder = tree["params"], tree["params"]["decoder"]
+def silenced(params_R: dict[str, Any]) -> dict[str, Any]:
+    """Return parameters with zeros in the last layer of the decoder."""
+    own, decoder = params_R["params"], params_R["params"]["decoder"]
     last = f"Dense_{len(decoder) - 1}"
     silent = jax.tree.map(np.zeros_like, decoder[last])
-    return {**tree, "params": {**params, "decoder": {**decoder, last: silent}}}
+    return {**params_R, "params": {**own, "decoder": {**decoder, last: silent}}}

@@ -1,0 +1,102 @@
+"""One tied VAE of all emotions per member, on vectors whitened within classes; it starts as tied Gaussians.
+
+Its score is a bound of the log-likelihood ratio to the background (`TiedVAE.class_log_ratio`).
+"""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import chex
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from serjax.models.tied_vae import TiedVAE
+from serjax.study.density.system import Scores
+from serjax.study.density.vae_stage import Member, Part, Stage, Start, silenced
+from serjax.study.problem import Problem
+from serjax.study.trainer import Trainer, check_finite, fresh
+from serjax.train.objectives import ConditionalVaeObjective, PictureAugmentation
+from serjax.train.parallel import Layout
+from serjax.train.runs import Run
+from serjax.train.state import Dataset, RunInputs, gather_all, in_blocks
+
+
+@dataclass(frozen=True, eq=False)
+class TiedStage(Stage):
+    """The members of all cells, and the one VAE of each."""
+
+    def parts(self, member: Member) -> list[Part]:
+        """Return what the VAE of a member is of: all emotions."""
+        return [Part("all", tuple(range(len(self.problem.labels))), member.centre_KD.mean(axis=0))]
+
+    @property
+    def network(self) -> TiedVAE:
+        """The VAE of a member."""
+        n_classes, flags = len(self.problem.labels), self.flags
+        class_dim = flags.class_dim or min(n_classes - 1, flags.latent_dim)
+        width = self.problem.x_NTC.shape[2]
+        return TiedVAE(1, width, flags.latent_dim, flags.hidden, class_dim=class_dim, n_classes=n_classes)
+
+    @property
+    def objective(self) -> ConditionalVaeObjective:
+        """What the VAEs minimise."""
+        return ConditionalVaeObjective(self.network, PictureAugmentation(roll_frames=0), len(self.problem.labels))
+
+    def start(self, runs: list[Run]) -> Start:
+        """Return what gives starting parameters of some of the runs: by the class means of the run's vectors."""
+        fresh_of = fresh(runs, self.objective)
+        means_RKP = [
+            (member.centre_KD - run.shift_C) @ run.projection_CP for run, member in zip(runs, self.members, strict=True)
+        ]
+        return lambda rows: from_means(silenced(fresh_of(rows)), np.stack([means_RKP[r] for r in rows]))
+
+    def scores(self, trainer: Trainer, runs: list[Run], params_R: chex.ArrayTree, clips: Problem) -> list[Scores]:
+        """Return for each member the log-likelihood ratios of the clips it is to score; others have zeros."""
+        compiled = compile_class_log_ratio(self.network, trainer.layout.by_runs())
+        ratios = trainer.evaluate_rows(compiled, runs, params_R, self.problem, self.asked)
+        ratio_RNK = np.zeros((len(runs), len(clips.truth_N), len(clips.labels)))
+        for ratio_NK, rows, found in zip(ratio_RNK, self.asked, ratios, strict=True):
+            ratio_NK[self.problem.clip_M[rows]] = found
+        check_finite(ratio_RNK, "log-likelihood ratios", runs, clips)
+        return list(ratio_RNK)
+
+
+def from_means(params_R: dict[str, Any], means_RKP: Float[np.ndarray, "R K P"]) -> dict[str, Any]:
+    """Return parameters whose class part is `x` along the axes of the class means, which are whitened and centred.
+
+    The network beside has no say yet, so that the score is that of Gaussians with these means and covariance 1.
+    """
+    own = params_R["params"]
+    n_dims = own["class_means"].shape[-1]
+    axes_RPU = np.zeros_like(own["class_axes"]["kernel"])
+    n_axes = min(n_dims, means_RKP.shape[1] - 1, means_RKP.shape[2])
+    axes_RPU[:, :, :n_axes] = np.linalg.svd(means_RKP, full_matrices=False)[2][:, :n_axes].swapaxes(1, 2)
+    mean = {name: array.copy() for name, array in own["to_mean"].items()}
+    for array in mean.values():
+        array[..., :n_dims] = 0
+    moments = {
+        "class_axes": {"kernel": axes_RPU},
+        "class_effect": {"kernel": axes_RPU.swapaxes(1, 2)},
+        "class_means": (means_RKP @ axes_RPU).astype(np.float32),
+        "to_mean": mean,
+    }
+    return {**params_R, "params": {**own, **moments}}
+
+
+@functools.cache
+def compile_class_log_ratio(model: TiedVAE, layout: Layout) -> Callable:
+    """Compile the scores of rows for stacks of `(params, inputs, rows)` beside `(dataset, ids)`."""
+
+    def ratios(run: tuple[Any, RunInputs, Array], shared: tuple[Dataset, Array]) -> Float[Array, "M K"]:
+        params, inputs, rows_M = run
+
+        def one_block(rows_B: Int[Array, " B"]) -> Float[Array, "B K"]:
+            x_BTC = gather_all(shared[0], inputs, rows_B).x_BTC
+            return jnp.asarray(model.apply(params, x_BTC, method="class_log_ratio"))
+
+        return in_blocks(one_block, rows_M)
+
+    return layout.evaluate(ratios)
