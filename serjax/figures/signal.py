@@ -84,6 +84,7 @@ def clip_pictures(
     colours: Colours,
     frame_s: float,
     title: str,
+    columns: int = 4,
 ) -> Figure:
     """Draw a picture per clip, such as a spectrogram, all on one colour scale and one time axis.
 
@@ -94,8 +95,9 @@ def clip_pictures(
       colours: what colours mean.
       frame_s: time from one frame to the next in s; frame 0 is centred at 0 s.
       title: names the corpus.
+      columns: pictures side by side, at most.
     """
-    figure, grid = _clip_grid(len(pictures), 1.75, title)
+    figure, grid = _clip_grid(len(pictures), 1.75, title, columns)
     for axes, picture_FT, caption in zip(grid.flat, pictures, captions, strict=False):
         edges_s = (np.arange(picture_FT.shape[1] + 1) - 0.5) * frame_s
         look = {"cmap": colours.cmap, "vmin": colours.low, "vmax": colours.high, "rasterized": True}
@@ -149,8 +151,8 @@ def curves(
     return figure
 
 
-def _clip_grid(n_clips: int, height_in: float, title: str) -> tuple[Figure, np.ndarray]:
-    n_rows, n_columns = panels(n_clips)
+def _clip_grid(n_clips: int, height_in: float, title: str, at_most: int = 4) -> tuple[Figure, np.ndarray]:
+    n_rows, n_columns = panels(n_clips, at_most)
     figure = canvas(max(5.0, 2.7 * n_columns + 0.9), height_in * n_rows + 1.1, title)
     return figure, figure.subplots(n_rows, n_columns, sharex=True, sharey=True, squeeze=False)
 

@@ -18,9 +18,9 @@ MANIFEST = "manifest.json"
 METRICS, PREDICTIONS, CONFIG, LEAKS = "metrics.json", "predictions.csv", "config.json", "leaks.json"
 VALIDATION = "validation.csv.gz"  # as predictions.csv, of validation rows
 RECONSTRUCTION = "reconstruction.json"
-FIGURES = "figures"
+FIGURES, SAMPLES = "figures", "samples"
 RESULTS = (METRICS, PREDICTIONS, VALIDATION, CONFIG, LEAKS, RECONSTRUCTION, "summary.json", "features.csv")
-SHOWN = ("history.jsonl", "index.html")  # with the pictures: no table is made from them
+SHOWN = ("history.jsonl", "index.html")  # with the pictures and sounds: no table is made from them
 DISK = (errno.ENOSPC, errno.EDQUOT)
 Pictures = Mapping[str, Callable[[Path], None]]  # by name: what draws it into the folder of pictures
 
@@ -29,7 +29,8 @@ def finish(folder: Path, pictures: Pictures) -> None:
     """Draw `pictures`, each by its name below `figures`, then declare the folder finished."""
     failed = draw(folder / FIGURES, pictures)
     pngs = sorted(path.relative_to(folder).as_posix() for path in (folder / FIGURES).glob("*.png"))
-    names = [name for name in (*RESULTS, *SHOWN, *pngs) if (folder / name).is_file()]
+    wavs = sorted(path.relative_to(folder).as_posix() for path in (folder / SAMPLES).glob("*.wav"))
+    names = [name for name in (*RESULTS, *SHOWN, *pngs, *wavs) if (folder / name).is_file()]
     write_json(folder / MANIFEST, {"files": {n: digest(folder / n) for n in names}, "figures_failed": failed})
 
 
@@ -98,4 +99,4 @@ def _holds(path: Path, sha256: str) -> bool:
 
 def _is_possible(name: str) -> bool:
     """Tell whether a file of a run folder can have that name."""
-    return name in (*RESULTS, *SHOWN) or (name.startswith(f"{FIGURES}/") and name.count("/") == 1)
+    return name in (*RESULTS, *SHOWN) or (name.startswith((f"{FIGURES}/", f"{SAMPLES}/")) and name.count("/") == 1)

@@ -4,7 +4,7 @@ import math
 
 from serjax.dsp import Frontend
 from serjax.errors import ConfigError
-from serjax.study.flags import Machine, SupervisedTraining, Training
+from serjax.study.flags import Machine, Optimisation, SupervisedTraining
 
 
 def check_positive(flag: str, value: int | float | None) -> None:
@@ -25,7 +25,7 @@ def check_share(flag: str, share: float) -> None:
         raise ConfigError(f"{flag} {share}: expected a share from 0 to below 1, such as 0.3.")
 
 
-def check_training(training: Training | SupervisedTraining) -> None:
+def check_training(training: Optimisation) -> None:
     """Raise ConfigError for numbers that nothing can be trained with."""
     for flag in ("epochs", "batch_size", "learning_rate", "clip_norm", "patience"):
         check_positive(f"--{flag.replace('_', '-')}", getattr(training, flag))

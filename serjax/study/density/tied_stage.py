@@ -3,25 +3,21 @@
 Its score is a bound of the log-likelihood ratio to the background (`TiedVAE.class_log_ratio`).
 """
 
-import functools
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import chex
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Float
 
 from serjax.models.tied_vae import TiedVAE
 from serjax.study.density.system import Scores
 from serjax.study.density.vae_stage import Member, Part, Stage, Start, silenced
+from serjax.study.generative.scores import compile_class_log_ratio
 from serjax.study.problem import Problem
 from serjax.study.trainer import Trainer, check_finite, fresh
 from serjax.train.objectives import ConditionalVaeObjective, PictureAugmentation
-from serjax.train.parallel import Layout
 from serjax.train.runs import Run
-from serjax.train.state import Dataset, RunInputs, gather_all, in_blocks
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,19 +80,3 @@ def from_means(params_R: dict[str, Any], means_RKP: Float[np.ndarray, "R K P"]) 
         "to_mean": mean,
     }
     return {**params_R, "params": {**own, **moments}}
-
-
-@functools.cache
-def compile_class_log_ratio(model: TiedVAE, layout: Layout) -> Callable:
-    """Compile the scores of rows for stacks of `(params, inputs, rows)` beside `(dataset, ids)`."""
-
-    def ratios(run: tuple[Any, RunInputs, Array], shared: tuple[Dataset, Array]) -> Float[Array, "M K"]:
-        params, inputs, rows_M = run
-
-        def one_block(rows_B: Int[Array, " B"]) -> Float[Array, "B K"]:
-            x_BTC = gather_all(shared[0], inputs, rows_B).x_BTC
-            return jnp.asarray(model.apply(params, x_BTC, method="class_log_ratio"))
-
-        return in_blocks(one_block, rows_M)
-
-    return layout.evaluate(ratios)

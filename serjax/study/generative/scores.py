@@ -6,17 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
 from serjax.evaluate.likelihood import PosteriorSamples, bounds, reconstruct, residual, sample_posterior
 from serjax.models.autoencoder import Autoencoder
+from serjax.models.tied_vae import TiedVAE
 from serjax.models.vae import VAE
 from serjax.study.generative.models import Models
 from serjax.study.problem import Problem
 from serjax.study.trainer import Trainer, check_finite
 from serjax.train.parallel import Layout
-from serjax.train.state import Dataset, RunInputs
+from serjax.train.state import Dataset, RunInputs, gather_all, in_blocks
 
 LEAST_VARIANCE = 1e-12  # of a clip that is explained without any error the likelihood has no bound
 
@@ -70,6 +72,22 @@ def compile_sample_posterior(model: VAE, n_samples: int, layout: Layout) -> Call
         return sample_posterior(model, params, inputs, shared[0], rows_M, shared[1], n_samples)
 
     return layout.evaluate(sample)
+
+
+@functools.cache
+def compile_class_log_ratio(model: TiedVAE, layout: Layout) -> Callable:
+    """Compile `TiedVAE.class_log_ratio` for stacks of `(params, inputs, rows)` beside `(dataset, ids)`."""
+
+    def ratios(run: tuple[Any, RunInputs, Array], shared: tuple[Dataset, Array]) -> Float[Array, "M K"]:
+        params, inputs, rows_M = run
+
+        def one_block(rows_B: Int[Array, " B"]) -> Float[Array, "B K"]:
+            x_BTC = gather_all(shared[0], inputs, rows_B).x_BTC
+            return jnp.asarray(model.apply(params, x_BTC, method="class_log_ratio"))
+
+        return in_blocks(one_block, rows_M)
+
+    return layout.evaluate(ratios)
 
 
 def _bounds(
