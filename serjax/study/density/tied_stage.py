@@ -4,16 +4,15 @@ Its score is a bound of the log-likelihood ratio to the background (`TiedVAE.cla
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import chex
 import numpy as np
-from jaxtyping import Float
 
 from serjax.models.tied_vae import TiedVAE
 from serjax.study.density.system import Scores
-from serjax.study.density.vae_stage import Member, Part, Stage, Start, silenced
+from serjax.study.density.vae_stage import Member, Part, Stage, Start
 from serjax.study.generative.scores import compile_class_log_ratio
+from serjax.study.generative.tied_start import LinearPath, silenced, with_paths
 from serjax.study.problem import Problem
 from serjax.study.trainer import Trainer, check_finite, fresh
 from serjax.train.objectives import ConditionalVaeObjective, PictureAugmentation
@@ -44,10 +43,12 @@ class TiedStage(Stage):
     def start(self, runs: list[Run]) -> Start:
         """Return what gives starting parameters of some of the runs: by the class means of the run's vectors."""
         fresh_of = fresh(runs, self.objective)
-        means_RKP = [
-            (member.centre_KD - run.shift_C) @ run.projection_CP for run, member in zip(runs, self.members, strict=True)
+        n_dims = self.network.class_dim
+        paths = [
+            LinearPath.of_means((member.centre_KD - run.shift_C) @ run.projection_CP, n_dims)
+            for run, member in zip(runs, self.members, strict=True)
         ]
-        return lambda rows: from_means(silenced(fresh_of(rows)), np.stack([means_RKP[r] for r in rows]))
+        return lambda rows: with_paths(silenced(fresh_of(rows)), [paths[r] for r in rows])
 
     def scores(self, trainer: Trainer, runs: list[Run], params_R: chex.ArrayTree, clips: Problem) -> list[Scores]:
         """Return for each member the log-likelihood ratios of the clips it is to score; others have zeros."""
@@ -58,25 +59,3 @@ class TiedStage(Stage):
             ratio_NK[self.problem.clip_M[rows]] = found
         check_finite(ratio_RNK, "log-likelihood ratios", runs, clips)
         return list(ratio_RNK)
-
-
-def from_means(params_R: dict[str, Any], means_RKP: Float[np.ndarray, "R K P"]) -> dict[str, Any]:
-    """Return parameters whose class part is `x` along the axes of the class means, which are whitened and centred.
-
-    The network beside has no say yet, so that the score is that of Gaussians with these means and covariance 1.
-    """
-    own = params_R["params"]
-    n_dims = own["class_means"].shape[-1]
-    axes_RPU = np.zeros_like(own["class_axes"]["kernel"])
-    n_axes = min(n_dims, means_RKP.shape[1] - 1, means_RKP.shape[2])
-    axes_RPU[:, :, :n_axes] = np.linalg.svd(means_RKP, full_matrices=False)[2][:, :n_axes].swapaxes(1, 2)
-    mean = {name: array.copy() for name, array in own["to_mean"].items()}
-    for array in mean.values():
-        array[..., :n_dims] = 0
-    moments = {
-        "class_axes": {"kernel": axes_RPU},
-        "class_effect": {"kernel": axes_RPU.swapaxes(1, 2)},
-        "class_means": (means_RKP @ axes_RPU).astype(np.float32),
-        "to_mean": mean,
-    }
-    return {**params_R, "params": {**own, **moments}}

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import chex
-import jax
 import numpy as np
 from jaxtyping import Array, Float, Int
 
@@ -22,6 +21,7 @@ from serjax.models.vae import VAE, squared_error_by_feature
 from serjax.study.density.flags import Vaes
 from serjax.study.density.system import Scores, Vectors, background_log_px
 from serjax.study.flags import Optimisation
+from serjax.study.generative.tied_start import silenced
 from serjax.study.problem import Cell, Problem
 from serjax.study.trainer import Recipe, Request, Trainer, check_finite, fresh
 from serjax.train.objectives import PictureAugmentation, VaeObjective
@@ -236,11 +236,3 @@ def compile_squared_error(model: VAE, layout: Layout) -> Callable:
         return in_blocks(one_block, rows_M)
 
     return layout.evaluate(squared_error)
-
-
-def silenced(params_R: dict[str, Any]) -> dict[str, Any]:
-    """Return parameters with zeros in the last layer of the decoder."""
-    own, decoder = params_R["params"], params_R["params"]["decoder"]
-    last = f"Dense_{len(decoder) - 1}"
-    silent = jax.tree.map(np.zeros_like, decoder[last])
-    return {**params_R, "params": {**own, "decoder": {**decoder, last: silent}}}

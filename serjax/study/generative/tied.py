@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from serjax.data.feature_cache import default_cache_dir
@@ -17,6 +18,7 @@ from serjax.study.fingerprint import StudyFlags
 from serjax.study.flags import Data, Machine, Model, Optimisation
 from serjax.study.frontends import MelFeatures
 from serjax.study.generative.scores import compile_class_log_ratio
+from serjax.study.generative.tied_start import LinearPath, with_paths
 from serjax.study.generative.voices import draw_voices
 from serjax.study.outcome import Facts, Outcome, predict
 from serjax.study.problem import Problem, load_problem
@@ -25,8 +27,9 @@ from serjax.study.runs import pooled_runs
 from serjax.study.streamed import load_streamed
 from serjax.study.trainer import Recipe, Request, Stages, Trainer, check_finite, fresh, pick
 from serjax.train.objectives import ConditionalVaeObjective, PictureAugmentation
-from serjax.train.runs import Run
+from serjax.train.runs import Run, stack_inputs
 from serjax.train.shares import Trained
+from serjax.train.state import gather_all
 
 
 @dataclass(frozen=True)
@@ -43,8 +46,8 @@ class TiedTraining(Optimisation):
 
     epochs: int = 60
     """Passes over the training clips; the best one on validation rows is kept."""
-    beta: float = 0.1
-    """Weight of the KL terms."""
+    beta: float = 1.0
+    """Weight of the KL terms; 1: the bound of log p(x|emotion) itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +142,21 @@ class TiedStudy:
         training = self.config.training
         augmentation = PictureAugmentation.switched(training.roll_frames, training.noise)
         objective = ConditionalVaeObjective(network, augmentation, len(problem.labels))
-        return Request(trainer, Recipe(objective, training), name, runs, fresh(runs, objective), problem)
+        fresh_of = fresh(runs, objective)
+
+        def start(rows: range) -> dict[str, Any]:
+            return with_paths(fresh_of(rows), [fit_path(problem, runs[r], network.class_dim) for r in rows])
+
+        return Request(trainer, Recipe(objective, training), name, runs, start, problem)
+
+
+def fit_path(problem: Problem, run: Run, n_dims: int) -> LinearPath:
+    """Fit the linear part of a run's model to its training clips."""
+    clips = problem.take(run.train)
+    inputs = pick(stack_inputs([run]), 0)
+    batch = gather_all(jax.device_put(clips), inputs, jnp.arange(len(run.train)))
+    x_nD = np.asarray(batch.x_BTC).reshape(len(run.train), -1)
+    return LinearPath.fit(x_nD, problem.truth_N[run.train], len(problem.labels), n_dims)
 
 
 def classify(

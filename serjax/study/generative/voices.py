@@ -22,8 +22,8 @@ from serjax.study.trainer import pick
 from serjax.train.runs import Run, stack_inputs
 from serjax.train.state import gather_all
 
-RANGE_DB = 60.0  # of the figure, below its loudest
-TICKS_HZ = (125, 250, 500, 1_000, 2_000, 4_000, 8_000)
+RANGE_DB = 60.0  # that colours tell apart
+TICKS_HZ = (250, 1_000, 2_000, 4_000, 8_000)
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,12 +50,12 @@ def draw_voices(
       folder: of the pictures.
     """
     voices = make_voices(problem, network, params, run)
-    loudest_db = max(float(voice.picture_TM.max()) for voice in voices)
+    own_TM = [voice.picture_TM - voice.picture_TM.max() for voice in voices]
     figure = clip_pictures(
-        [np.where(np.arange(len(v.picture_TM)) < v.n_frames, v.picture_TM.T, np.nan) for v in voices],
+        [np.where(np.arange(len(own)) < v.n_frames, own.T, np.nan) for own, v in zip(own_TM, voices, strict=True)],
         [voice.name for voice in voices],
         _mel_rows(frontend),
-        Colours("level / dB", "magma", loudest_db - RANGE_DB, loudest_db, "min"),
+        Colours("level / dB below the picture's loudest", "magma", -RANGE_DB, 0.0, "min"),
         frontend.hop_length / frontend.sample_rate_hz,
         title,
         columns=len(problem.labels),
