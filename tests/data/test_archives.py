@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from serjax.data.archives import ArchiveError, Bounds, unpack
+from serjax.data.download.archives import ArchiveError, Bounds, unpack
 
 BOUNDS = Bounds(n_files=3, n_bytes=1_000)
 

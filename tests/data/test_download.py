@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from serjax.data import download, fetching
-from serjax.data.archives import ArchiveError
-from serjax.data.download import SOURCES, Config, Name, Source
-from serjax.data.fetching import DownloadError
+from serjax.data.download import __main__ as download
+from serjax.data.download import fetching
+from serjax.data.download.__main__ import SOURCES, Config, Name, Source
+from serjax.data.download.archives import ArchiveError
+from serjax.data.download.fetching import DownloadError
 from tests.data.flaky_server import Site, served
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from serjax.data import fetching
-from serjax.data.fetching import BLOCK_BYTES, DownloadError, NotThereError, Resuming
+from serjax.data.download import fetching
+from serjax.data.download.fetching import BLOCK_BYTES, DownloadError, NotThereError, Resuming
 from tests.data.flaky_server import Site, served
 
 CONTENT = np.random.default_rng(0).bytes(300_000)

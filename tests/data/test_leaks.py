@@ -83,7 +83,7 @@ def test_a_speaker_in_two_parts_is_refused_where_the_protocol_promises_otherwise
         for protocol in ("speaker-5fold", "speaker-6fold", "speaker-5fold-luna", "loso", "speaker-text"):
             with pytest.raises(ProtocolError, match=rf"{protocol} promises other speakers .* share [ce]\. Give"):
                 find_leaks(PEOPLE, [split(protocol, shared)], None)  # type: ignore[arg-type]
-        for protocol in ("random-5fold", "split-column", "text"):
+        for protocol in ("random-5fold", "given", "text"):
             found = find_leaks(PEOPLE, [split(protocol, shared)], None)  # type: ignore[arg-type]
             assert "speaker" in {leak.leak.kind for leak in found}
 

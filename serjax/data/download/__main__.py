@@ -31,9 +31,9 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from serjax.command import run_command
-from serjax.data.archives import ArchiveError, Bounds, opened, unpack, wanted_members
 from serjax.data.corpora import crema_d, emodb, load_corpus, ravdess, tess
-from serjax.data.fetching import DownloadError, NotThereError, Resuming
+from serjax.data.download.archives import ArchiveError, Bounds, opened, unpack, wanted_members
+from serjax.data.download.fetching import DownloadError, NotThereError, Resuming
 from serjax.files import digest, write_json
 
 Name = Literal["ravdess", "ravdess-song", "crema-d", "emodb", "tess"]

@@ -1,0 +1,1 @@
+"""Corpora from their published places: licence first, resumed, checked, unpacked within bounds."""
