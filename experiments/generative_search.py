@@ -69,9 +69,6 @@ def changes() -> Overrides:
         whole,
         product(whole, vary("own", 0.1)),
         product(whole, vary("functionals_weight", 0.5)),
-        product(whole, vary("density.density", "pca")),
-        product(whole, vary("relevance", 4.0, 16.0)),
-        product(vary("vectors", BOTH), vary("backgrounds", 6)),
     )
 
 
