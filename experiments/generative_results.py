@@ -7,7 +7,7 @@ Reads finished runs and trains nothing. The first run is of the corpus that `--c
 each emotion, gender, intensity and speaker. The commands that made the runs stand on the page.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -116,7 +116,7 @@ def draw(groups: Sequence[tuple[Cell, ...]], run: FinishedRun) -> Any:
     return forest_plot(names, lines, None, "UAR", 1 / len(run.labels), title)
 
 
-def markdown(content: dict[str, Any], picture: str) -> str:
+def markdown(content: Mapping[str, Any], picture: str) -> str:
     """Return the page."""
     return markdown_page(
         content["title"],

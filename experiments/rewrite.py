@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from experiments import generative_curves, generative_results
 from serjax.command import run_command
 from serjax.errors import ConfigError
 from serjax.figures.tables import say
@@ -67,6 +68,10 @@ def markdown_of(content: Mapping[str, Any], picture: str) -> str:
         return comparison_table.markdown(comparison_table.table_of(content), picture)
     if "n_classes" in content:
         return classifiers.markdown(classifiers.page_of(content), picture)
+    if "groups" in content:
+        return generative_results.markdown(content, picture)
+    if "header" in content:
+        return generative_curves.markdown(content, picture)
     return table_page.markdown(table_page.TablePage(**content))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments import generative_curves, generative_results
+from experiments import generative_curves, generative_results, rewrite
 from serjax.data.corpora import load_corpus
 from serjax.errors import ConfigError
 from serjax.evaluate.predictions import Predictions
@@ -53,6 +53,7 @@ def test_the_page_names_runs_and_the_corpus_must_be_theirs(finished: Path, tmp_p
     assert content["runs"][0][0] == "run"
     assert content["groups"]
     assert "- run: `" in (tmp_path / "page.md").read_text()
+    assert rewrite.render(tmp_path / "page.md") == (tmp_path / "page.md").read_text()
     with pytest.raises(ConfigError, match="--runs: expected folders of finished runs"):
         generative_results.run(replace(config, runs=()))
 
@@ -89,3 +90,4 @@ def test_each_number_of_speakers_compares_the_two_on_the_same_vectors(
     assert float(rows["gaussian, 2 speakers"][4]) > 0
     assert rows["logistic, 2 speakers"][4] is rows["own=1.0"][4] is None
     assert (tmp_path / "page.png").stat().st_size > 0
+    assert rewrite.render(tmp_path / "page.md") == (tmp_path / "page.md").read_text()
