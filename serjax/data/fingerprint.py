@@ -138,6 +138,6 @@ def errors_at(a_T: Fingerprint, b_T: Fingerprint, shift: int) -> float:
     loud_T = (a > 0) & (b > 0)
     n_loud = int(loud_T.sum())
     fewest = max(FEWEST_FRAMES, min(int(np.sum(a_T > 0)), int(np.sum(b_T > 0))) // 2)
-    if n_loud < fewest or len(np.unique(a[loud_T])) < n_loud // 2:  # a steady sound is like any other
+    if n_loud < fewest:
         return 1.0
     return float(np.bitwise_count(a[loud_T] ^ b[loud_T]).mean()) / BITS

@@ -66,15 +66,22 @@ def test_the_same_words_again_are_no_copy_but_a_part_of_a_recording_is(wavs: lis
     assert copies([], prints) == copies([]) == ()
 
 
-def test_silence_steady_tones_and_single_words_are_like_nothing() -> None:
-    time_s = np.arange(2 * RATE_HZ, dtype=np.float32) / RATE_HZ
-    tones = [np.sin(2 * np.pi * f * time_s, dtype=np.float32) for f in (440.0, 440.5, 880.0)]
-    noise = np.random.default_rng(0).normal(size=(2, 3_000)).astype(np.float32)
-    short = np.ones(1, np.float32)
-    prints = [fingerprint(wav, RATE_HZ) for wav in (*tones, 0 * tones[0], 0 * tones[0], *noise, noise[0], short, short)]
-    assert prints[3].dtype == np.uint32
-    assert not prints[3].any()
-    assert copies(prints) == ()  # noise[0] is there twice, but lasts 0.14 s
+def test_a_jingle_in_common_makes_no_copy_and_noise_in_pauses_hides_none(wavs: list[np.ndarray]) -> None:
+    jingle = wavs[0][RATE_HZ // 2 : RATE_HZ]
+    one, other = (fingerprint(np.concatenate([jingle, wav]), RATE_HZ) for wav in (wavs[3], wavs[5]))
+    assert copies([one], [other]) == ()
+    pausing = np.concatenate([wavs[3], np.zeros(3 * RATE_HZ, np.float32)])
+    noise = np.random.default_rng(0).normal(size=len(pausing)).astype(np.float32)
+    noisy = pausing + 1e-3 * np.abs(pausing).max() * noise
+    assert len(copies([fingerprint(pausing + 1e-7 * noise[::-1], RATE_HZ)], [fingerprint(noisy, RATE_HZ)])) == 1
+
+
+def test_silence_and_moments_are_like_nothing() -> None:
+    moment = np.random.default_rng(0).normal(size=6_600).astype(np.float32)  # 0.3 s
+    silence, sample = np.zeros(RATE_HZ, np.float32), np.ones(1, np.float32)
+    prints = [fingerprint(wav, RATE_HZ) for wav in (silence, silence, moment, moment, sample, sample)]
+    assert [bool(words_T.any()) for words_T in prints] == [False, False, True, True, False, False]
+    assert copies(prints) == ()
 
 
 @pytest.mark.parametrize(("wav", "rate_hz"), [(np.ones((2, 9)), 8_000), (np.full(9, np.nan), 8_000), (np.ones(9), 100)])
