@@ -4,7 +4,7 @@ import csv
 import gzip
 import io
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -33,7 +33,7 @@ class Predictions:
     """One row for each clip, fold and seed: what it is, what it was taken for, and a score for each class.
 
     Args:
-      utterance: the clip's identity, its path inside the corpus; once a seed.
+      utterance: the clip's identity, its path inside the corpus; once in a fold of a seed.
       speaker: who speaks.
       fold: the name of the fold whose test clip it is.
       seed: the training seed.
@@ -211,8 +211,17 @@ def _check_values(table: Predictions) -> None:
         raise PredictionsError(
             f"the scores of {table.utterance[bad[0]]} are not finite ({bad.size} such rows): the model has diverged"
         )
+    _check_once(zip(table.seed.tolist(), table.utterance, table.fold, strict=True), "once in a fold is expected")
+
+
+def check_tested_once(table: Predictions) -> None:
+    """Raise PredictionsError for a clip that is tested in two folds of a seed; one may validate in several."""
+    _check_once(zip(table.seed.tolist(), table.utterance, strict=True), "a clip is a test clip once")
+
+
+def _check_once(rows: Iterable[tuple[int, str, *tuple[str, ...]]], rule: str) -> None:
     seen = set()
-    for row in zip(table.seed.tolist(), table.utterance, strict=True):
+    for row in rows:
         if row in seen:
-            raise PredictionsError(f"{row[1]} is predicted twice under seed {row[0]}: a clip is a test clip once")
+            raise PredictionsError(f"{row[1]} is predicted twice under seed {row[0]}: {rule}")
         seen.add(row)

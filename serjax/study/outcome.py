@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 
 from serjax.data.notes import Note
 from serjax.evaluate.generative import classify, log_odds
-from serjax.evaluate.predictions import Predictions
+from serjax.evaluate.predictions import Predictions, check_tested_once
 from serjax.folder.manifest import Pictures
 from serjax.study.problem import Cell, Problem
 
@@ -107,6 +107,9 @@ class Outcome:
     tables: Mapping[str, object] = field(default_factory=dict)
     pictures: Pictures = field(default_factory=dict)
     name: str | None = None
+
+    def __post_init__(self) -> None:
+        check_tested_once(self.predictions)
 
 
 def predict(

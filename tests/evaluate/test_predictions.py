@@ -114,6 +114,13 @@ def test_tables_that_contradict_themselves_are_refused(change, message):
         dataclasses.replace(table(), **change)
 
 
+def test_a_clip_may_validate_in_two_folds_and_is_tested_in_one() -> None:
+    both = dataclasses.replace(table(), utterance=("a", "a", "b", "c", "d", "e"))  # in fold0 and in fold1
+    with pytest.raises(pred.PredictionsError, match="a is predicted twice under seed 0: a clip is a test clip once"):
+        pred.check_tested_once(both)
+    pred.check_tested_once(table())
+
+
 def test_shapes_are_checked_where_the_tests_look():
     with pytest.raises(TypeCheckError):
         dataclasses.replace(table(), seed=np.array([0.5] * 6))
