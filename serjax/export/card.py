@@ -35,6 +35,7 @@ further listening. One clip is one short utterance of one speaker, without music
 LIMITS = """- It tells how speech *sounds* to it, as acted or labelled in its corpus. It knows nothing of what a person
   feels. Do not decide about people by it: hiring, policing, health, schooling, insurance.
 - Figures hold for the corpus and protocol named here. On other languages, microphones, rooms and ages expect less.
+- The mark `out of corpus` sees what is explained badly, such as music. Noise and other corpora may pass.
 - Probabilities are calibrated on the corpus. Elsewhere they are too sure.
 - The licence of the corpus may bind the weights: many corpora of emotion are for research alone."""
 

@@ -95,7 +95,7 @@ def _over_time(bundle: Bundle, files: Iterable[Path], windows: Windows, out: Pat
             yield record
         if records[0]["start_s"] is not None:
             title = f"{path.name} · {bundle.about.run.get('title', 'bundle')}"
-            write_timeline(records, bundle.about.labels, path, out, title)
+            write_timeline(records, bundle.about.labels, windows.hop_s, path, out, title)
 
 
 if __name__ == "__main__":

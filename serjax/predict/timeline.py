@@ -76,9 +76,9 @@ def _parts(bundle: Bundle, path: Path, windows: Windows) -> Iterator[tuple[list[
 
 
 def write_timeline(
-    records: list[dict[str, Any]], labels: tuple[str, ...], path: Path, folder: Path, title: str
-) -> list[Path]:
-    """Write the records of one file as `NAME.timeline.csv` and `NAME.timeline.png` in a folder; return both."""
+    records: list[dict[str, Any]], labels: tuple[str, ...], hop_s: float, path: Path, folder: Path, title: str
+) -> None:
+    """Write the records of one file as `NAME.timeline.csv` and `NAME.timeline.png` in a folder."""
     from serjax.figures.timeline import draw_timeline  # brings matplotlib, for which others should not wait
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -88,7 +88,9 @@ def write_timeline(
         deque(write_csv(records, labels, text), maxlen=0)
         file.write(text.getvalue().encode())
     middle_W = np.array([(record["start_s"] + record["end_s"]) / 2 for record in records])
+    half_s = (
+        float(np.diff([record["start_s"] for record in records[:2]])[0] if len(records) > 1 else middle_W[0] * 2) / 2
+    )
     rows = [record["probabilities"] or dict.fromkeys(labels, np.nan) for record in records]
     probability_WK = np.array([[row[label] for label in labels] for row in rows])
-    draw_timeline(middle_W, probability_WK, labels, title, picture)
-    return [table, picture]
+    draw_timeline(middle_W, hop_s / 2, probability_WK, labels, title, picture)
