@@ -88,9 +88,6 @@ def write_timeline(
         deque(write_csv(records, labels, text), maxlen=0)
         file.write(text.getvalue().encode())
     middle_W = np.array([(record["start_s"] + record["end_s"]) / 2 for record in records])
-    half_s = (
-        float(np.diff([record["start_s"] for record in records[:2]])[0] if len(records) > 1 else middle_W[0] * 2) / 2
-    )
     rows = [record["probabilities"] or dict.fromkeys(labels, np.nan) for record in records]
     probability_WK = np.array([[row[label] for label in labels] for row in rows])
     draw_timeline(middle_W, hop_s / 2, probability_WK, labels, title, picture)
