@@ -18,7 +18,7 @@ from serjax.study.fingerprint import StudyFlags
 from serjax.study.flags import Data, Machine, Model, Optimisation
 from serjax.study.frontends import MelFeatures
 from serjax.study.generative.scores import compile_class_log_ratio
-from serjax.study.generative.tied_start import LinearPath, with_paths
+from serjax.study.generative.tied_start import LinearPath, silenced, with_paths
 from serjax.study.generative.voices import draw_voices
 from serjax.study.outcome import Facts, Outcome, predict
 from serjax.study.problem import Problem, load_problem
@@ -145,7 +145,8 @@ class TiedStudy:
         fresh_of = fresh(runs, objective)
 
         def start(rows: range) -> dict[str, Any]:
-            return with_paths(fresh_of(rows), [fit_path(problem, runs[r], network.class_dim) for r in rows])
+            # A random last layer would stay: codes that carry nothing are drawn too, and sound as noise.
+            return with_paths(silenced(fresh_of(rows)), [fit_path(problem, runs[r], network.class_dim) for r in rows])
 
         return Request(trainer, Recipe(objective, training), name, runs, start, problem)
 

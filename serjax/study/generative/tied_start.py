@@ -65,6 +65,6 @@ def with_paths(params_R: dict[str, Any], paths: Sequence[LinearPath]) -> dict[st
 def silenced(params_R: dict[str, Any]) -> dict[str, Any]:
     """Return parameters with zeros in the last layer of the decoder."""
     own, decoder = params_R["params"], params_R["params"]["decoder"]
-    last = f"Dense_{len(decoder) - 1}"
+    last = f"Dense_{sum(name.startswith('Dense') for name in decoder) - 1}"
     silent = jax.tree.map(np.zeros_like, decoder[last])
     return {**params_R, "params": {**own, "decoder": {**decoder, last: silent}}}
