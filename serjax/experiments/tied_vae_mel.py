@@ -4,6 +4,9 @@ Question: what does a generative model take emotion to be? A clip is said again 
 fixed, and new clips of each emotion are drawn: as pictures (`figures/voices.png`) and sounds (`samples/`).
 
     python -m serjax.experiments.tied_vae_mel --corpus ravdess --root RAVDESS
+
+With `--protocol random-80-20 --epochs 20` (speakers shared, one model) it takes 2 minutes on a busy core, and tells the
+eight emotions apart with UAR .39: pictures hold the sentence first. What is clear to see and hear is the level.
 """
 
 from dataclasses import dataclass
