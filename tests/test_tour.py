@@ -49,6 +49,8 @@ LEFT_OUT = {
     "serjax.train.shares": "where training goes on after a stop",
     "serjax.data.feature_cache": "the same features from the disk",
     "serjax.data.notes": "what is odd about clips",
+    "serjax.data.leaks": "what the parts of a fold share",
+    "serjax.data.recordings": "which clips are copies",
 }
 PROJECT = Project.below(ROOT)
 
