@@ -1,8 +1,10 @@
 """One density per emotion of one vector per clip: a clip gets the emotion whose density explains it best.
 
-Question: how far does a generative classifier come on new speakers, without pretraining and without gradients? Front
-end × density × tying × score: supervectors of a background model, whitened within classes, and a Gaussian per emotion
-with one covariance for all, whose log-likelihoods are summed over background models.
+Question: how far does a generative classifier come on new speakers, without pretraining and without gradients?
+
+Front end × density × tying × score × calibration. By default: supervectors of a background model, and functionals,
+whitened within emotions; a Gaussian per emotion; one covariance for all; log-likelihoods, summed over three background
+models; a temperature from validation clips. `--vectors`, `--density`, `--own` change the first three.
 
     python -m serjax.experiments.generative --corpus ravdess --root RAVDESS --seeds 3
 
