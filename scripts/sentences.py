@@ -18,9 +18,9 @@ _ITEM = re.compile(r"^ *(?:[-*]|\d+\.) ", re.MULTILINE)
 
 
 def sentences(text: str) -> list[str]:
-    """Return the sentences of a Markdown text, each on one line.
+    r"""Return the sentences of a Markdown text, each on one line.
 
-    >>> sentences("# Title\\n\\nOne `a. b` here. Two\\nlines!\\n\\n- An item\\n- Another: [it](a.md)")
+    >>> sentences("# Title\n\nOne `a. b` here. Two\nlines!\n\n- An item\n- Another: [it](a.md)")
     ['One CODE here.', 'Two lines!', 'An item', 'Another: it']
     """
     prose = _ITEM.sub("\n\n", _OTHER.sub("\n\n", _FENCED.sub("\n\n", text)))

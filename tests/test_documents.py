@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from scripts.sentences import PAGES, long_sentences
+
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "experiments" / "README.md"]
 DOCUMENTS += sorted((ROOT / "docs").glob("*.md"))
 PACKAGES = ("serjax", "experiments", "scripts")
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+RUN_BLOCK = re.compile(r"^```python\n.*?^```", re.MULTILINE | re.DOTALL)  # those of extend.md are run by test_extend.py
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 MODULE = re.compile(r"python -m ((?:serjax|experiments|scripts)(?:\.[a-z]\w*)*)(?![\w.]*[A-Z])")
 DOTTED = re.compile(r"(?<![\w./])serjax(?:\.(?!__)\w+)+")
@@ -86,7 +89,23 @@ def bound(tree: ast.Module) -> set[str]:
 def test_documents_lead_to_what_is_there(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert broken_links(text, path.parent) == []
-    assert unknown_names(text) == []
+    assert unknown_names(RUN_BLOCK.sub("", text) if path.name == "extend.md" else text) == []
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_sentences_are_short(path: Path) -> None:
+    assert long_sentences(path.read_text(encoding="utf-8")) == []
+
+
+def test_long_sentences_are_found_in_prose_alone() -> None:
+    prose, code = "Word " * 36 + "ends. Short.", "```\n" + "word " * 40 + "\n```\n| " + "cell " * 40 + "|\n"
+    assert long_sentences(code + "# " + "head " * 40) == []
+    assert [line.partition(":")[0] for line in long_sentences(f"{code}\n- {prose}")] == ["37 words"]
+
+
+def test_the_map_has_every_page() -> None:
+    pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"index.md"}
+    assert pages <= set(LINK.findall((ROOT / "docs/index.md").read_text(encoding="utf-8")))
 
 
 def test_sources_name_what_is_there() -> None:
