@@ -25,7 +25,7 @@ from serjax.figures.comparison import Line, forest_plot
 from serjax.figures.markdown import markdown_image, markdown_list, markdown_page, markdown_section, markdown_table
 from serjax.figures.tables import Cell, interval, print_table, say
 from serjax.folder.finished import FinishedRun, read_result, read_run
-from serjax.folder.manifest import CONFIG
+from serjax.folder.manifest import CONFIG, METRICS
 from serjax.main import train_command
 from serjax.results.page import write_files
 from serjax.study.flags import Data, Machine
@@ -74,7 +74,7 @@ def run(config: Config) -> None:
         "runs": rows,
         "published": PUBLISHED,
         "groups": groups,
-        "commands": [f"{one.path.name}: {markdown_code(str(_config(one)['command']))}" for one in runs],
+        "commands": [command_of(one) for one in runs],
     }
     print_table(title, RUNS, rows)
     print_table(f"{runs[0].path.name}, {corpus.name}", GROUPS, groups)
@@ -87,9 +87,15 @@ def row_of(run: FinishedRun) -> tuple[Cell, ...]:
     """Return what a run reaches."""
     reached = estimate(run.predictions, "uar", speakers_shared=run.speakers_shared)
     protocol = f"{run.protocol}{' (refit)' * run.refit}"
-    seeds, ece = len(np.unique(run.predictions.seed)), read_result(run.path / "metrics.json")["ece"]
+    seeds, ece = len(np.unique(run.predictions.seed)), read_result(run.path / METRICS).get("ece")
     said = run.path.name, run.corpus, protocol, seeds, mean_fold_uar(run.validation)
     return *said, reached.mean, reached.sd, interval(reached.interval), ece, f"{run.seconds / 60:.1f}"
+
+
+def command_of(run: FinishedRun) -> str:
+    """Return the name of a run, its command, and the commit of the code that ran it, as Markdown."""
+    command, git = read_result(run.path / CONFIG)["command"], read_result(run.path / METRICS).get("git")
+    return f"{run.path.name}: {markdown_code(str(command))}, git {git}"
 
 
 def rows_of_groups(run: FinishedRun, corpus: Corpus) -> Iterator[tuple[Cell, ...]]:
@@ -143,10 +149,6 @@ def _bounds(cell: Cell) -> tuple[float, float] | None:
         return None
     low, high = (float(number) for number in cell.split(" – "))
     return low, high
-
-
-def _config(run: FinishedRun) -> dict[str, Any]:
-    return read_result(run.path / CONFIG)
 
 
 if __name__ == "__main__":
