@@ -8,8 +8,9 @@ from typing import Any
 
 from serjax.bundle.parts import BundleError
 
-FORMAT = 1  # of bundle.json; another number is another form
+FORMAT = 2  # of bundle.json; another number is another form
 BUNDLE, WEIGHTS, CARD, PROGRAM = "bundle.json", "weights.safetensors", "README.md", "program.stablehlo"
+FINGERPRINTS = "fingerprints.safetensors"
 
 
 @dataclass(frozen=True)
@@ -63,12 +64,12 @@ class TooShort:
 class Training:
     """Which recordings it was trained on: sha256 of what decodes from each (`serjax.bundle.content`).
 
-    `sha256` is None where the clips are no recordings. `fingerprints` is the place of hashes that survive other codecs.
+    `fingerprints_sha256` is that of `fingerprints.safetensors`, which tells copies. None: the clips are no recordings.
     """
 
     n_clips: int
     sha256: tuple[str, ...] | None
-    fingerprints: tuple[str, ...] | None = None
+    fingerprints_sha256: str | None = None
 
 
 @dataclass(frozen=True)

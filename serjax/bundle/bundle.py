@@ -10,11 +10,15 @@ import numpy as np
 import soxr
 from jaxtyping import Float, Num
 
-from serjax.bundle.about import WEIGHTS, About, read_about
+from serjax.bundle.about import FINGERPRINTS, WEIGHTS, About, read_about
+from serjax.bundle.content import content_of
 from serjax.bundle.parts import BundleError
 from serjax.bundle.scores import Scores, Weights
 from serjax.bundle.systems import System, system_of
 from serjax.data.audio import MAX_RATE_HZ, MIN_DURATION_S, MIN_RATE_HZ, RESAMPLER_TAIL_S
+from serjax.data.fingerprint import fingerprint
+from serjax.data.known import KnownRecordings
+from serjax.data.recordings import HEARD
 from serjax.evaluate.calibration import tempered
 from serjax.files import digest
 from serjax.models.weights import read_weights
@@ -53,11 +57,15 @@ class Answer:
 
 @dataclass(frozen=True, eq=False)
 class Bundle:
-    """A system, its weights, and what `bundle.json` says of it; call it with a waveform."""
+    """A system, its weights, and what `bundle.json` says of it; call it with a waveform.
+
+    `known` has the fingerprints of training clips, None where they are no recordings.
+    """
 
     about: About
     system: System
     weights: Weights
+    known: KnownRecordings | None = None
 
     @property
     def sample_rate_hz(self) -> int:
@@ -86,6 +94,27 @@ class Bundle:
         if answer.problem:
             raise BundleError(f"The part of the waveform that is heard {answer.problem}. Give one with sound.")
         return answer
+
+    def in_training(self, wav_N: Clip, sr: int) -> bool | None:
+        """Tell whether a recording is a training clip, or a copy of one: resampled, MP3, louder, trimmed.
+
+        Args:
+          wav_N: all of it from its start on; of a clip the first minute is compared, with copies 30 s.
+          sr: its own sampling rate in Hz.
+
+        Returns:
+          None where the bundle knows no recordings.
+        """
+        if self.about.training.sha256 is None:
+            return None
+        if content_of(wav_N, sr) in self._contents:
+            return True
+        heard_N = wav_N[: round(HEARD.n_samples / HEARD.sample_rate_hz * sr)]
+        return self.known is not None and self.known.has(fingerprint(heard_N, sr))
+
+    @functools.cached_property
+    def _contents(self) -> frozenset[str]:
+        return frozenset(self.about.training.sha256 or ())
 
     def clip(self, wav_N: Clip, sr: int, offset_s: float) -> Clip:
         """Return the part of a waveform that is heard, at the rate of the front end, as `answers` takes it.
@@ -169,11 +198,19 @@ def load_bundle(path: str | Path) -> Bundle:
     """
     folder = Path(path)
     about = read_about(folder)
-    file = folder / WEIGHTS
-    if not file.is_file() or digest(file) != about.weights_sha256:
+    weights, known = _checked(folder / WEIGHTS, about.weights_sha256), None
+    if about.training.fingerprints_sha256 is not None:
+        file = _checked(folder / FINGERPRINTS, about.training.fingerprints_sha256)
+        known = KnownRecordings.from_bytes(file.read_bytes())
+    return Bundle(about, system_of(about.system), jax.device_put(read_weights(weights)), known)
+
+
+def _checked(file: Path, sha256: str) -> Path:
+    """Return a file of a bundle that is the one which `bundle.json` names."""
+    if not file.is_file() or digest(file) != sha256:
         how = "is not the file that bundle.json belongs to" if file.is_file() else "is not there"
         raise BundleError(f"{file} {how}. Copy the bundle again, or export the run again.")
-    return Bundle(about, system_of(about.system), jax.device_put(read_weights(file)))
+    return file
 
 
 @functools.cache

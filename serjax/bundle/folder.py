@@ -3,10 +3,10 @@
 from dataclasses import replace
 from pathlib import Path
 
-from serjax.bundle.about import BUNDLE, WEIGHTS
+from serjax.bundle.about import BUNDLE, FINGERPRINTS, WEIGHTS
 from serjax.bundle.bundle import Bundle
 from serjax.bundle.parts import BundleError
-from serjax.files import digest, write_json
+from serjax.files import digest, replacing, write_json
 from serjax.models.weights import save_weights
 
 
@@ -17,10 +17,21 @@ def check_free(folder: Path) -> None:
 
 
 def write_bundle(bundle: Bundle, folder: Path) -> Bundle:
-    """Write `weights.safetensors` and `bundle.json`; return the bundle with the sha256 of its weights."""
+    """Write weights, fingerprints and `bundle.json`; return the bundle with the sha256 of the two files."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / BUNDLE).unlink(missing_ok=True)  # that of before belongs to other weights
     save_weights(folder / WEIGHTS, bundle.weights)
-    about = replace(bundle.about, weights_sha256=digest(folder / WEIGHTS))
+    training = replace(bundle.about.training, fingerprints_sha256=_write_fingerprints(bundle, folder / FINGERPRINTS))
+    about = replace(bundle.about, weights_sha256=digest(folder / WEIGHTS), training=training)
     write_json(folder / BUNDLE, about.as_json)
     return replace(bundle, about=about)
+
+
+def _write_fingerprints(bundle: Bundle, path: Path) -> str | None:
+    """Write them, where there are some, and return the sha256 of the file."""
+    path.unlink(missing_ok=True)
+    if bundle.known is None:
+        return None
+    with replacing(path) as file:
+        file.write(bundle.known.to_bytes())
+    return digest(path)

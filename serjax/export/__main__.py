@@ -2,9 +2,9 @@
 
     python -m serjax.export runs/vae_mfcc-ravdess-01234567 my_bundle
 
-The bundle keeps weights, labels, front end, calibration, figures of the run and a hash of each training clip. To use
-it: `python -m serjax.predict my_bundle clip.wav`. Each fold is fitted once more too, to measure on its validation clips
-how short a clip may be and which clips are unlike training.
+The bundle keeps weights, labels, front end, calibration, figures of the run, hashes and fingerprints of training clips.
+To use it: `python -m serjax.predict my_bundle clip.wav`. Each fold is fitted once more, to measure on its validation
+clips how short a clip may be and which clips are unlike training.
 """
 
 import tempfile
@@ -20,7 +20,10 @@ from serjax.bundle.content import content_of_file
 from serjax.bundle.folder import check_free, write_bundle
 from serjax.bundle.programs import keep_programs, write_program
 from serjax.command import run_command
-from serjax.data.corpora.corpus import FileSource
+from serjax.data.corpora.corpus import AudioSource, Corpus, FileSource
+from serjax.data.corpora.joined import JoinedSource
+from serjax.data.feature_cache import default_cache_dir
+from serjax.data.known import KnownRecordings
 from serjax.export.card import model_card, run_facts
 from serjax.export.measure import calibrate, find_shortest, find_threshold, score_held_out
 from serjax.export.rebuild import ExportedRun, read_exported
@@ -30,7 +33,7 @@ from serjax.folder.run_folder import Clock, RunFolder
 from serjax.provenance import versions
 from serjax.study.checks import check_positive
 from serjax.study.flags import Data
-from serjax.study.problem import Cell, Problem
+from serjax.study.problem import Cell, Problem, Report, fingerprints_of
 from serjax.study.progress import Progresses, progresses
 from serjax.study.stages import lay_out, make_trainer
 
@@ -97,23 +100,38 @@ def measured(run: ExportedRun, problem: Problem, refitted: Refitted, n_seeds: in
         system=refitted.system.describe(),
         listening=listening,
         calibration=calibrate(run.finished.validation, unit),
-        training=Training(len(problem.truth_N), content_hashes(problem)),
+        training=Training(len(problem.truth_N), content_hashes(problem.corpus)),
         weights_sha256="",
-        out_of_corpus=find_threshold(run.finished.validation, held_out),
+        out_of_corpus=find_threshold(refitted.system, run.finished.validation, held_out),
         too_short=find_shortest(held_out),
         run=run_facts(run, problem),
         refit={**refitted.chosen, "seeds": n_seeds},
         versions=versions(),
     )
-    return Bundle(about, refitted.system, of_seeds(refitted.weights[:n_seeds]))
+    known = known_recordings(problem, data, run.study.flags.machine.cache, shown.counter("fingerprints"))
+    return Bundle(about, refitted.system, of_seeds(refitted.weights[:n_seeds]), known)
 
 
-def content_hashes(problem: Problem) -> tuple[str, ...] | None:
-    """Return the content of each training clip; None where clips are no files."""
-    source = problem.corpus.source
-    if not isinstance(source, FileSource):
-        return None
-    return tuple(sorted({content_of_file(source.root / clip.path) for clip in problem.corpus.utterances}))
+def content_hashes(corpus: Corpus) -> tuple[str, ...] | None:
+    """Return the content of each file with training clips; None where clips are no files."""
+    files = {_file_of(corpus.source, clip.path) for clip in corpus.utterances}
+    return None if None in files else tuple(sorted({content_of_file(file) for file in files if file}))
+
+
+def known_recordings(problem: Problem, data: Data, cache: Path | None, report: Report) -> KnownRecordings | None:
+    """Return the fingerprints of training clips, which the run has computed; None where clips are no recordings."""
+    prints = fingerprints_of(problem.corpus, data, cache or default_cache_dir(), report)
+    return KnownRecordings.of(prints) if prints else None
+
+
+def _file_of(source: AudioSource, path: str) -> Path | None:
+    match source:
+        case FileSource():
+            return source.file(path)
+        case JoinedSource():
+            name, _, inner = path.partition("/")
+            return _file_of(source.parts[name], inner)
+    return None
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 
 from serjax.bundle.about import Calibration, Listening, OutOfCorpus, TooShort
 from serjax.bundle.bundle import N_TOGETHER, compiled
+from serjax.bundle.densities import Densities
 from serjax.bundle.scores import Weights
 from serjax.bundle.systems import System
 from serjax.data.corpora.corpus import Waveforms, Window
@@ -65,12 +66,13 @@ def calibrate(validation: Predictions | None, unit: float) -> Calibration:
     )
 
 
-def find_threshold(validation: Predictions | None, held_out: HeldOut | None) -> OutOfCorpus | None:
-    """Return below which evidence a clip is unlike training, by what the run stored, else by held-out clips.
+def find_threshold(system: System, validation: Predictions | None, held_out: HeldOut | None) -> OutOfCorpus | None:
+    """Return below which evidence a clip is unlike training; None where a system has none, or nothing is held out.
 
-    None where a system has none, or nothing is held out.
+    Of densities the run stored the same evidence for validation clips. Autoencoders store a bound of log p(x) in nats
+    per clip, but a bundle goes by its score per valid element: there held-out clips say it, in that unit.
     """
-    stored = None if validation is None else validation.log_px_N
+    stored = validation.log_px_N if validation is not None and isinstance(system, Densities) else None
     evidence_N = stored if stored is not None or held_out is None else held_out.evidence_N
     if evidence_N is None:
         return None

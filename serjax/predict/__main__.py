@@ -5,8 +5,9 @@
     python -m serjax.predict my_bundle meeting.wav --window 3 --hop 1
 
 Every file gets a row. Exit code 0: all have an answer. 3: some have none; their rows say why, and what to do. Marks:
-`in training` (the same samples were trained on), `out of corpus` (explained worse than 99 % of validation clips),
-`too short` (measured when the bundle was made). With `--window`, a CSV and a picture of each file go to `--out`.
+`in training` (the recording was trained on, or one that it is a copy of), `out of corpus` (explained worse than 99 % of
+validation clips), `too short` (measured when the bundle was made). With `--window`, a CSV and a picture of each file go
+to `--out`.
 """
 
 from collections import Counter

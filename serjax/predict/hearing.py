@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from serjax.bundle.bundle import N_TOGETHER, Answer, Bundle
-from serjax.bundle.content import HEARD_S, content_of, rate_of
+from serjax.bundle.content import HEARD_S, rate_of
 from serjax.bundle.parts import BundleError
 from serjax.data.audio import AudioError, decode
 
@@ -58,9 +58,8 @@ def row_of(path: Path, answer: Answer, in_training: bool | None) -> Row:
 
 def rows_of(bundle: Bundle, paths: Iterable[Path], offset_s: float | None) -> Iterator[Row]:
     """Give a row for each file, in order."""
-    known = None if bundle.about.training.sha256 is None else frozenset(bundle.about.training.sha256)
     offset_s = bundle.about.listening.offset_s if offset_s is None else offset_s
-    heard = _in_turn(paths, lambda path: _hear(bundle, path, offset_s, known))
+    heard = _in_turn(paths, lambda path: _hear(bundle, path, offset_s))
     first = True
     while group := list(islice(heard, N_TOGETHER)):
         clips = [one.clip for one in group if one.clip is not None]
@@ -71,13 +70,12 @@ def rows_of(bundle: Bundle, paths: Iterable[Path], offset_s: float | None) -> It
             yield one.row(None if one.clip is None else next(answers))
 
 
-def _hear(bundle: Bundle, path: Path, offset_s: float, known: frozenset[str] | None) -> _Heard:
-    """Decode a file at its own rate, once for its content and for what is heard of it."""
+def _hear(bundle: Bundle, path: Path, offset_s: float) -> _Heard:
+    """Decode a file at its own rate, once for whether it is known and for what is heard of it."""
     try:
         rate_hz = rate_of(path)
         wav_N = decode(path, rate_hz, duration_s=max(HEARD_S, offset_s + bundle.n_samples / bundle.sample_rate_hz)).wav
-        in_training = None if known is None else content_of(wav_N, rate_hz) in known
-        return _Heard(path, bundle.clip(wav_N, rate_hz, offset_s), in_training)
+        return _Heard(path, bundle.clip(wav_N, rate_hz, offset_s), bundle.in_training(wav_N, rate_hz))
     except AudioError as error:
         return _Heard(path, None, None, Problem(error.code, error.problem, error.advice))
     except BundleError:

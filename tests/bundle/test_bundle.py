@@ -1,5 +1,6 @@
 """Bundles as users have them: waveforms in, answers out; what is damaged or foreign is said."""
 
+import io
 import json
 import shutil
 from dataclasses import replace
@@ -8,8 +9,10 @@ import jax
 import numpy as np
 import pytest
 import soundfile
+import soxr
 
 import serjax
+from serjax.bundle.about import Training
 from serjax.bundle.bundle import compiled
 from serjax.bundle.content import content_of, content_of_file
 from serjax.bundle.parts import BundleError
@@ -88,11 +91,38 @@ def test_content_survives_containers_and_is_else_another(vae, tmp_path):
     assert content_of(wav, sr + 1) != content_of(wav, sr)
 
 
+def test_copies_of_training_clips_are_known_again_and_no_other_clip(vae):
+    """At another rate, softer, as MP3 and trimmed at once, which is another content; and heard within a longer file."""
+    wav, sr = soundfile.read(vae.clips[0], dtype="float32")
+    file = io.BytesIO()
+    soundfile.write(file, 0.5 * soxr.resample(wav[800:-800], sr, 16_000), 16_000, format="MP3")
+    copy, rate_hz = soundfile.read(io.BytesIO(file.getvalue()), dtype="float32")
+    assert content_of(copy, rate_hz) not in vae.bundle.about.training.sha256
+    assert vae.bundle.in_training(copy, rate_hz)
+    assert vae.bundle.in_training(np.concatenate([copy[::-1], copy]), rate_hz)
+    assert not vae.bundle.in_training(copy[::-1].copy(), rate_hz)
+    unknown = replace(vae.bundle, about=replace(vae.bundle.about, training=Training(36, None)), known=None)
+    assert unknown.in_training(wav, sr) is None
+
+
+@pytest.mark.parametrize(
+    ("content", "says"), [(b"other", "is not the file that bundle.json belongs to"), (None, "is not there")]
+)
+def test_other_fingerprints_are_refused(vae, tmp_path, content, says):
+    shutil.copytree(vae.folder, tmp_path / "b")
+    file = tmp_path / "b" / "fingerprints.safetensors"
+    file.unlink()
+    if content:
+        file.write_bytes(content)
+    with pytest.raises(BundleError, match=f"fingerprints.safetensors {says}"):
+        serjax.load_bundle(tmp_path / "b")
+
+
 @pytest.mark.parametrize(
     ("harm", "says"),
     [
         (lambda about: about.pop("labels"), "no bundle of this version"),
-        (lambda about: about.update(format=99), "format 99, this version reads 1"),
+        (lambda about: about.update(format=99), "format 99, this version reads 2"),
         (lambda about: about["system"]["network"].update(kind="os.system"), "kind 'os.system'; expected one of"),
         (lambda about: about["system"]["network"].update(extra=1), "extra.*Export the run again"),
         (lambda about: about["system"].update(network=about["system"]["frontend"]), "A Mfcc stands where another"),
