@@ -59,7 +59,22 @@ def read_exported(path: Path, root: Path | None) -> ExportedRun:
             f"{path / CONFIG} gives other flags than it was written with: it is of another version, the CSV of its "
             "corpus has changed, or --root was relative to another folder. Export from there, or run it again."
         )
+    check_exportable(study)
     return ExportedRun(study if root is None else _with_root(study, root), finished, metrics, config)
+
+
+def check_exportable(study: Exportable) -> None:
+    """Raise BundleError where what a run fits is more than a bundle holds, before anything is computed."""
+    if not isinstance(study, DensityStudy):
+        return
+    flags = study.config.density
+    if flags.density in ("vae", "tied-vae"):
+        raise BundleError(
+            f"A classifier with --density {flags.density} is not exported: bundles hold densities in closed form, and "
+            "autoencoders of pictures. Export a run with another --density, such as gaussian, or one of vae_mfcc."
+        )
+    if flags.enrolment is not None:
+        raise BundleError("A classifier with --enrolment, which takes clips of each new speaker, is not exported.")
 
 
 def from_json(kind: Any, value: Any) -> Any:

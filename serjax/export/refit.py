@@ -128,9 +128,6 @@ def _refit_autoencoders(
 def refit_densities(study: DensityStudy, metrics: Mapping[str, Any], problem: Problem, report: Report) -> Refitted:
     """Fit whitening and densities with the run's median candidate and unit of each kind of vectors."""
     config, flags = study.config, study.config.density
-    if flags.density == "vae" or flags.enrolment is not None:
-        refused = "--density vae" if flags.density == "vae" else "--enrolment, which takes clips of each new speaker,"
-        raise BundleError(f"A classifier by densities with {refused} is not exported. Export one without.")
     assert isinstance(problem, DensityProblem)
     chosen, units = (
         {kind: _median_of(metrics, kind, name) for kind in config.features.vectors}

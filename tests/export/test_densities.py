@@ -14,7 +14,9 @@ from serjax.bundle.parts import BundleError
 from serjax.data import Window, load_corpus
 from serjax.data.features import load_features
 from serjax.data.splits import split_corpus
+from serjax.errors import ConfigError
 from serjax.experiments.generative import Config
+from serjax.export.rebuild import check_exportable
 from serjax.export.refit import cells_to_fit, of_seeds, refit_densities
 from serjax.study.density.flags import Density, Supervectors, VoiceFeatures
 from serjax.study.density.study import DensityProblem, System
@@ -84,9 +86,18 @@ def test_a_classifier_in_memory_and_its_bundle_agree(problem, tmp_path):
 
 
 def test_classifiers_that_files_cannot_hold_are_refused(problem):
-    for flags, says in ((Density(density="vae"), "--density vae"), (Density(enrolment=5), "--enrolment")):
+    for flags, says in (
+        (Density(density="vae"), "--density vae"),
+        (Density(density="tied-vae"), "--density tied-vae"),
+        (Density(enrolment=5), "--enrolment"),
+    ):
         with pytest.raises(BundleError, match=f"with {says}.* is not exported"):
-            refit_densities(replace(CONFIG, density=flags).study(), {"chosen": CHOSEN}, problem, lambda *_: None)
+            check_exportable(replace(CONFIG, density=flags).study())
+    check_exportable(CONFIG.study())
+    for name in ("vae", "tied-vae"):  # no Gaussians instead, whoever asks
+        study = replace(CONFIG, density=Density(density=name)).study()
+        with pytest.raises(ConfigError, match=f"--density {name} gives no classifier"):
+            refit_densities(study, {"chosen": CHOSEN}, problem, lambda *_: None)
     old = json.loads(json.dumps(CHOSEN).replace("unit", "scale"))
     with pytest.raises(BundleError, match="does not say the unit of supervector: it is older"):
         refit_densities(CONFIG.study(), {"chosen": old}, problem, lambda *_: None)

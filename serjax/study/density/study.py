@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from serjax.data.feature_cache import default_cache_dir
+from serjax.errors import ConfigError
 from serjax.evaluate.predictions import concatenate
 from serjax.models.density.classifier import DensityClassifier, Vector
 from serjax.study.density.enrolment import Enrolment, name_with_enrolment, with_enrolment
@@ -216,7 +217,13 @@ class System:
     def classifier(
         self, seed: int, rows: Int[np.ndarray, " n"], chosen: Mapping[Vector, float], units: Mapping[Vector, float]
     ) -> DensityClassifier:
-        """Fit to some clips the classifier that scores any: by what was chosen for each kind of vectors, and units."""
+        """Fit to some clips the classifier that scores any: by what was chosen for each kind of vectors, and units.
+
+        Raises:
+          ConfigError: the densities are VAEs, which are trained in stacks and are no arrays of a `DensityClassifier`.
+        """
+        if self.config.density.density in ("vae", "tied-vae"):
+            raise ConfigError(f"--density {self.config.density.density} gives no classifier of arrays; choose another.")
         n_classes, flags, members = len(self.problem.labels), self.config.density, {}
         for kind in self.config.features.vectors:
             share, fitted = chosen[kind], self.vectors(kind, seed, rows)
