@@ -8,7 +8,7 @@ models; a temperature from validation clips. `--vectors`, `--density`, `--own` c
 
     python -m serjax.experiments.generative --corpus ravdess --root RAVDESS --seeds 3
 
-Eight emotions, new speakers: UAR .667 (chance .125), in 8 minutes on 2 busy CPU cores; variants in the README.
+Eight emotions, new speakers: UAR .667 (chance .125), in 10 minutes on 2 busy CPU cores; variants in the README.
 """
 
 from dataclasses import dataclass
