@@ -95,7 +95,7 @@ def row_of(run: FinishedRun) -> tuple[Cell, ...]:
 def command_of(run: FinishedRun) -> str:
     """Return the name of a run, its command, and the commit of the code that ran it, as Markdown."""
     command, git = read_result(run.path / CONFIG)["command"], read_result(run.path / METRICS).get("git")
-    return f"{run.path.name}: {markdown_code(str(command))}, git {git}"
+    return f"{run.path.name}: {markdown_code(str(command))}, git {git or 'not recorded'}"
 
 
 def rows_of_groups(run: FinishedRun, corpus: Corpus) -> Iterator[tuple[Cell, ...]]:
