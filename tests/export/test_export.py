@@ -7,12 +7,16 @@ import numpy as np
 import pytest
 import soundfile
 
+from serjax.bundle.content import content_of_file
 from serjax.bundle.parts import BundleError
+from serjax.data import load_corpus
+from serjax.data.corpora.joined import JoinedSource
+from serjax.data.segments import Segment
 from serjax.errors import ConfigError
 from serjax.evaluate.calibration import fit_temperature, log_posterior, tempered
 from serjax.evaluate.predictions import read_predictions
 from serjax.experiments import vae_mfcc
-from serjax.export.__main__ import Config, export
+from serjax.export.__main__ import Config, content_hashes, export
 from serjax.export.measure import HeldOut, find_shortest
 from serjax.export.rebuild import from_json, read_exported
 from serjax.export.refit import chosen_score
@@ -132,6 +136,18 @@ def test_the_card_says_what_the_run_reached(vae):
         assert f"\n## {heading}\n" in text
     assert f"{metrics['uar']:.3f}" in text
     assert set(vae.bundle.about.run["uar_by_gender"]) == {"female", "male"}
+
+
+def test_files_of_joined_corpora_and_of_segments_are_hashed_too(vae):
+    corpus = load_corpus(str(vae.corpus), None)
+    hashes = vae.bundle.about.training.sha256
+    named = tuple(replace(clip, path=f"a/{clip.path}") for clip in corpus.utterances)
+    joined = replace(corpus, utterances=named, source=JoinedSource({"a": corpus.source}, {"a": 0.0}))
+    parts = {clip.path: Segment(vae.clips[0].name, 0.0, 1.0) for clip in corpus.utterances}
+    segments = replace(corpus, source=replace(corpus.source, segments=parts))
+    assert content_hashes(joined) == content_hashes(corpus) == hashes
+    assert content_hashes(segments) == (content_of_file(vae.clips[0]),)
+    assert content_hashes(load_corpus("synthetic", None)) is None
 
 
 def test_flags_come_back_from_json(vae):
