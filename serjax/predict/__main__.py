@@ -3,6 +3,7 @@
     python -m serjax.predict my_bundle clip.wav folder/ list.csv
     find . -name '*.wav' | python -m serjax.predict my_bundle - --format csv > answers.csv
     python -m serjax.predict my_bundle meeting.wav --window 3 --hop 1
+    python -m serjax.predict my_bundle --microphone --window 3
 
 Every file gets a row. Exit code 0: all have an answer. 3: some have none; their rows say why, and what to do. Marks:
 `in training` (the recording was trained on, or one that it is a copy of), `out of corpus` (explained worse than 99 % of
@@ -24,6 +25,7 @@ from serjax.command import run_command
 from serjax.errors import ConfigError, SerjaxError
 from serjax.predict.hearing import rows_of
 from serjax.predict.inputs import files_of
+from serjax.predict.microphone import listen
 from serjax.predict.tables import Format, print_records, record_of
 from serjax.predict.timeline import Windows, timeline_of, write_timeline
 
@@ -34,7 +36,7 @@ class Config:
 
     bundle: Annotated[Path, tyro.conf.Positional]
     """Folder that `python -m serjax.export` made."""
-    paths: Annotated[tuple[str, ...], tyro.conf.Positional]
+    paths: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
     """Audio files, folders, CSV files with a column `path`, or - for paths on standard input."""
     format: Format = "table"
     """table, json (a list) or csv."""
@@ -46,6 +48,8 @@ class Config:
     """Seconds from one window to the next."""
     out: Path = Path("timelines")
     """Folder for the CSV and the picture of each file, with --window."""
+    microphone: bool = False
+    """Listen to the microphone instead of files, in windows (default: 3 s), until interrupted."""
 
 
 class SomeFailedError(SerjaxError):
@@ -63,17 +67,17 @@ def predict(config: Config) -> None:
       ConfigError: no paths, or flags out of range.
       InputError: what is given is no list of files.
     """
-    if not config.paths:
-        raise ConfigError("No file is given: give audio files, folders, a CSV with a column `path`, or -.")
+    if bool(config.paths) == config.microphone:
+        raise ConfigError("Give either audio files, folders, a CSV with a column `path`, or -; or --microphone.")
     if config.offset is not None and not 0 <= config.offset < float("inf"):
         raise ConfigError(f"--offset {config.offset}: expected seconds from 0 on.")
     if config.window is not None and config.offset is not None:
         raise ConfigError("--offset goes without --window, whose windows begin at the start of a file.")
-    windows = None if config.window is None else Windows(config.window, config.hop)
+    window_s = 3.0 if config.microphone and config.window is None else config.window
+    windows = None if window_s is None else Windows(window_s, config.hop)
     keep_programs()
     bundle = load_bundle(config.bundle)
-    files = files_of(config.paths)
-    records = _over_time(bundle, files, windows, config.out) if windows else _whole(bundle, files, config.offset)
+    records = _records(bundle, config, windows)
     codes: Counter[str | None] = Counter()
     for record in print_records(records, config.format, bundle.about.labels):
         codes[record["code"]] += 1
@@ -81,6 +85,16 @@ def predict(config: Config) -> None:
     if codes:
         named = ", ".join(f"{n} {code}" for code, n in codes.most_common())
         raise SomeFailedError(f"{codes.total()} of {codes.total() + n_good} have no answer: {named}.")
+
+
+def _records(bundle: Bundle, config: Config, windows: Windows | None) -> Iterator[dict[str, Any]]:
+    if windows is None:
+        return _whole(bundle, files_of(config.paths), config.offset)
+    return (
+        listen(bundle, windows)
+        if config.microphone
+        else _over_time(bundle, files_of(config.paths), windows, config.out)
+    )
 
 
 def _whole(bundle: Bundle, files: Iterable[Path], offset_s: float | None) -> Iterator[dict[str, Any]]:

@@ -5,6 +5,7 @@ import io
 import json
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ import soundfile
 from serjax.errors import ConfigError
 from serjax.predict.__main__ import Config, SomeFailedError, predict
 from serjax.predict.inputs import InputError, files_of
+from serjax.predict.microphone import MicrophoneError
 from tests.export.made import EMOTIONS, RATE_HZ
 from tests.source import ROOT
 
@@ -100,7 +102,7 @@ def test_long_files_are_read_part_by_part(vae, tmp_path, capsys, monkeypatch):
 
 def test_flags_that_make_no_sense_are_refused(vae):
     for flags, says in (
-        ({"paths": ()}, "No file is given"),
+        ({"paths": ()}, "Give either audio files"),
         ({"offset": -1.0}, "--offset -1.0"),
         ({"window": 0.0}, "--window 0.0"),
         ({"window": 3.0, "hop": 0.0}, "--hop 0.0"),
@@ -123,3 +125,41 @@ def test_it_loads_no_trainer(vae):
     names = set(loaded.split())
     assert not {"orbax", "grain", "sklearn", "matplotlib", "serjax.study", "serjax.train.loop"} & names
     assert "serjax.predict.hearing" in names
+
+
+def test_a_microphone_gives_a_row_per_window_until_interrupted(vae, capsys, monkeypatch):
+    """Four seconds of a clip over and over: windows of 2 s, a second apart, the same as those of the samples."""
+    heard = np.tile(soundfile.read(vae.clips[0], dtype="float32")[0], 9)
+    rate_hz, place = vae.bundle.sample_rate_hz, [0]
+
+    class Stream:
+        def __init__(self, **how: object) -> None:
+            assert how == {"samplerate": rate_hz, "channels": 1, "dtype": "float32"}
+
+        def __enter__(self) -> "Stream":
+            return self
+
+        def __exit__(self, *error: object) -> None:
+            pass
+
+        def read(self, n: int) -> tuple[np.ndarray, bool]:
+            if place[0] > 3 * rate_hz:
+                raise KeyboardInterrupt
+            place[0] += n
+            return heard[place[0] - n : place[0], None], False
+
+    device = types.ModuleType("sounddevice")
+    device.InputStream, device.PortAudioError = Stream, OSError
+    monkeypatch.setitem(sys.modules, "sounddevice", device)
+    rows = answered(capsys, Config(vae.folder, microphone=True, window=2.0, format="json"))
+    assert [(row["path"], row["start_s"]) for row in rows] == [("microphone", n) for n in (0.0, 1.0, 2.0)]
+    expected = vae.bundle(heard[rate_hz : 3 * rate_hz], rate_hz, 0.0)
+    assert rows[1]["probabilities"] == pytest.approx(expected.probabilities, abs=1e-5)
+
+
+def test_without_a_microphone_it_says_what_to_do(vae, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sounddevice", None)
+    with pytest.raises(MicrophoneError, match=r"pip install 'serjax\[microphone\]'"):
+        predict(Config(vae.folder, microphone=True))
+    with pytest.raises(ConfigError, match="Give either audio files"):
+        predict(Config(vae.folder, ("a.wav",), microphone=True))
