@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from serjax import main
+from serjax.data.corpora import Corpus
 from serjax.evaluate.generative import ReconstructionMatrix
 from serjax.evaluate.predictions import read_predictions
 from serjax.evaluate.summary import mean_fold_uar, summarise
@@ -152,17 +153,15 @@ def test_data_sharding_trains_the_same_models(finished, tmp_path):
 
 
 def test_shuffled_labels_score_at_chance(tmp_path, monkeypatch):
-    from serjax.study import problem
+    load = Data.load
 
-    load = problem.load_corpus
-
-    def shuffled(*args: object, **flags: object) -> problem.Corpus:
-        corpus = load(*args, **flags)
+    def shuffled(data: Data) -> Corpus:
+        corpus = load(data)
         emotions = np.random.default_rng(0).permutation([u.emotion for u in corpus.utterances])
         clips = tuple(replace(u, emotion=str(e)) for u, e in zip(corpus.utterances, emotions, strict=True))
         return replace(corpus, utterances=clips)
 
-    monkeypatch.setattr(problem, "load_corpus", shuffled)
+    monkeypatch.setattr(Data, "load", shuffled)
     data = replace(DATA, synthetic_clips=192)
     metrics = run(replace(SMALL, data=data, training=replace(TRAINING, epochs=20)), tmp_path / "o")
     for score in metrics["scores"].values():

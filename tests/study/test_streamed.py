@@ -10,13 +10,11 @@ import numpy as np
 import pytest
 
 from serjax import main
-from serjax.data import Corpus, Waveforms, Window
+from serjax.data import Waveforms, Window
 from serjax.data.audio import UnreadableClips
-from serjax.data.corpora import load_corpus
 from serjax.errors import ConfigError
 from serjax.evaluate.predictions import read_predictions
 from serjax.experiments import cnn1d_pca, cnn_mfcc, dense_stats, logreg, vae_mfcc
-from serjax.study import problem as problem_module
 from serjax.study import streamed
 from serjax.study.augmentation import Augmentation
 from serjax.study.flags import Classification, Data, Machine, Model, SupervisedTraining, Training
@@ -64,13 +62,10 @@ class Hiss:
 @pytest.fixture(autouse=True)
 def sound(monkeypatch: pytest.MonkeyPatch) -> Callable[[Hiss], None]:
     """Take the plan of the synthetic corpus and sound that costs nothing; another source may be set."""
-    load = load_corpus
+    load = Data.load
 
     def set_source(source: Hiss) -> None:
-        def loaded(*args: object, **kwargs: object) -> Corpus:
-            return replace(load(*args, **kwargs), source=source)
-
-        monkeypatch.setattr(problem_module, "load_corpus", loaded)
+        monkeypatch.setattr(Data, "load", lambda data: replace(load(data), source=source))
 
     set_source(Hiss())
     return set_source
