@@ -10,16 +10,16 @@ each emotion, gender, intensity and speaker. The commands that made the runs sta
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from experiments.sweep import Page
 from serjax.data.corpora import Corpus
 from serjax.errors import ConfigError
 from serjax.escape import markdown_code
-from serjax.evaluate.predictions import Predictions
-from serjax.evaluate.statistics import estimate
+from serjax.evaluate.statistics import Estimate, estimate
 from serjax.evaluate.summary import mean_fold_uar
 from serjax.figures.comparison import Line, forest_plot
 from serjax.figures.markdown import markdown_image, markdown_list, markdown_page, markdown_section, markdown_table
@@ -68,18 +68,19 @@ def run(config: Config) -> None:
     if runs[0].corpus != corpus.name:
         raise ConfigError(f"--corpus {corpus.name}: the first run, {runs[0].path}, is of {runs[0].corpus}.")
     title, rows = "Generative classifiers on new speakers", [row_of(one) for one in runs]
-    groups = list(rows_of_groups(runs[0], corpus))
+    groups = list(groups_of(runs[0], corpus))
     content = {
         "title": title,
         "runs": rows,
         "published": PUBLISHED,
-        "groups": groups,
+        "groups": [group.cells for group in groups],
         "commands": [command_of(one) for one in runs],
     }
     print_table(title, RUNS, rows)
-    print_table(f"{runs[0].path.name}, {corpus.name}", GROUPS, groups)
+    print_table(f"{runs[0].path.name}, {corpus.name}", GROUPS, [group.cells for group in groups])
+    figure = draw(groups, runs[0])
     for path in page.files:
-        write_files(path, content, lambda picture: markdown(content, picture), draw(groups, runs[0]))
+        write_files(path, content, lambda picture: markdown(content, picture), figure)
     say(f"Written to {page.out}.")
 
 
@@ -98,26 +99,36 @@ def command_of(run: FinishedRun) -> str:
     return f"{run.path.name}: {markdown_code(str(command))}, git {git or 'not recorded'}"
 
 
-def rows_of_groups(run: FinishedRun, corpus: Corpus) -> Iterator[tuple[Cell, ...]]:
+class Group(NamedTuple):
+    """Some clips of a run, and the UAR over the emotions that they have; of one emotion it is its recall."""
+
+    kind: str
+    value: str
+    n_clips: int
+    reached: Estimate
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """The group as a row of the table."""
+        return self.kind, self.value, self.n_clips, self.reached.mean, interval(self.reached.interval)
+
+
+def groups_of(run: FinishedRun, corpus: Corpus) -> Iterator[Group]:
     """Return what the run reaches on the clips of each emotion, gender, intensity and speaker."""
     clips, found = {clip.path: clip for clip in corpus.utterances}, run.predictions
     for kind in ("emotion", "gender", "intensity", "speaker"):
         of_clip = np.array([getattr(clips[path], kind) or "not said" for path in found.utterance])
         for value in np.unique(of_clip):
-            yield group_row(kind, str(value), found.rows(of_clip == value))
+            part = found.rows(of_clip == value)
+            reached = estimate(part, "uar", speakers_shared=False)
+            yield Group(kind, str(value), len(set(part.utterance)), reached)
 
 
-def group_row(kind: str, value: str, found: Predictions) -> tuple[Cell, ...]:
-    """Return the UAR of some clips over the emotions that they have; of one emotion it is its recall."""
-    reached = estimate(found, "uar", speakers_shared=False)
-    return kind, value, len(set(found.utterance)), reached.mean, interval(reached.interval)
-
-
-def draw(groups: Sequence[tuple[Cell, ...]], run: FinishedRun) -> Any:
+def draw(groups: Sequence[Group], run: FinishedRun) -> Figure:
     """Draw what is reached on each group but speakers."""
-    shown = [row for row in groups if row[0] != "speaker"]
-    lines = [Line(float(str(row[3])), _bounds(row[4]), f"{row[3]:.2f}") for row in shown]
-    names = [f"{row[0]}: {row[1]}" for row in shown]
+    shown = [group for group in groups if group.kind != "speaker"]
+    lines = [Line(one.reached.mean, one.reached.interval, f"{one.reached.mean:.2f}") for one in shown]
+    names = [f"{one.kind}: {one.value}" for one in shown]
     title = f"{run.path.name} · {run.corpus} · {run.protocol}"
     return forest_plot(names, lines, None, "UAR", 1 / len(run.labels), title)
 
@@ -142,13 +153,6 @@ def markdown(content: Mapping[str, Any], picture: str) -> str:
         ),
         markdown_section("Commands", markdown_list(content["commands"])),
     )
-
-
-def _bounds(cell: Cell) -> tuple[float, float] | None:
-    if not isinstance(cell, str):
-        return None
-    low, high = (float(number) for number in cell.split(" – "))
-    return low, high
 
 
 if __name__ == "__main__":

@@ -32,6 +32,11 @@ class Calibration:
     temperature: float | None
     n_clips: int
 
+    @property
+    def divisor(self) -> float:
+        """By what scores are divided."""
+        return self.unit * (self.temperature or 1.0)
+
 
 @dataclass(frozen=True)
 class OutOfCorpus:

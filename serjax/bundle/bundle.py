@@ -153,9 +153,8 @@ class Bundle:
 
     def probabilities(self, scores_SNK: Float[np.ndarray, "S N K"]) -> Float[np.ndarray, "N K"]:
         """Return calibrated probabilities from scores of each seed."""
-        calibration = self.about.calibration
-        temperature = calibration.unit * (calibration.temperature or 1.0)
-        return np.mean([np.exp(tempered(scores_NK, temperature)) for scores_NK in scores_SNK], axis=0)
+        divisor = self.about.calibration.divisor
+        return np.mean([np.exp(tempered(scores_NK, divisor)) for scores_NK in scores_SNK], axis=0)
 
     def _scored(self, clips: Sequence[Clip], size: int) -> tuple[np.ndarray, np.ndarray | None]:
         """Score a batch of `size` clips; rows that fill it up are silence and left out."""

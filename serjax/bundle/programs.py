@@ -29,14 +29,13 @@ def write_program(bundle: Bundle, path: Path) -> None:
     `[1, K]` and the evidence `[1]` (NaN for networks). `wav_BN` `[1, N]` is float32 at the bundle's sampling rate, cut
     or padded with zeros to the N samples of its front end; `n_valid_B` `[1]` says how many are valid, int32.
     """
-    calibration, system = bundle.about.calibration, bundle.system
-    temperature = calibration.unit * (calibration.temperature or 1.0)
+    system, divisor = bundle.system, bundle.about.calibration.divisor
 
     def probabilities(
         wav_BN: Float[Array, "B N"], n_valid_B: Int[Array, " B"]
     ) -> tuple[Float[Array, "B K"], Float[Array, " B"]]:
         found = system.scores(bundle.weights, wav_BN, n_valid_B)
-        probability_BK = jax.nn.softmax(found.scores_SBK / temperature).mean(axis=0)
+        probability_BK = jax.nn.softmax(found.scores_SBK / divisor).mean(axis=0)
         evidence_SB = found.evidence_SB
         return probability_BK, jnp.full(len(wav_BN), jnp.nan) if evidence_SB is None else evidence_SB.mean(axis=0)
 

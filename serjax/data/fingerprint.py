@@ -93,7 +93,7 @@ def copies(first: Sequence[Fingerprint], second: Sequence[Fingerprint] | None = 
     found = []
     for a, b, shift in _candidates(prints).tolist():
         if second is None or a < n_first <= b:
-            errors = min(errors_at(prints[a], prints[b], near) for near in (shift - 1, shift, shift + 1))
+            errors = errors_near(prints[a], prints[b], shift)
             if errors <= MOST_ERRORS:
                 found.append(Copy(a, b if second is None else b - n_first, errors))
     return tuple(sorted(found))
@@ -128,6 +128,11 @@ def _candidates(prints: Sequence[Fingerprint]) -> Int64[np.ndarray, "n 3"]:
     shifts_K3, n_hits_K = shifts_K3[n_hits_K > 1], n_hits_K[n_hits_K > 1]
     shifts_K3 = shifts_K3[np.argsort(-n_hits_K, kind="stable")]
     return shifts_K3[np.unique(shifts_K3[:, :2], axis=0, return_index=True)[1]]
+
+
+def errors_near(a_T: Fingerprint, b_T: Fingerprint, shift: int) -> float:
+    """Return the least share of bits that differ at a shift and one frame beside it."""
+    return min(errors_at(a_T, b_T, near) for near in (shift - 1, shift, shift + 1))
 
 
 def errors_at(a_T: Fingerprint, b_T: Fingerprint, shift: int) -> float:

@@ -9,7 +9,7 @@ from jaxtyping import Int64, UInt32
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from serjax.data.fingerprint import MOST_ERRORS, NEIGHBOURS, Fingerprint, errors_at
+from serjax.data.fingerprint import MOST_ERRORS, NEIGHBOURS, Fingerprint, errors_near
 from serjax.errors import SerjaxError
 
 
@@ -59,7 +59,7 @@ class KnownRecordings:
         """
         for clip, shift in self._candidates(print_T).tolist():
             known_T = self.words_W[self.ends_N[clip - 1] if clip else 0 : self.ends_N[clip]]
-            if min(errors_at(known_T, print_T, near) for near in (shift - 1, shift, shift + 1)) <= MOST_ERRORS:
+            if errors_near(known_T, print_T, shift) <= MOST_ERRORS:
                 return True
         return False
 

@@ -35,7 +35,7 @@ def finished(tmp_path: Path) -> Path:
 
 
 def test_errors_are_those_of_the_clips_of_each_group(finished: Path) -> None:
-    rows = generative_results.rows_of_groups(read_run(finished), load_corpus("synthetic"))
+    rows = [group.cells for group in generative_results.groups_of(read_run(finished), load_corpus("synthetic"))]
     reached = {row[:2]: row[3] for row in rows}
     assert {value: reached["gender", value] for value in ("female", "male")} == {"female": 0.0, "male": 1.0}
     speakers = {clip.speaker: clip.gender for clip in load_corpus("synthetic").utterances}
