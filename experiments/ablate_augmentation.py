@@ -3,11 +3,11 @@
     python -m experiments.ablate_augmentation --corpus ravdess --root RAVDESS --model cnn_mfcc --seeds 5 \
         --out runs/ablate_augmentation --results experiments/results/ablate_augmentation.md
 
-The first row has none. Then pictures rolled in time, noise on pictures, and waveforms changed before their features are
-computed (noise, pitch, tempo, shift; two picks for each clip among these and none, as the fifth report has it), all in
-the train step, on training clips alone. All else is the same; changed waveforms cost a front end a step, so these rows
-take longest. Nothing but the epoch is chosen, on each fold's validation speakers. Without arguments it runs on
-synthetic speech; finished rows are kept.
+The first row has none. Then pictures are rolled in time or get noise, or waveforms are changed before their features
+are computed: noise, pitch, tempo, shift, or two picks per clip among these and none, as the fifth report has it. All of
+it happens in the train step, on training clips alone. All else is the same; changed waveforms cost a front end per
+step, so these rows take longest. Nothing but the epoch is chosen, on each fold's validation speakers. Without arguments
+it runs on synthetic speech; finished rows are kept.
 
 For logistic regression nothing of it is shown to help (experiments/results/ablate_augmentation.md, one seed): noise on
 waveforms costs .025 (p .02, Holm .19). A network takes hours: rows of changed waveforms took 2 to 15 minutes for a

@@ -9,18 +9,19 @@ of its own and not one that is told the emotion?
 One VAE per emotion for each combination; all else is the recipe of `serjax.experiments.vae_mfcc`. The first row is
 that recipe. `--conditional-latent-dims` are tried with one conditional VAE per fold too, at the recipe's width and with
 every β: rows `conditional=True,…`, whose partners are those of the same numbers. Both kinds see the clips of a large
-emotion equally often (VAEs of their own see the few of a small one, as RAVDESS's neutral, more often), and a row of
+emotion equally often; VAEs of their own see the few of a small one, such as RAVDESS's neutral, more often. A row of
 either costs about as much. Every run is scored by reconstruction error, ELBO and importance-weighted bound; the table
 compares `--score`, and a second one shows the UAR by each. β changes no shape: its values share a program, and stacks
-where they fit; each latent size, width and kind is a program of its own. Nothing but the epoch is chosen (and, by
+where they fit. Each latent size, width and kind is a program of its own. Nothing but the epoch is chosen (and, by
 `auto`, the score of a fold) on validation speakers: to pick a row by this table has seen the test speakers. Without
 arguments it runs on synthetic speech; finished rows are kept.
 
 On RAVDESS speech (experiments/results/ablate_vae.md: 60 rows, one seed, 36 minutes on 2 CPU cores) no combination is
-shown to be better than the recipe. Codes of 2 numbers cost .08 to .11. Of wide networks those with codes of 32 or more
-are not told apart from the recipe, of narrow ones those with 4 to 32, at a fourth of the parameters. β matters little
-but for large codes. One VAE that is told the emotion is not told apart with a code of 8, at a seventh of the
-parameters; with 128 it reaches .21 to .38: presumably it then copies a clip without need of its emotion.
+shown to be better than the recipe. Codes of 2 numbers cost .08 to .11. Wide networks with codes of 32 or
+more do not differ from the recipe beyond chance, nor do narrow ones with 4 to 32, at a fourth of the parameters. β
+matters little except with large codes. One VAE that gets the emotion as an input does not differ beyond chance with a
+code of 8, at a seventh of the parameters. With 128 it reaches .21 to .38: presumably it then copies a clip without
+needing its emotion.
 """
 
 from collections.abc import Mapping

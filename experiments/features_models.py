@@ -5,16 +5,17 @@
 
 Every kind of picture alone, and all side by side in each frame, under every model: logistic regression, MLP, CNN, LSTM,
 and one VAE per emotion as a generative classifier. All cells have the same clips, folds, seeds, normaliser rule and
-augmentation, and each trains for as many epochs over the training clips (a VAE's are cut in two: all emotions together,
-then each alone, in as many steps as the largest emotion needs, so that RAVDESS's neutral comes round twice). A fold
-keeps its best epoch by its validation speakers, and a VAE's score; nothing else is chosen, no cell is tuned. The
+augmentation, and each trains for as many epochs over the training clips. A VAE's epochs are cut in two: all emotions
+together, then each alone, in as many steps as the largest emotion needs. RAVDESS's neutral then comes round twice. A
+fold keeps its best epoch by its validation speakers, and a VAE's score; nothing else is chosen, no cell is tuned. The
 reference that all cells are tested against, MFCC × logistic regression, was declared before any cell was run.
 
 The VAE's form, β and rolls come from experiments/vae_recipe.py, which was developed on MFCC pictures of RAVDESS speech;
 the other sizes were fixed by time alone. Logistic regression has a learning rate of its own: at the networks' .001, its
 loss on training and validation rows of MFCC still fell at the last epoch of every fold. A fold of RAVDESS has 30 steps
-an epoch, a cell 7 200: on 2 CPU cores a CNN took 2 minutes (12 chroma) to 25 (102 features; other work beside), VAEs
-half a minute to 4, others 1.3 at most. Finished cells are kept; without arguments it runs on synthetic speech.
+per epoch, a cell has 7 200. On 2 CPU cores a CNN took 2 minutes (12 chroma) to 25 (102 features; other work beside),
+VAEs took half a minute to 4 minutes, others 1.3 at most. Finished cells are kept; without arguments it runs on
+synthetic speech.
 """
 
 from collections.abc import Iterator
@@ -241,7 +242,7 @@ def about(config: Config, metrics: dict) -> str:
     sizes = ", ".join(f"{kind} {count}" for kind, count in counts.items())
     return (
         f"Corpus {metrics['corpus']}, protocol {metrics['protocol']}, {len(metrics['labels'])} classes.{shared} "
-        f"Features a frame: {sizes}; {ALL}: these {sum(counts.values())} side by side; {features.frames} frames a "
+        f"Features per frame: {sizes}; {ALL}: these {sum(counts.values())} side by side; {features.frames} frames per "
         "clip. Every cell has the same clips and folds, features normalised by mean and standard deviation over "
         f"training rows, rolls of up to {training.roll_frames} frames, a learning rate of {training.learning_rate:g} "
         f"(logreg: {training.linear_rate:g}), and {training.epochs} epochs over the training clips (VAEs: "

@@ -3,10 +3,10 @@
     python -m experiments.learning_curve --corpus ravdess --root RAVDESS --model logreg --seeds 5 \
         --speakers 1 2 4 8 12 --out runs/learning_curve --results experiments/results/learning_curve.md
 
-Test and validation speakers of each fold stay; of its training speakers so many are kept, women and men in turn, drawn
-anew by each seed, those of a smaller number among those of a larger one. Fewer speakers have more passes, so that all
-numbers take about as many steps as the largest does, which has `--epochs` (default: the experiment's own; the
-pretraining of vae_mfcc keeps its own, and so has fewer steps). The first row has all training speakers and `--epochs`
+Test and validation speakers of each fold stay. Of its training speakers so many are kept, women and men in turn, drawn
+anew by each seed. Those of a smaller number are among those of a larger one. Fewer speakers have more passes, so that
+all numbers take about as many steps. The largest has `--epochs` (default: the experiment's own). The pretraining of
+vae_mfcc keeps its own number of epochs, and so has fewer steps. The first row has all training speakers and `--epochs`
 passes, so a few more steps (a third, of RAVDESS's 16 against 12); it is the reference. Nothing but the epoch is chosen,
 on each fold's validation speakers. Without arguments it runs on synthetic speech; finished rows are kept.
 """

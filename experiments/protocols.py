@@ -1,12 +1,12 @@
-"""The price of each leak: how much of a figure comes from speakers or sentences that training has met?
+"""The price of each leak: how much of a figure comes from speakers or sentences that training has seen?
 
     python -m experiments.protocols --corpus ravdess --root RAVDESS --model logreg --seeds 5 --out runs/protocols \
         --results experiments/results/protocols.md
 
 One classifier, the same clips, four ways to cut them: at random (test clips have speaker and sentence in common with
-training), by speaker, by sentence (speakers shared), by both. Each tests every clip once a seed, so clips are paired;
-what differs is what training has met, and how much of it there is: speaker-text has the fewest training clips, and
-part of its price is that. The first row, by speaker, is the reference. Nothing but the epoch is chosen, on each fold's
+training), by speaker, by sentence (speakers shared), by both. Each tests every clip once per seed, so clips are paired.
+What differs is what training has seen, and how much of it: speaker-text has the fewest training clips, which is part of
+its price. The first row, by speaker, is the reference. Nothing but the epoch is chosen, on each fold's
 validation rows. Without arguments it runs on synthetic speech; finished protocols are kept.
 """
 

@@ -5,23 +5,23 @@ Question: which parts of the default recipe of `serjax.experiments.vae_mfcc` doe
     python -m experiments.vae_recipe --corpus ravdess --root RAVDESS \
         --protocol speaker-6fold --out runs/recipe --results experiments/results/vae_recipe.md
 
-How the recipe came about. First an untuned VAE: 300 steps per emotion from fresh parameters, rolls of ±8 frames,
-β = 0.1. Twenty-two settings on RAVDESS speech, half of them on 24 actors of CREMA-D too, were compared by UAR on each
-fold's validation speakers: steps, β, width, learning rate, rolls, noise on the input, random gains, mixed clips, a
-shared start of 300 to 1 500 steps. Three things raised it on RAVDESS: starting half a second into the clip; starting
-every emotion's VAE from one trained on all emotions; one learned noise variance for all emotions of a fold (with a
-variance each, the ELBO rewards the emotion whose clips vary most: −.10). Averaging the error over rolled copies of the
-test clip gave .02 more, and is left out because the reconstruction score is defined at the clip itself. The test
-speakers were looked at for one finalist and two seeds. On CREMA-D nothing gained over the untuned VAE. The validation
-speakers of six folds are all speakers of the corpus, so the recipe as a whole has seen them: its figure on RAVDESS
-speech is optimistic by what that choice is worth. `ravdess-song` had no part in it (its actors had):
+How the recipe came about. First an untuned VAE: 300 steps per emotion from fresh parameters, rolls of ±8 frames, β =
+0.1. Twenty-two settings on RAVDESS speech, half of them on 24 actors of CREMA-D too, were compared by UAR on each
+fold's validation speakers. They varied steps, β, width, learning rate, rolls, noise on the input, random gains, mixed
+clips, and a shared start of 300 to 1 500 steps. Three things raised the UAR on RAVDESS: starting half a second into the
+clip; starting every emotion's VAE from one trained on all emotions; one learned noise variance for all emotions of a
+fold. (With one variance per emotion, the ELBO rewards the emotion whose clips vary most: −.10.) Averaging the error
+over rolled copies of the test clip gave .02 more, and is left out because the reconstruction score is defined at the
+clip itself. The test speakers were looked at for one finalist and two seeds. On CREMA-D nothing gained over the untuned
+VAE. The validation speakers of six folds are all speakers of the corpus, so the recipe as a whole has seen them: its
+figure on RAVDESS speech is optimistic by what that choice is worth. `ravdess-song` had no part in it (its actors had):
 experiments/results/vae_song.md.
 
-What the page shows: the rolls carry the result (.12 of UAR, p < .001); no other part of the recipe is shown to be
-worth anything on the test speakers, the shared start (.03, p .18) included.
+What the page shows: the rolls carry the result (.12 of UAR, p < .001). No other part of the recipe has a shown effect
+on the test speakers, nor has the shared start (.03, p .18).
 
-This script does not choose anything. It trains the default and its neighbours, and shows the validation UAR, which is
-what a recipe may be chosen by, beside the test UAR, each neighbour tested against the default on the same test clips.
+This script does not choose anything. It trains the default and its neighbours, and shows the validation UAR, by which a
+recipe may be chosen, beside the test UAR. Each neighbour is tested against the default on the same test clips.
 One to seven minutes per row on 2 CPU cores; finished rows are kept. Without arguments it runs on the synthetic corpus.
 """
 

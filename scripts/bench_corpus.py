@@ -5,7 +5,7 @@
 Two targets: `Stats180` (means of 40 MFCC, 12 chroma, 128 mel bands) and 20 MFCCs of 108 frames. The script is librosa
 file by file, `librosa.load` and the same features; it is timed on every eighth clip. The two take turns, after a first
 call of each that compiles and fills the file cache. Then ours on a sixteenth, a quarter and all of the corpus, and on
-all of it seven times (RAVDESS: ten hours): neither what a clip costs nor the memory may depend on how many there are.
+all of it seven times (RAVDESS: ten hours). Neither the time per clip nor the memory may grow with the number of clips.
 Without `--root`: a synthetic corpus, written to a temporary folder.
 """
 
@@ -67,7 +67,7 @@ def seconds(call: Callable[[], object]) -> float:
 
 
 def compare(name: str, corpus: Corpus, root: Path, repeats: int) -> tuple[float, float]:
-    """Return the median milliseconds a clip of ours and of the script."""
+    """Return the median milliseconds per clip of ours and of the script."""
     frontend, script = TARGETS[name], SCRIPTS[name]
     some = [root / utterance.path for utterance in corpus.utterances[::8]]
     load_features(corpus, frontend)
@@ -106,7 +106,7 @@ def seven_times(corpus: Corpus) -> Corpus:
 
 
 def main(root: Path | None = None, clips: int = 480, devices: int | None = None, repeats: int = 3) -> None:
-    """Print milliseconds a clip, their ratio, and the cost of more clips."""
+    """Print milliseconds per clip, their ratio, and the cost of more clips."""
     n_devices = len(request_devices(devices))
     warnings.simplefilter("ignore")  # what librosa deprecates is not the point here
     with tempfile.TemporaryDirectory() as folder:
@@ -115,12 +115,12 @@ def main(root: Path | None = None, clips: int = 480, devices: int | None = None,
             write_wav(synthetic_corpus(clips), root)
         whole = load_corpus("ravdess", root)
         corpus = first(whole, clips)
-        table = Table("", "ours, ms a clip", "librosa, ms a clip", "times as fast")
+        table = Table("", "ours, ms per clip", "librosa, ms per clip", "times as fast")
         table.title = f"{len(corpus.utterances)} files of {corpus.name} to features, {n_devices} devices"
         for name in TARGETS:
             ours, theirs = compare(name, corpus, root, repeats)
             table.add_row(name, f"{ours:.2f}", f"{theirs:.2f}", f"{theirs / ours:.1f}")
-        growth = Table("clips", "seconds", "ms a clip", "peak memory, MiB", title="Stats180: cost of more clips")
+        growth = Table("clips", "seconds", "ms per clip", "peak memory, MiB", title="Stats180: cost of more clips")
         for more in (*(first(whole, len(whole.utterances) // share) for share in (16, 4, 1)), seven_times(whole)):
             n_clips = len(more.utterances)
             spent = seconds(partial(load_features, more, TARGETS["Stats180"]))

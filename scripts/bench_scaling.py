@@ -1,4 +1,4 @@
-"""Runs an hour against the number of runs in the stack and of devices: the stack, one after another, and PyTorch.
+"""Runs per hour against the number of runs in the stack and of devices: the stack, one after another, and PyTorch.
 
     python -m scripts.bench_scaling [--network LSTM] [--runs 1 8 64 512] [--devices 1 2] [--out TABLE.md]
 
@@ -6,9 +6,10 @@ and on a GPU, with the calls of a real study in place of short ones:
 
     python -m scripts.bench_scaling --runs 1 8 64 240 512 --stack-size 512 --stackings vmap --steps 44 --run-steps 99999
 
-The study that this stands for is leave-one-speaker-out × 10 seeds on RAVDESS: 240 runs, each trained on 1 380 pictures
-of 108 frames × 20 MFCC (here noise) in 8 classes, the clips of 23 of 24 speakers: 44 steps of 32 an epoch. None is left
-to validate on, as with `--refit`. Networks, and their training in PyTorch, are those of `scripts/bench_train.py`.
+The study that this stands for is leave-one-speaker-out × 10 seeds on RAVDESS: 240 runs. Each trains on 1 380 pictures
+of 108 frames × 20 MFCC (here noise) in 8 classes, the clips of 23 of 24 speakers. That is 44 steps of 32 clips per
+epoch. None is left to validate on, as with `--refit`. Networks, and their training in PyTorch, are those of
+`scripts/bench_train.py`.
 
 Ours is `train_stack` as experiments call it, from fresh parameters to history and best parameters on the disk, less
 the checkpoints on the way: in stacks as `--stack-size` cuts them, mapped and batched. Of stacks equally large one is
@@ -76,7 +77,7 @@ class Settings:
     runs: tuple[int, ...] = (1, 8, 64, 512)
     """Numbers of runs; 1 is measured in any case."""
     devices: tuple[int, ...] = ()
-    """Numbers of devices, each in a process of its own; default: all there are, on CPU one a core."""
+    """Numbers of devices, each in a process of its own; default: all there are, on CPU one per core."""
     stackings: tuple[Stacking, ...] = ("map", "vmap")
     """The runs of one device one after another, or as one batched program."""
     stack_size: int = 48
@@ -84,8 +85,8 @@ class Settings:
     steps: int = 8
     """Steps that a call has at least."""
     run_steps: int = 128
-    """Steps a call, those of all runs together, as near as multiples of `--steps` come; at most 4 times the study's 44
-    for each run."""
+    """Steps per call of all runs together, as near as multiples of `--steps` come; at most 4 times the study's 44 per
+    run."""
     epochs: int = SupervisedTraining.epochs
     """Epochs of a run in the study, to which times are scaled."""
     repeats: int = 2
@@ -209,14 +210,14 @@ def measure_apart(settings: Settings, n_devices: int | None) -> Measurement:
 
 
 def main(settings: Settings) -> None:
-    """Print runs an hour, and ratios."""
+    """Print runs per hour, and ratios."""
     for flag in ("stack_size", "steps", "run_steps", "epochs", "repeats"):
         check_positive(f"--{flag.replace('_', '-')}", getattr(settings, flag))
     found = [measure_apart(settings, n) for n in settings.devices or (None,)]
     rows = [line for one in found for line in one.lines(one.rows(settings.sizes, settings.n_steps), settings.n_steps)]
     title = (
         f"{settings.network}, {FRAMES} frames × {N_MFCC} MFCC, batch {BATCH_SIZE}, {settings.epochs} epochs of "
-        f"{STEPS_AN_EPOCH} steps a run, measured on calls of {settings.steps} steps or more; "
+        f"{STEPS_AN_EPOCH} steps per run, measured on calls of {settings.steps} steps or more; "
         f"{'; '.join(one.machine for one in found)}"
     )
     print_table(title, HEADER, rows)

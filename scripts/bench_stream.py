@@ -57,7 +57,7 @@ class Case:
         """What the table calls it."""
         if self.n_workers is None:
             return "in memory"
-        return f"streamed, {self.n_workers} workers" if self.n_workers else "streamed, a thread"
+        return f"streamed, {self.n_workers} workers" if self.n_workers else "streamed, one thread"
 
 
 @dataclass(frozen=True)
@@ -121,8 +121,8 @@ def peak_mib(n_workers: int) -> float:
 
 
 def main(root: Path, clips: int = 100_000, devices: int | None = None, workers: tuple[int, ...] = (0, 2)) -> None:
-    """Print clips a second and the peak of memory of each way, for a tenth of the clips and all of them."""
-    table = Table("", "clips", "reading, clips a second", "an epoch, clips a second", "peak memory, MiB")
+    """Print clips per second and the peak of memory of each way, for a tenth of the clips and all of them."""
+    table = Table("", "clips", "reading, clips per second", "an epoch, clips per second", "peak memory, MiB")
     for n_workers in (*workers, None):
         for n_clips in (clips // 10, clips):
             case = Case(root, n_clips, n_workers, devices)

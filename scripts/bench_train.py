@@ -3,12 +3,13 @@
     python -m scripts.bench_train [--devices 2] [--stacking map] [--repeats 5] [--networks VAE CNN LSTM]
 
 *ours* is a stack of runs over the devices, compiled as every experiment trains it: augmentation, clipping, the guard
-against what is not finite, metrics, a validation on 128 clips and the best parameters so far after every 32 steps, two
-such epochs a call. *bare* is the same stack without what stands after augmentation. *PyTorch*
-(`scripts/torch_peers.py`) trains one network with the same layers, augmentation, loss, clipping and Adam, on as many
-threads as it chooses, and does not validate; *fused* is the same with Adam as one kernel, which has to be asked for.
+against what is not finite, and metrics. After every 32 steps there is a validation on 128 clips, and the best
+parameters so far are kept. A call has two such epochs. *bare* is the same stack without what stands after augmentation.
+*PyTorch* (`scripts/torch_peers.py`) trains one network with the same layers, augmentation, loss, clipping and Adam, on
+as many threads as it chooses, and does not validate; *fused* is the same with Adam as one kernel, which has to be asked
+for.
 
-Milliseconds a step and run: the time of a call over runs × steps. The LSTM is two layers, 64 and 32 wide, and a dense
+Milliseconds per step and run: the time of a call over runs × steps. The LSTM is two layers, 64 and 32 wide, and a dense
 layer of 64 (`lstm_mfcc --filters`). Everything is called once, then in turn in this process, so that what else the
 machine does falls on all alike; the table gives medians, and the median of the turns' ratios. Without PyTorch
 (`pip install -e ".[bench]"`) ours stand alone.
@@ -190,11 +191,11 @@ def main(
     repeats: int = 5,
     networks: tuple[Name, ...] = ("VAE", "CNN", "LSTM"),
 ) -> None:
-    """Print milliseconds a step and run, and ratios."""
+    """Print milliseconds per step and run, and ratios."""
     layout, dataset = Layout(tuple(request_devices(devices)), stacking=stacking), make_dataset()
     columns = ("ours", "bare", "PyTorch", "fused")
     table = Table("network", *columns, "ours / PyTorch", "at most", "ours / fused", "ours / bare")
-    table.title = f"ms a step and run, batch 32, {describe(layout.devices)}, stacking {stacking}"
+    table.title = f"ms per step and run, batch 32, {describe(layout.devices)}, stacking {stacking}"
     for name in networks:
         seconds = take_turns(make_calls(name, layout, dataset), repeats)
         per_step = 1e3 / (NETWORKS[name].n_runs * STEPS_A_CALL)

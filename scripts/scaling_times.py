@@ -1,4 +1,4 @@
-"""From clock readings to runs an hour: the arithmetic and the table of `scripts/bench_scaling.py`."""
+"""From clock readings to runs per hour: the arithmetic and the table of `scripts/bench_scaling.py`."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -23,8 +23,8 @@ HEADER = (
     "devices",
     "stacks",
     "compiling, s",
-    "ms a step",
-    "runs an hour",
+    "ms per step",
+    "runs per hour",
     f"{STUDY_RUNS} runs, min",
     "× one by one",
     "× PyTorch",
@@ -50,7 +50,7 @@ class Spent:
 
 @dataclass(frozen=True)
 class Measured:
-    """What one stack of `size` runs took, turn by turn, with `steps` steps a call; the first turn compiled."""
+    """What one stack of `size` runs took, turn by turn, with `steps` steps per call; the first turn compiled."""
 
     size: int
     steps: int
@@ -73,7 +73,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Row:
-    """A number of runs trained in one way: in how many stacks, and the seconds a run by each turn."""
+    """A number of runs trained in one way: in how many stacks, and the seconds per run by each turn."""
 
     way: Way
     n_runs: int
@@ -91,7 +91,7 @@ class Row:
 
     @property
     def median_s(self) -> float:
-        """Seconds a run."""
+        """Seconds per run."""
         return statistics.median(self.run_s)
 
     @property

@@ -24,7 +24,7 @@ class VAE(nn.Module):
         self.decoder = nn.Sequential(nn.Linear(latent, hidden), nn.GELU("tanh"), nn.Linear(hidden, size))
 
     def loss(self, x_BTC: Tensor, label_B: Tensor) -> Tensor:
-        """Return half the squared error plus β KL, a valid element."""
+        """Return half the squared error plus β KL, per valid element."""
         h = self.encoder(x_BTC)
         mean, logvar = self.to_mean(h), self.to_logvar(h)
         logvar = 8 * logvar / (8 + logvar.abs())

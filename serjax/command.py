@@ -1,4 +1,4 @@
-"""The command line: flags in, exit code out, one paragraph for whatever a user can mend."""
+"""The command line: flags in, exit code out, one paragraph for each error that a user can correct."""
 
 import io
 import os
@@ -34,8 +34,10 @@ def run_command(
 
     SIGINT and SIGTERM are answered at any time (`signals.stopping`). Exit codes:
 
-    0: done. 2: something given is wrong (a `SerjaxError`, or an unknown flag). 128 + n: stopped by signal n, what
-    was done is saved. 1: the training diverged, disk or memory failed, or another process of the training died.
+    - 0: done.
+    - 1: the training diverged, disk or memory failed, or another process of the training died.
+    - 2: something given is wrong (a `SerjaxError`, or an unknown flag).
+    - 128 + n: stopped by signal n; what was done is saved.
     """
     _prepare_streams()
     form = () if prefixes else (tyro.conf.OmitArgPrefixes,)

@@ -1,4 +1,4 @@
-"""The ancestor of every error that a user can cause and mend, and the one of flags."""
+"""The ancestor of every error that a user can cause and correct, and the one of flags."""
 
 
 class SerjaxError(ValueError):

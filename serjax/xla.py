@@ -1,7 +1,7 @@
-"""What XLA must be told before it compiles for CPU, lest it compute something else than was written.
+"""Workaround for a bug of jaxlib: wrong sums on CPU (jax-ml/jax issue 39103).
 
-jaxlib 0.10.2 and 0.11 hand sums on CPU to a new library, which may add up the wrong elements, without a word
-(jax-ml/jax issue 39103); 0.12 adds up the right ones.
+jaxlib 0.10.2 and 0.11 hand sums on CPU to a new library, which may add up the wrong elements without an error. 0.12
+adds up the right ones.
 """
 
 import importlib.metadata

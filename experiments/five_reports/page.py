@@ -20,7 +20,7 @@ from experiments.five_reports.tables import (
 from serjax import escape
 from serjax.figures.markdown import markdown_table
 
-LOSS_UNIT = "Mean squared error an element, each coefficient divided by its range over training rows."
+LOSS_UNIT = "Mean squared error per element, each coefficient divided by its range over training rows."
 ALSO = "What else was reported, and the same protocol's:"
 CLASSES = "Precision / recall / F1 of each class, same protocol, test clips of all seeds together:"
 CLASSES_REPORTED = "F1 of each class as reported; our run was made before these were kept, and gives none to compare:"

@@ -72,21 +72,21 @@ def decode(
     """Decode, downmix (mean of the channels) and resample (soxr HQ) a part of an audio file.
 
     Args:
-        path: a regular file: WAV, RF64, Wave64, AIFF, AU, CAF, NIST, FLAC, Ogg or MP3.
-        sample_rate_hz: wanted rate, 4 000 to 384 000.
-        offset_s: where to start, at least 0.
-        duration_s: how much to read at most, above 0; None: to the end.
-        n_samples: how many samples to give at most; None: all.
+      path: a regular file: WAV, RF64, Wave64, AIFF, AU, CAF, NIST, FLAC, Ogg or MP3.
+      sample_rate_hz: wanted rate, 4 000 to 384 000.
+      offset_s: where to start, at least 0.
+      duration_s: how much to read at most, above 0; None: to the end.
+      n_samples: how many samples to give at most; None: all.
 
     Returns:
-        The samples that are there, never padded, every |x| <= 1e12. Oddities: the part is digital silence; the file
-        does not say how long it is; it is longer, or up to 50 ms shorter, than its header says; a peak far above
-        full scale; channels that cancel out in a share of the part.
+      The samples that are there, never padded, every |x| <= 1e12, and what is odd. Odd are digital silence and a
+      peak far above full scale. So is a file that does not say how long it is, or that is longer, or up to 50 ms
+      shorter, than its header says. So are channels that cancel out in a share of the part.
 
     Raises:
-        AudioError: see `AudioCode`. A file that ends more than 50 ms before its header says is an error, not
-            a warning: nobody wants to train on half of a failed copy. (Of what does not say how long it is, this
-            cannot be told.)
+      AudioError: see `AudioCode`. A file that ends more than 50 ms before its header says is an error, not
+        a warning: nobody wants to train on half of a failed copy. Where a header has no length, this is not
+        checked.
     """
     with _open_regular(path) as file:
         extent = extent_of(file, path)
@@ -210,7 +210,7 @@ def frames_of_window(
     """Count the frames that a clip of `n_there` has from `start` on, at most `duration_s`.
 
     Raises:
-        AudioError: `start` lies behind its end, or less is left than can be used.
+      AudioError: `start` lies behind its end, or less is left than can be used.
     """
     if start >= n_there:
         problem = f"lasts {n_there / rate_hz:.3f} s and the offset is {start / rate_hz:.3f} s"

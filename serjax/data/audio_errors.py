@@ -43,7 +43,7 @@ class AudioError(SerjaxError):
 class UnreadableClips(SerjaxError):  # noqa: N818
     """Clips cannot be read: `errors` has one `AudioError` for each, in the order in which they were asked for.
 
-    `way_out` says what else can be done than to mend them.
+    `way_out` says what else can be done than to repair them.
     """
 
     def __init__(self, errors: tuple[AudioError, ...], way_out: str = "") -> None:

@@ -54,9 +54,9 @@ class Extent(NamedTuple):
     """How long the encoded sound is, in bytes.
 
     Attributes:
-        n_claimed: what the header says; None: it does not say.
-        n_there: bytes from the begin of the sound to the end of the file.
-        n_excess: those of them that are neither sound nor a chunk or tag behind it; below 0: so many are missing.
+      n_claimed: what the header says; None: it does not say.
+      n_there: bytes from the begin of the sound to the end of the file.
+      n_excess: those of them that are neither sound nor a chunk or tag behind it; below 0: so many are missing.
     """
 
     n_claimed: int | None
@@ -68,7 +68,7 @@ def extent_of(file: FileIO, path: Path) -> Extent:
     """Tell how long the sound in a file is; the file is at its begin afterwards.
 
     Raises:
-        AudioError: it is no audio, of a kind that does not say whether it is whole, visibly cut, or mangled.
+      AudioError: it is no audio, of a kind that does not say whether it is whole, visibly cut, or mangled.
     """
     n_file = os.fstat(file.fileno()).st_size
     if n_file == 0:

@@ -72,20 +72,20 @@ def load_features(
     so that the frontend is compiled once.
 
     Args:
-        corpus: N utterances.
-        frontend: gives T frames of D features from the first `frontend.n_samples` samples behind the offset.
-        offset_s: where clips begin, in seconds, at least 0.
-        duration_s: how much of a clip is read at most, in seconds; None: as much as the frontend takes.
-        cache: folder of kept features (see `default_cache_dir`); None: keep nothing.
-        progress: called with (rows done, rows in all) after each block.
-        max_bad: how many clips may be unreadable: a number from 1 on, or a share below 1.
+      corpus: N utterances.
+      frontend: gives T frames of D features from the first `frontend.n_samples` samples behind the offset.
+      offset_s: where clips begin, in seconds, at least 0.
+      duration_s: how much of a clip is read at most, in seconds; None: as much as the frontend takes.
+      cache: folder of kept features (see `default_cache_dir`); None: keep nothing.
+      progress: called with (rows done, rows in all) after each block.
+      max_bad: how many clips may be unreadable: a number from 1 on, or a share below 1.
 
     Raises:
-        UnreadableClips: more clips than that cannot be read, or give features that are not finite; it names them all.
-        CorpusError: offset or duration out of range.
+      UnreadableClips: more clips than that cannot be read, or give features that are not finite; it names them all.
+      CorpusError: offset or duration out of range.
 
     Warns:
-        CacheWarning: an entry of the cache is damaged, or cannot be written; the result is not affected.
+      CacheWarning: an entry of the cache is damaged, or cannot be written; the result is not affected.
     """
     window = Window(frontend.sample_rate_hz, frontend.n_samples, offset_s, duration_s)
     features = _features(corpus, frontend, window, cache, progress)

@@ -54,11 +54,11 @@ def fingerprint(wav: Float32[np.ndarray, " N"], rate_hz: int) -> Fingerprint:
     """Return 32 bits for every 8 ms of a recording, 500 bytes per second; 0 where it is quiet or nothing changes.
 
     Args:
-        wav: mono samples in any scale.
-        rate_hz: their sample rate, from 4 000 Hz.
+      wav: mono samples in any scale.
+      rate_hz: their sample rate, from 4 000 Hz.
 
     Raises:
-        SerjaxError: samples that are not mono or not finite, or a lower rate.
+      SerjaxError: samples that are not mono or not finite, or a lower rate.
     """
     if wav.ndim != 1 or rate_hz < RATE_HZ // 2 or not np.isfinite(wav).all():
         raise SerjaxError(
@@ -83,11 +83,11 @@ def copies(first: Sequence[Fingerprint], second: Sequence[Fingerprint] | None = 
     A copy may be a part of the other recording, from half of its loud frames on: all shifts are compared.
 
     Args:
-        first: fingerprints.
-        second: others; None: those of `first` are compared with each other, each pair once.
+      first: fingerprints.
+      second: others; None: those of `first` are compared with each other, each pair once.
 
     Returns:
-        Pairs in order of their places.
+      Pairs in order of their places.
     """
     n_first, prints = len(first), [*first, *(second or ())]
     found = []

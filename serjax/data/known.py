@@ -35,7 +35,7 @@ class KnownRecordings:
         """Return what `to_bytes` wrote.
 
         Raises:
-            SerjaxError: it is something else.
+          SerjaxError: it is something else.
         """
         try:
             arrays = load(content)

@@ -24,7 +24,7 @@ def label_by(corpus: Corpus, scheme: LabelScheme) -> Corpus:
     Labels are in the order of those that the corpus has now, then by name.
 
     Raises:
-        CorpusError: the scheme takes a gender that is not known of a clip.
+      CorpusError: the scheme takes a gender that is not known of a clip.
     """
     return _relabelled(corpus, dataclasses.replace(corpus.labelling, scheme=scheme))
 
@@ -33,11 +33,11 @@ def merge_emotions(corpus: Corpus, names: Mapping[str, str]) -> Corpus:
     """Give emotions new names, all at once; those of one name become one. It stands where the first of them stood.
 
     Args:
-        corpus: its emotions may have been merged before.
-        names: from emotion to new name; emotions that are not in it stay.
+      corpus: its emotions may have been merged before.
+      names: from emotion to new name; emotions that are not in it stay.
 
     Raises:
-        CorpusError: `names` has an emotion that does not occur, or a name that is another's but for its spelling.
+      CorpusError: `names` has an emotion that does not occur, or a name that is another's but for its spelling.
     """
     merged = dict(corpus.labelling.merged)
     now = {u.emotion: merged.get(u.emotion, u.emotion) for u in corpus.utterances}

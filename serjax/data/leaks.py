@@ -60,9 +60,9 @@ def recordings(
     """Tell which clips are of one recording; None for a clip that is nobody's copy.
 
     Args:
-        utterances: N clips.
-        digests: one for each, equal for equal contents, empty where nothing is compared.
-        fingerprints: one for each, or none at all.
+      utterances: N clips.
+      digests: one for each, equal for equal contents, empty where nothing is compared.
+      fingerprints: one for each, or none at all.
     """
     same: dict[str, list[int]] = {}
     for row, digest in enumerate(digests):
@@ -86,9 +86,9 @@ def leak_report(
     """List the speakers, sentences and recordings that parts of a fold share.
 
     Args:
-        utterances: of the corpus that was split.
-        fold: rows of `utterances`.
-        recorded: what each is a recording of (see `recordings`), or nothing at all.
+      utterances: of the corpus that was split.
+      fold: rows of `utterances`.
+      recorded: what each is a recording of (see `recordings`), or nothing at all.
     """
     parts: dict[str, np.ndarray] = {"train": fold.train, "validation": fold.validation, "test": fold.test}
     leaks: list[Leak] = []
@@ -116,7 +116,7 @@ def find_leaks(
     """List what parts of folds share, each leak once, over the folds of every seed.
 
     Raises:
-        ProtocolError: training and test of a protocol share a recording or a speaker, and it promises otherwise.
+      ProtocolError: training and test of a protocol share a recording or a speaker, and it promises otherwise.
     """
     recorded = () if digests is None else recordings(utterances, digests, fingerprints)
     found: dict[Leak, list[str]] = {}

@@ -17,10 +17,10 @@ class Note:
     """One kind of oddity, and the clips that have it.
 
     Attributes:
-        kind: a word for programs, such as "silent"; notes of one kind and `what` are one note.
-        what: a phrase for people, without a full stop: "Every sample is zero".
-        clips: pairs (path, detail), such as ("a.wav", "12 bytes"); the detail may be empty. Notes on a corpus as a
-            whole have none.
+      kind: a word for programs, such as "silent"; notes of one kind and `what` are one note.
+      what: a phrase for people, without a full stop: "Every sample is zero".
+      clips: pairs (path, detail), such as ("a.wav", "12 bytes"); the detail may be empty. Notes on a corpus as a
+        whole have none.
     """
 
     kind: str

@@ -25,12 +25,12 @@ def load_fingerprints(corpus: Corpus, cache: Path | None, report: Report) -> tup
     """Give the fingerprint of every clip, computed or from the cache; empty for clips that cannot be read to their end.
 
     Args:
-        corpus: its files are read at 8 kHz.
-        cache: folder of kept features; None: keep nothing.
-        report: called with (clips done, clips in all) while they are computed.
+      corpus: its files are read at 8 kHz.
+      cache: folder of kept features; None: keep nothing.
+      report: called with (clips done, clips in all) while they are computed.
 
     Warns:
-        CacheWarning: what is kept is damaged, or nothing can be kept; the result is not affected.
+      CacheWarning: what is kept is damaged, or nothing can be kept; the result is not affected.
     """
     if cache is None:
         return _compute(corpus, report)

@@ -42,7 +42,7 @@ class Segment:
         """Return offset and duration in the file of a part of the segment.
 
         Raises:
-            AudioError: the part begins behind the segment's end.
+          AudioError: the part begins behind the segment's end.
         """
         if self.end_s is None:
             return self.start_s + offset_s, duration_s

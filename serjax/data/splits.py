@@ -71,14 +71,14 @@ def split_corpus(corpus: Corpus, protocol: str, seed: int = 0, selecting: bool =
     `cross-corpus`: test = all people of the test corpus; validation = the first speaker fold of the others.
 
     Args:
-        corpus: what to split; a sub-corpus keeps the speaker groups of the whole.
-        protocol: one of `PROTOCOLS`.
-        seed: at least 0, moves the `random-*` splits only.
-        selecting: whether anything is chosen on validation rows; if not, they go to training.
+      corpus: what to split; a sub-corpus keeps the speaker groups of the whole.
+      protocol: one of `PROTOCOLS`.
+      seed: at least 0, moves the `random-*` splits only.
+      selecting: whether anything is chosen on validation rows; if not, they go to training.
 
     Raises:
-        ProtocolError: an unknown protocol; one that the corpus has not what it takes for (speakers, sentences,
-            published folds, a split); a fold without test or validation rows, or without training rows of a class.
+      ProtocolError: an unknown protocol; one that the corpus has not what it takes for (speakers, sentences,
+        published folds, a split); a fold without test or validation rows, or without training rows of a class.
     """
     if protocol != "cross-corpus" and "cross-corpus" in corpus.published_folds:
         raise ProtocolError(f"Protocol {protocol} takes no test corpus. Leave it out, or choose cross-corpus.")
@@ -117,7 +117,7 @@ def default_protocol(corpus: Corpus) -> Protocol:
     Where all clips are one speaker's, or nobody knows whose, speakers cannot be kept apart: `random-5fold`.
 
     Raises:
-        ProtocolError: there are two speakers, too few to train, select and test on different ones.
+      ProtocolError: there are two speakers, too few to train, select and test on different ones.
     """
     if len(set(speakers_of(corpus))) == 2:
         raise ProtocolError(

@@ -76,7 +76,7 @@ class ClipStream:
         """Give the features of a block that could be read when the corpus was surveyed, and the mask of their frames.
 
         Raises:
-            UnreadableClips: some of it cannot be read any more.
+          UnreadableClips: some of it cannot be read any more.
         """
         if block.errors:
             raise UnreadableClips(tuple(block.errors.values()))

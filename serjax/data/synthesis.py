@@ -145,7 +145,7 @@ def pulse_train(f0_hz_P: Float[Array, " P"]) -> Float[Array, " N"]:
 
     e(n) = (2K)^(-½) Σ_{k=1}^{K} 2 cos(2πkφ_n) = (2K)^(-½) [sin((2K+1)πφ_n) / sin(πφ_n) - 1]
 
-    The closed form costs two sines a sample instead of K (Stilson & Smith 1996, "Alias-free digital synthesis
+    The closed form costs two sines per sample instead of K (Stilson & Smith 1996, "Alias-free digital synthesis
     of classic analog waveforms"). K is the number of harmonics below 0.45 of the sample rate.
     """
     slopes_P = jnp.diff(f0_hz_P)

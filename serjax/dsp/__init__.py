@@ -3,36 +3,36 @@
 `y: (..., n)` becomes `(..., bins, frames)`; everything works under `jit`, `vmap` and `grad`, without x64.
 Random changes for the train step are in `serjax.dsp.augment`. What differs from librosa:
 
-- Leading axes are a batch of *independent* clips: `top_db`, and a callable `ref`, see one clip (the last two axes),
-  never its neighbours (so does librosa from 1.0 on).
-- Shapes are static: sizes, hops and choices are numbers and names, of Python or NumPy, known when a function is traced
+- Leading axes are a batch of *independent* clips. `top_db`, and a callable `ref`, see one clip (the last two axes),
+  never its neighbours. librosa does so from 1.0 on.
+- Shapes are static. Sizes, hops and choices are numbers and names, of Python or NumPy, known when a function is traced
   (`functools.partial` or `static_argnames` under `jit`). `extract` can be exported for a batch of any size.
-- A call with arrays is compiled, once for each shape and each setting; a function given as `ref` or `window` is such a
-  setting, and one made anew at every call is compiled anew. `spectral_contrast` with `freq` is not compiled by itself.
+- A call with arrays is compiled once per shape and setting. A function given as `ref` or `window` is a setting: one
+  made anew at every call is compiled anew. `spectral_contrast` with `freq` is not compiled by itself.
 - The signal may be given by position (`mfcc(y, sr=...)`), and exactly one of `y` and `S` is accepted.
 - No argument tunnels: `melspectrogram` and `mfcc` spell out all theirs. `dtype` and `out` are absent; a computation
   has the precision of its input, float32 at least.
 - A clip shorter than `n_fft` is padded without a warning. Windows are arrays, functions of the length, names, and of
   names with a parameter `kaiser`, `gaussian` and `tukey`. `mel_filterbank` takes `norm="slaney"` or `None`.
-- NaN in a signal gives NaN in all that it enters, where librosa raises; of decibels, whose floor follows the peak, and
-  of what asks for the tuning, that is the whole clip.
-- A callable `ref` is traced: `np.max` and `np.mean` are, `np.median` is not and gives way to `jnp.median`.
+- NaN in a signal gives NaN in all that it enters, where librosa raises. Decibels have a floor that follows the peak, so
+  there the whole clip is NaN; so is whatever estimates the tuning.
+- A callable `ref` is traced: `np.max` and `np.mean` work, `np.median` does not; give `jnp.median`.
 - Whole numbers are refused as audio, where they are PCM that wants a scale, and taken everywhere else.
 - `mel_to_power` is a product with the pseudo-inverse, cut off at zero, where librosa's `mel_to_stft` searches.
-- `griffin_lim` is `librosa.griffinlim`; it takes a random key first, as `mel_to_audio` does, and all clips of a batch
-  begin with the same phases.
-- `resample` has one filter and no `res_type`, so that its samples, and those of `pitch_shift`, are alike, not equal;
-  `preemphasis` gives no final state: it is `-coef * y[..., -1:]`.
+- `griffin_lim` is `librosa.griffinlim`. It takes a random key first, as `mel_to_audio` does. All clips of a batch begin
+  with the same phases.
+- `resample` has one filter and no `res_type`, so its samples, and those of `pitch_shift`, are alike, not equal.
+- `preemphasis` gives no final state: it is `-coef * y[..., -1:]`.
 - `chroma_filterbank` is `librosa.filters.chroma`; its `tuning`, and that of `chroma_stft`, may be traced and differ
   from clip to clip. The norms of chroma are `None`, a number above 0, and `inf`. `tonnetz` takes a chromagram.
 - Spectra are not searched for negative values. `spectral_contrast` refuses bands without bins, where librosa gives
   NaN. `freq` may not be traced there, since it decides which bins make a band.
 - Absent: `hpss` (medians of 31 bins, five times slower here than in scipy), `dtype` of `rms`, `ref` of `piptrack`,
-  `ref_magnitude` of `zero_crossing_rate`, `win_length` of `yin` (without effect there), and the warnings of
-  `estimate_tuning` and `yin` about clips without peaks and about long periods.
+  `ref_magnitude` of `zero_crossing_rate`, `win_length` of `yin` (without effect there). `estimate_tuning` and `yin` do
+  not warn about clips without peaks and about long periods.
 - `transform="matmul"` (`stft`, `spectrogram`, frontends) has no counterpart.
 - `masked_mean` and its like, statistics over the valid frames of a clip, have no counterpart.
-- Wrong arguments raise `ParameterError`, also some that librosa lets pass: `n_mfcc` above the number of bands, `fmax`
+- Wrong arguments raise `ParameterError`, also some that librosa accepts: `n_mfcc` above the number of bands, `fmax`
   above `sr / 2`.
 """
 

@@ -46,13 +46,13 @@ def dct(
     It multiplies by a matrix: meant for the lengths of filterbanks, not of signals.
 
     Args:
-        x: real, N entries along the axis (type 1: at least 2).
-        type: 1, 2 or 3.
-        axis: the axis to transform.
-        norm: `ortho`: scaled so that the matrix is orthogonal; `None`: as above.
+      x: real, N entries along the axis (type 1: at least 2).
+      type: 1, 2 or 3.
+      axis: the axis to transform.
+      norm: `ortho`: scaled so that the matrix is orthogonal; `None`: as above.
 
     Raises:
-        ParameterError: the type or norm is unknown, the axis missing or too short.
+      ParameterError: the type or norm is unknown, the axis missing or too short.
 
     Source: N. Ahmed, T. Natarajan and K. R. Rao, "Discrete cosine transform", 1974.
 
@@ -134,31 +134,31 @@ def mfcc(
     The decibels are floored 80 dB below the maximum of each clip; `lift[n] = 1 + lifter / 2 sin(pi (n + 1) / lifter)`.
 
     Args:
-        y: signal, `(..., n)`; or instead of it
-        S: mel spectrogram in dB, `(..., n_mels, frames)`, which is taken as it is.
-        sr: sampling rate in Hz, above 0.
-        n_mfcc: number of coefficients, from 1 to the number of bands.
-        dct_type: type of the cosine transform, see `dct`.
-        norm: norm of the cosine transform, see `dct`.
-        lifter: length of the cepstral window, at least 0; 0: none.
-        mel_norm: `norm` of `mel_filterbank`.
-        n_fft: length of the transform in samples.
-        hop_length: samples from frame to frame; `None`: `win_length // 4`.
-        win_length: samples under the window; `None`: `n_fft`.
-        window: a name or an array of `win_length` weights, see `get_window`.
-        center: pad by `n_fft // 2` at both ends, so that frame t is centred at sample `t * hop_length`.
-        pad_mode: what is padded, see `stft`.
-        power: exponent of the magnitude, above 0.
-        n_mels: number of bands, at least 1.
-        fmin: lowest frequency in Hz, at least 0.
-        fmax: highest frequency in Hz, above `fmin` and at most `sr / 2`, which `None` stands for.
-        htk: the mel formula of HTK instead of Slaney's.
+      y: signal, `(..., n)`; or instead of it
+      S: mel spectrogram in dB, `(..., n_mels, frames)`, which is taken as it is.
+      sr: sampling rate in Hz, above 0.
+      n_mfcc: number of coefficients, from 1 to the number of bands.
+      dct_type: type of the cosine transform, see `dct`.
+      norm: norm of the cosine transform, see `dct`.
+      lifter: length of the cepstral window, at least 0; 0: none.
+      mel_norm: `norm` of `mel_filterbank`.
+      n_fft: length of the transform in samples.
+      hop_length: samples from frame to frame; `None`: `win_length // 4`.
+      win_length: samples under the window; `None`: `n_fft`.
+      window: a name or an array of `win_length` weights, see `get_window`.
+      center: pad by `n_fft // 2` at both ends, so that frame t is centred at sample `t * hop_length`.
+      pad_mode: what is padded, see `stft`.
+      power: exponent of the magnitude, above 0.
+      n_mels: number of bands, at least 1.
+      fmin: lowest frequency in Hz, at least 0.
+      fmax: highest frequency in Hz, above `fmin` and at most `sr / 2`, which `None` stands for.
+      htk: the mel formula of HTK instead of Slaney's.
 
     Returns:
-        `(..., n_mfcc, frames)`.
+      `(..., n_mfcc, frames)`.
 
     Raises:
-        ParameterError: as `melspectrogram` and `dct`; or `n_mfcc` exceeds the number of bands, or `lifter` is negative.
+      ParameterError: as `melspectrogram` and `dct`; or `n_mfcc` exceeds the number of bands, or `lifter` is negative.
 
     Source: S. Davis and P. Mermelstein, "Comparison of parametric representations for monosyllabic word recognition
     in continuously spoken sentences", 1980.
@@ -225,16 +225,16 @@ def delta(
     """Slope over time by a Savitzky-Golay filter: the derivative of a polynomial fitted to `width` frames around each.
 
     Args:
-        data: features, real; T frames along the axis.
-        width: frames in the fit, odd, from 3, and with `interp` at most T.
-        order: which derivative, and the degree of the polynomial: from 1 to `width - 1`.
-        axis: the axis of time.
-        mode: what the first and last `width // 2` frames are made of: the polynomial of the outermost full window
-            (`interp`), or of padding: `nearest`, `mirror`, `constant` (zeros), `wrap`.
+      data: features, real; T frames along the axis.
+      width: frames in the fit, odd, from 3, and with `interp` at most T.
+      order: which derivative, and the degree of the polynomial: from 1 to `width - 1`.
+      axis: the axis of time.
+      mode: what the first and last `width // 2` frames are made of: the polynomial of the outermost full window
+        (`interp`), or of padding: `nearest`, `mirror`, `constant` (zeros), `wrap`.
 
     Raises:
-        ParameterError: `width` is even, too small or (`interp`) longer than the data, `order` out of its range, the
-            mode unknown, or the axis missing.
+      ParameterError: `width` is even, too small or (`interp`) longer than the data, `order` out of its range, the
+        mode unknown, or the axis missing.
 
     Source: A. Savitzky and M. J. E. Golay, "Smoothing and differentiation of data by simplified least squares
     procedures", 1964.

@@ -42,20 +42,20 @@ def chroma_filterbank(
     `exp(-((p[f] / n_chroma - ctroct) / octwidth) ** 2 / 2)`.
 
     Args:
-        sr: sampling rate in Hz, above 0.
-        n_fft: length of the transform in samples, at least 2.
-        n_chroma: pitch classes, at least 1.
-        tuning: how far above A = 440 Hz, in shares of a class; a number or an array, which may be traced.
-        ctroct: middle of the Gaussian over octaves, counted from 27.5 Hz.
-        octwidth: its standard deviation in octaves, above 0; `None`: all octaves weigh the same.
-        norm: norm of a column, above 0 or `inf`; `None`: none.
-        base_c: the first class is C, else A.
+      sr: sampling rate in Hz, above 0.
+      n_fft: length of the transform in samples, at least 2.
+      n_chroma: pitch classes, at least 1.
+      tuning: how far above A = 440 Hz, in shares of a class; a number or an array, which may be traced.
+      ctroct: middle of the Gaussian over octaves, counted from 27.5 Hz.
+      octwidth: its standard deviation in octaves, above 0; `None`: all octaves weigh the same.
+      norm: norm of a column, above 0 or `inf`; `None`: none.
+      base_c: the first class is C, else A.
 
     Returns:
-        Weights `(..., n_chroma, 1 + n_fft // 2)`, the leading axes those of the tuning.
+      Weights `(..., n_chroma, 1 + n_fft // 2)`, the leading axes those of the tuning.
 
     Raises:
-        ParameterError: a size or a number is out of its range.
+      ParameterError: a size or a number is out of its range.
 
     Source: D. P. W. Ellis, "Chroma feature analysis and synthesis", 2007.
 
@@ -125,29 +125,29 @@ def chroma_stft(
     """Energy of each pitch class, `C[c, t] = sum_f w[c, f] S[f, t]` with `S = |stft(y)| ** 2`, normalised a column.
 
     Args:
-        y: signal, `(..., n)`; or instead of it
-        S: power spectrogram, `(..., 1 + n_fft // 2, frames)`, at least 0; its bins overrule `n_fft`.
-        sr: sampling rate in Hz, above 0.
-        norm: norm of a column, above 0 or `inf`; `None`: none. Silence stays 0.
-        n_fft: length of the transform in samples.
-        hop_length: samples from frame to frame; `None`: `win_length // 4`.
-        win_length: samples under the window; `None`: `n_fft`.
-        window: a name or an array of `win_length` weights, see `get_window`.
-        center: pad by `n_fft // 2` at both ends.
-        pad_mode: what is padded, see `stft`.
-        tuning: how far above A = 440 Hz, in shares of a class, for all clips or one a clip; `None`: `estimate_tuning`
-            finds it for each clip.
-        n_chroma: pitch classes, at least 1.
-        ctroct: middle of the Gaussian over octaves, see `chroma_filterbank`.
-        octwidth: its standard deviation in octaves; `None`: all octaves weigh the same.
-        base_c: the first class is C, else A.
+      y: signal, `(..., n)`; or instead of it
+      S: power spectrogram, `(..., 1 + n_fft // 2, frames)`, at least 0; its bins overrule `n_fft`.
+      sr: sampling rate in Hz, above 0.
+      norm: norm of a column, above 0 or `inf`; `None`: none. Silence stays 0.
+      n_fft: length of the transform in samples.
+      hop_length: samples from frame to frame; `None`: `win_length // 4`.
+      win_length: samples under the window; `None`: `n_fft`.
+      window: a name or an array of `win_length` weights, see `get_window`.
+      center: pad by `n_fft // 2` at both ends.
+      pad_mode: what is padded, see `stft`.
+      tuning: how far above A = 440 Hz, in shares of a class, for all clips or one per clip; `None`: `estimate_tuning`
+        finds it for each clip.
+      n_chroma: pitch classes, at least 1.
+      ctroct: middle of the Gaussian over octaves, see `chroma_filterbank`.
+      octwidth: its standard deviation in octaves; `None`: all octaves weigh the same.
+      base_c: the first class is C, else A.
 
     Returns:
-        `(..., n_chroma, frames)`.
+      `(..., n_chroma, frames)`.
 
     Raises:
-        ParameterError: as `spectrogram` and `chroma_filterbank`; not exactly one of `y` and `S` is given; or the
-            tunings are not one a clip.
+      ParameterError: as `spectrogram` and `chroma_filterbank`; not exactly one of `y` and `S` is given; or the
+        tunings are not one per clip.
 
     Source: D. P. W. Ellis, "Chroma feature analysis and synthesis", 2007.
 
@@ -164,7 +164,7 @@ def chroma_stft(
         sr=sr, n_fft=n_fft, n_chroma=n_chroma, tuning=tuning, ctroct=ctroct, octwidth=octwidth, base_c=base_c
     ).astype(power.dtype)
     if weights.ndim > 2 and weights.shape[:-2] != power.shape[:-2]:
-        raise ParameterError(f"tuning has shape {weights.shape[:-2]}, expected () or {power.shape[:-2]}: one a clip.")
+        raise ParameterError(f"tuning has shape {weights.shape[:-2]}, expected () or {power.shape[:-2]}: one per clip.")
     sums = "cf,...ft->...ct" if weights.ndim == 2 else "...cf,...ft->...ct"
     # "highest": accelerators would otherwise multiply in bfloat16 or TF32, good for three digits.
     return normalize_columns(jnp.einsum(sums, weights, power, precision="highest"), norm)
@@ -178,13 +178,13 @@ def tonnetz(chroma: Real[ArrayLike, "*batch C T"]) -> Float[Array, "*batch 6 T"]
     `a = 7/6, 7/6, 3/2, 3/2, 2/3, 2/3`, `r = 1, 1, 1, 1, 1/2, 1/2` and `h = 1/2` for sines, 0 for cosines.
 
     Args:
-        chroma: chromagram, `(..., n_chroma, frames)`, such as `chroma_stft` makes.
+      chroma: chromagram, `(..., n_chroma, frames)`, such as `chroma_stft` makes.
 
     Returns:
-        `(..., 6, frames)`.
+      `(..., 6, frames)`.
 
     Raises:
-        ParameterError: the chromagram is not real floating point, or has no bins and frames.
+      ParameterError: the chromagram is not real floating point, or has no bins and frames.
 
     Source: C. Harte, M. Sandler and M. Gasser, "Detecting harmonic change in musical audio", 2006.
 

@@ -1,4 +1,4 @@
-"""The columns of a spectrogram, one a frame: where they come from, their sums, norms and peaks."""
+"""The columns of a spectrogram, one per frame: where they come from, their sums, norms and peaks."""
 
 import math
 
@@ -64,7 +64,7 @@ def bin_frequencies(
         return hz
     if hz.shape != spectrum.shape[-2:-1]:
         raise ParameterError(
-            f"freq has shape {hz.shape}, expected {spectrum.shape[-2:-1]} or {spectrum.shape}: one frequency a bin."
+            f"freq has shape {hz.shape}, expected {spectrum.shape[-2:-1]} or {spectrum.shape}: one frequency per bin."
         )
     return hz.reshape((1,) * (spectrum.ndim - 2) + (-1, 1))
 
@@ -87,8 +87,8 @@ def normalize_columns(values: Float[Array, "*batch F T"], norm: Number | None) -
     """Divide each column by its norm, `(sum_f |x[f]| ** norm) ** (1 / norm)`; zeros stay zeros.
 
     Args:
-        values: columns, of any sign.
-        norm: above 0; `inf`: the largest magnitude; `None`: the columns stay as they are.
+      values: columns, of any sign.
+      norm: above 0; `inf`: the largest magnitude; `None`: the columns stay as they are.
     """
     if norm is None:
         return values

@@ -47,8 +47,8 @@ def compiled(function: Callable[Arguments, Result], known: tuple[str, ...] = ())
     without any array are not compiled.
 
     Args:
-        function: its result is an array, or several, each with the axes of the batch in front.
-        known: parameters that hold arrays whose values must be known; calls with them are not compiled.
+      function: its result is an array, or several, each with the axes of the batch in front.
+      known: parameters that hold arrays whose values must be known; calls with them are not compiled.
     """
     signature = inspect.signature(function)
     kinds = {name: array_kinds(one.annotation) for name, one in signature.parameters.items()}

@@ -46,27 +46,27 @@ def spectral_contrast(
     Of the decibels float32 keeps fewer digits, since valleys lie far below the peaks: to some 6e-5 of the largest one.
 
     Args:
-        y: signal, `(..., n)`; or instead of it
-        S: spectrogram, `(..., 1 + n_fft // 2, frames)`, at least 0; its bins overrule `n_fft`.
-        sr: sampling rate in Hz, above 0.
-        n_fft: length of the transform in samples.
-        hop_length: samples from frame to frame; `None`: `win_length // 4`.
-        win_length: samples under the window; `None`: `n_fft`.
-        window: a name or an array of `win_length` weights, see `get_window`.
-        center: pad by `n_fft // 2` at both ends.
-        pad_mode: what is padded, see `stft`.
-        freq: frequency of each bin in Hz, `(bins,)`, ascending and known when traced; `None`: those of the transform.
-        fmin: upper edge of the lowest band in Hz, above 0; that of the k-th is `fmin * 2 ** k`.
-        n_bands: bands above the lowest, at least 1.
-        quantile: share of a band's bins in its peak, and in its valley, between 0 and 1.
-        linear: `peak - valley`; else `power_to_db(peak) - power_to_db(valley)`, floored 80 dB below each clip's top.
+      y: signal, `(..., n)`; or instead of it
+      S: spectrogram, `(..., 1 + n_fft // 2, frames)`, at least 0; its bins overrule `n_fft`.
+      sr: sampling rate in Hz, above 0.
+      n_fft: length of the transform in samples.
+      hop_length: samples from frame to frame; `None`: `win_length // 4`.
+      win_length: samples under the window; `None`: `n_fft`.
+      window: a name or an array of `win_length` weights, see `get_window`.
+      center: pad by `n_fft // 2` at both ends.
+      pad_mode: what is padded, see `stft`.
+      freq: frequency of each bin in Hz, `(bins,)`, ascending and known when traced; `None`: those of the transform.
+      fmin: upper edge of the lowest band in Hz, above 0; that of the k-th is `fmin * 2 ** k`.
+      n_bands: bands above the lowest, at least 1.
+      quantile: share of a band's bins in its peak, and in its valley, between 0 and 1.
+      linear: `peak - valley`; else `power_to_db(peak) - power_to_db(valley)`, floored 80 dB below each clip's top.
 
     Returns:
-        `(..., n_bands + 1, frames)`.
+      `(..., n_bands + 1, frames)`.
 
     Raises:
-        ParameterError: as `spectral_centroid`; a band begins above `sr / 2` or holds no bin, or `freq`, `fmin`,
-            `n_bands` or `quantile` is out of its range.
+      ParameterError: as `spectral_centroid`; a band begins above `sr / 2` or holds no bin, or `freq`, `fmin`,
+        `n_bands` or `quantile` is out of its range.
 
     Source: D.-N. Jiang et al., "Music type classification by spectral contrast feature", 2002.
 
@@ -95,7 +95,7 @@ def _known_frequencies(freq: Float[ArrayLike, " F"] | None, sr: Number, n_fft: i
         raise ParameterError("freq is traced, but decides how many bins make a band: give an array of known values.")
     hz = np.fft.rfftfreq(n_fft, 1.0 / sr) if freq is None else np.asarray(freq, np.float64)
     if hz.shape != (n_bins,) or np.any(np.diff(hz) < 0):
-        raise ParameterError(f"freq has shape {hz.shape}, expected ({n_bins},) and ascending: one frequency a bin.")
+        raise ParameterError(f"freq has shape {hz.shape}, expected ({n_bins},) and ascending: one frequency per bin.")
     return hz
 
 

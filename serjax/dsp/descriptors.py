@@ -37,22 +37,22 @@ def spectral_centroid(
     Of a pure tone, float32 keeps fewer digits, some 1e-5: the rounding of the transform lies far from the tone.
 
     Args:
-        y: signal, `(..., n)`; or instead of it
-        S: magnitude spectrogram, `(..., 1 + n_fft // 2, frames)`, at least 0; its bins overrule `n_fft`.
-        sr: sampling rate in Hz, above 0.
-        n_fft: length of the transform in samples.
-        hop_length: samples from frame to frame; `None`: `win_length // 4`.
-        freq: frequency of each bin in Hz, `(bins,)` or of the shape of the spectrogram; `None`: those of the transform.
-        win_length: samples under the window; `None`: `n_fft`.
-        window: a name or an array of `win_length` weights, see `get_window`.
-        center: pad by `n_fft // 2` at both ends, so that frame t is centred at sample `t * hop_length`.
-        pad_mode: what is padded, see `stft`.
+      y: signal, `(..., n)`; or instead of it
+      S: magnitude spectrogram, `(..., 1 + n_fft // 2, frames)`, at least 0; its bins overrule `n_fft`.
+      sr: sampling rate in Hz, above 0.
+      n_fft: length of the transform in samples.
+      hop_length: samples from frame to frame; `None`: `win_length // 4`.
+      freq: frequency of each bin in Hz, `(bins,)` or of the shape of the spectrogram; `None`: those of the transform.
+      win_length: samples under the window; `None`: `n_fft`.
+      window: a name or an array of `win_length` weights, see `get_window`.
+      center: pad by `n_fft // 2` at both ends, so that frame t is centred at sample `t * hop_length`.
+      pad_mode: what is padded, see `stft`.
 
     Returns:
-        In Hz, `(..., 1, frames)`.
+      In Hz, `(..., 1, frames)`.
 
     Raises:
-        ParameterError: as `spectrogram`; not exactly one of `y` and `S` is given; or `freq` has a wrong shape.
+      ParameterError: as `spectrogram`; not exactly one of `y` and `S` is given; or `freq` has a wrong shape.
 
     Source: G. Peeters, "A large set of audio features for sound description (similarity and classification) in the
     CUIDADO project", 2004; so the other descriptors of a spectrum.
@@ -88,25 +88,25 @@ def spectral_bandwidth(
     Of a pure tone, float32 keeps fewer digits: the rounding of the transform lies far from the tone and weighs much.
 
     Args:
-        y: signal, `(..., n)`; or instead of it
-        S: magnitude spectrogram, `(..., 1 + n_fft // 2, frames)`, at least 0; its bins overrule `n_fft`.
-        sr: sampling rate in Hz, above 0.
-        n_fft: length of the transform in samples.
-        hop_length: samples from frame to frame; `None`: `win_length // 4`.
-        win_length: samples under the window; `None`: `n_fft`.
-        window: a name or an array of `win_length` weights, see `get_window`.
-        center: pad by `n_fft // 2` at both ends.
-        pad_mode: what is padded, see `stft`.
-        freq: frequency of each bin in Hz, see `spectral_centroid`.
-        centroid: in Hz, `(..., 1, frames)`; `None`: `spectral_centroid`.
-        norm: divide each column of `S` by its sum.
-        p: exponent, above 0.
+      y: signal, `(..., n)`; or instead of it
+      S: magnitude spectrogram, `(..., 1 + n_fft // 2, frames)`, at least 0; its bins overrule `n_fft`.
+      sr: sampling rate in Hz, above 0.
+      n_fft: length of the transform in samples.
+      hop_length: samples from frame to frame; `None`: `win_length // 4`.
+      win_length: samples under the window; `None`: `n_fft`.
+      window: a name or an array of `win_length` weights, see `get_window`.
+      center: pad by `n_fft // 2` at both ends.
+      pad_mode: what is padded, see `stft`.
+      freq: frequency of each bin in Hz, see `spectral_centroid`.
+      centroid: in Hz, `(..., 1, frames)`; `None`: `spectral_centroid`.
+      norm: divide each column of `S` by its sum.
+      p: exponent, above 0.
 
     Returns:
-        In Hz, `(..., 1, frames)`.
+      In Hz, `(..., 1, frames)`.
 
     Raises:
-        ParameterError: as `spectral_centroid`; or `p` is not above 0.
+      ParameterError: as `spectral_centroid`; or `p` is not above 0.
 
     Source: as `spectral_centroid`.
 
@@ -121,7 +121,7 @@ def spectral_bandwidth(
     middle = column_sum(hz * shares) if centroid is None else as_real("centroid", centroid)
     if middle.shape != (*shares.shape[:-2], 1, shares.shape[-1]):
         raise ParameterError(
-            f"centroid has shape {middle.shape}, expected {(*shares.shape[:-2], 1, shares.shape[-1])}: one a frame."
+            f"centroid has shape {middle.shape}, expected {(*shares.shape[:-2], 1, shares.shape[-1])}: one per frame."
         )
     # In units of half the sampling rate: the power of thousands of Hz would leave the range of float32.
     unit_hz = sr / 2
@@ -149,23 +149,23 @@ def spectral_rolloff(
     Where the share is met at a bin to within the rounding of float32, the next bin may come out instead.
 
     Args:
-        y: signal, `(..., n)`; or instead of it
-        S: magnitude spectrogram, `(..., 1 + n_fft // 2, frames)`, at least 0; its bins overrule `n_fft`.
-        sr: sampling rate in Hz, above 0.
-        n_fft: length of the transform in samples.
-        hop_length: samples from frame to frame; `None`: `win_length // 4`.
-        win_length: samples under the window; `None`: `n_fft`.
-        window: a name or an array of `win_length` weights, see `get_window`.
-        center: pad by `n_fft // 2` at both ends.
-        pad_mode: what is padded, see `stft`.
-        freq: frequency of each bin in Hz, see `spectral_centroid`.
-        roll_percent: the share, between 0 and 1.
+      y: signal, `(..., n)`; or instead of it
+      S: magnitude spectrogram, `(..., 1 + n_fft // 2, frames)`, at least 0; its bins overrule `n_fft`.
+      sr: sampling rate in Hz, above 0.
+      n_fft: length of the transform in samples.
+      hop_length: samples from frame to frame; `None`: `win_length // 4`.
+      win_length: samples under the window; `None`: `n_fft`.
+      window: a name or an array of `win_length` weights, see `get_window`.
+      center: pad by `n_fft // 2` at both ends.
+      pad_mode: what is padded, see `stft`.
+      freq: frequency of each bin in Hz, see `spectral_centroid`.
+      roll_percent: the share, between 0 and 1.
 
     Returns:
-        In Hz, `(..., 1, frames)`; its gradient with respect to the signal is zero.
+      In Hz, `(..., 1, frames)`; its gradient with respect to the signal is zero.
 
     Raises:
-        ParameterError: as `spectral_centroid`; or `roll_percent` is not between 0 and 1.
+      ParameterError: as `spectral_centroid`; or `roll_percent` is not between 0 and 1.
 
     Source: as `spectral_centroid`.
 
@@ -200,22 +200,22 @@ def spectral_flatness(
     Float32 keeps it to some 2e-6 where there are gaps between harmonics, of which the logarithm is large.
 
     Args:
-        y: signal, `(..., n)`; or instead of it
-        S: magnitude spectrogram, `(..., bins, frames)`, at least 0.
-        n_fft: length of the transform in samples.
-        hop_length: samples from frame to frame; `None`: `win_length // 4`.
-        win_length: samples under the window; `None`: `n_fft`.
-        window: a name or an array of `win_length` weights, see `get_window`.
-        center: pad by `n_fft // 2` at both ends.
-        pad_mode: what is padded, see `stft`.
-        amin: smallest power, above 0.
-        power: exponent of the magnitude, above 0.
+      y: signal, `(..., n)`; or instead of it
+      S: magnitude spectrogram, `(..., bins, frames)`, at least 0.
+      n_fft: length of the transform in samples.
+      hop_length: samples from frame to frame; `None`: `win_length // 4`.
+      win_length: samples under the window; `None`: `n_fft`.
+      window: a name or an array of `win_length` weights, see `get_window`.
+      center: pad by `n_fft // 2` at both ends.
+      pad_mode: what is padded, see `stft`.
+      amin: smallest power, above 0.
+      power: exponent of the magnitude, above 0.
 
     Returns:
-        From 0 (a tone) to 1 (white noise, silence), `(..., 1, frames)`.
+      From 0 (a tone) to 1 (white noise, silence), `(..., 1, frames)`.
 
     Raises:
-        ParameterError: as `spectrogram`; not exactly one of `y` and `S` is given; or `amin` or `power` is not above 0.
+      ParameterError: as `spectrogram`; not exactly one of `y` and `S` is given; or `amin` or `power` is not above 0.
 
     Source: S. Dubnov, "Generalization of spectral flatness measure for non-Gaussian linear processes", 2004.
 

@@ -38,13 +38,13 @@ def preemphasis(
     """Raise the high frequencies, `out[n] = y[n] - coef * y[n - 1]`, with `out[0] = y[0] + zi`.
 
     Args:
-        y: signal, `(..., n)`.
-        coef: share of the sample before that is taken away, at least 0.
-        zi: what the first sample begins with, `(..., 1)`, which is `-coef` times the sample before it where a signal is
-            filtered piece by piece; `None`: `2 y[0] - y[1]`, as if the line through both went on (one sample: `y[0]`).
+      y: signal, `(..., n)`.
+      coef: share of the sample before that is taken away, at least 0.
+      zi: what the first sample begins with, `(..., 1)`, which is `-coef` times the sample before it where a signal is
+        filtered piece by piece; `None`: `2 y[0] - y[1]`, as if the line through both went on (one sample: `y[0]`).
 
     Raises:
-        ParameterError: the signal is not real floating point, `coef` negative, or `zi` of another shape.
+      ParameterError: the signal is not real floating point, `coef` negative, or `zi` of another shape.
 
     >>> preemphasis(jnp.array([1.0, 1.0, 2.0]), coef=0.5).tolist()
     [2.0, 0.5, 1.5]
@@ -56,7 +56,7 @@ def preemphasis(
     if zi is not None:
         start = as_real("zi", zi)
         if start.shape != (*signal.shape[:-1], 1):
-            raise ParameterError(f"zi has shape {start.shape}, expected {(*signal.shape[:-1], 1)}: one value a clip.")
+            raise ParameterError(f"zi has shape {start.shape}, expected {(*signal.shape[:-1], 1)}: one value per clip.")
     return jnp.concatenate([first + start, signal[..., 1:] - coef * signal[..., :-1]], axis=-1)[..., : signal.shape[-1]]
 
 
@@ -72,16 +72,16 @@ def phase_vocoder(
     stays exact over any number of frames, and for which `hop_length` and `n_fft` need not be known.
 
     Args:
-        D: complex, `(..., 1 + n_fft // 2, frames)`.
-        rate: speed, above 0; 2: half as many frames.
-        hop_length: for librosa's sake; it does not change the result.
-        n_fft: for librosa's sake; it does not change the result.
+      D: complex, `(..., 1 + n_fft // 2, frames)`.
+      rate: speed, above 0; 2: half as many frames.
+      hop_length: for librosa's sake; it does not change the result.
+      n_fft: for librosa's sake; it does not change the result.
 
     Returns:
-        `(..., 1 + n_fft // 2, ceil(frames / rate))`.
+      `(..., 1 + n_fft // 2, ceil(frames / rate))`.
 
     Raises:
-        ParameterError: the rate is not above 0, or `D` not complex.
+      ParameterError: the rate is not above 0, or `D` not complex.
 
     Source: M. Dolson, "The phase vocoder: a tutorial", 1986.
 
@@ -141,16 +141,16 @@ def time_stretch(
     one come out with other phases, and other samples.
 
     Args:
-        y: signal, `(..., n)`.
-        rate: speed, above 0; 2: half as long.
-        n_fft: length of the transform in samples.
-        hop_length: samples from frame to frame; `None`: `win_length // 4`.
-        win_length: samples under the window; `None`: `n_fft`.
-        window: a name or an array of `win_length` weights, see `get_window`.
-        center: pad by `n_fft // 2` at both ends, so that frame t is centred at sample `t * hop_length`.
+      y: signal, `(..., n)`.
+      rate: speed, above 0; 2: half as long.
+      n_fft: length of the transform in samples.
+      hop_length: samples from frame to frame; `None`: `win_length // 4`.
+      win_length: samples under the window; `None`: `n_fft`.
+      window: a name or an array of `win_length` weights, see `get_window`.
+      center: pad by `n_fft // 2` at both ends, so that frame t is centred at sample `t * hop_length`.
 
     Raises:
-        ParameterError: as `stft`; or the rate is not above 0.
+      ParameterError: as `stft`; or the rate is not above 0.
 
     Source: M. Dolson, "The phase vocoder: a tutorial", 1986.
 
@@ -198,19 +198,19 @@ def pitch_shift(
     that is at most half a cent away. librosa resamples by another filter: its samples are alike, not equal.
 
     Args:
-        y: signal, `(..., n)`.
-        sr: sampling rate in Hz, for librosa's sake; it does not change the result.
-        n_steps: steps up (negative: down); fractions of steps are fine.
-        bins_per_octave: steps in an octave, at least 1.
-        scale: divide by `sqrt(rate)`, see `resample`.
-        n_fft: length of the transform in samples.
-        hop_length: samples from frame to frame; `None`: `win_length // 4`.
-        win_length: samples under the window; `None`: `n_fft`.
-        window: a name or an array of `win_length` weights, see `get_window`.
-        center: pad by `n_fft // 2` at both ends, so that frame t is centred at sample `t * hop_length`.
+      y: signal, `(..., n)`.
+      sr: sampling rate in Hz, for librosa's sake; it does not change the result.
+      n_steps: steps up (negative: down); fractions of steps are fine.
+      bins_per_octave: steps in an octave, at least 1.
+      scale: divide by `sqrt(rate)`, see `resample`.
+      n_fft: length of the transform in samples.
+      hop_length: samples from frame to frame; `None`: `win_length // 4`.
+      win_length: samples under the window; `None`: `n_fft`.
+      window: a name or an array of `win_length` weights, see `get_window`.
+      center: pad by `n_fft // 2` at both ends, so that frame t is centred at sample `t * hop_length`.
 
     Raises:
-        ParameterError: as `stft`; the rate or `bins_per_octave` is not positive, or the shift over four octaves.
+      ParameterError: as `stft`; the rate or `bins_per_octave` is not positive, or the shift over four octaves.
 
     Source: J. Laroche and M. Dolson, "New phase-vocoder techniques for pitch-shifting, harmonizing and other exotic
     effects", 1999.

@@ -47,16 +47,16 @@ def frame(
     """Cut an axis into overlapping frames, `frames[..., i, t] = x[..., t * hop_length + i]`.
 
     Args:
-        x: any array; the axis has N entries.
-        frame_length: entries in a frame, 1 to N.
-        hop_length: entries from the start of a frame to the start of the next, at least 1.
-        axis: negative: the axis becomes `(frame_length, n_frames)`; from 0 up: `(n_frames, frame_length)`.
+      x: any array; the axis has N entries.
+      frame_length: entries in a frame, 1 to N.
+      hop_length: entries from the start of a frame to the start of the next, at least 1.
+      axis: negative: the axis becomes `(frame_length, n_frames)`; from 0 up: `(n_frames, frame_length)`.
 
     Returns:
-        `n_frames = 1 + (N - frame_length) // hop_length` frames; a rest that fills no frame is left out.
+      `n_frames = 1 + (N - frame_length) // hop_length` frames; a rest that fills no frame is left out.
 
     Raises:
-        ParameterError: a size is not a positive integer, or the axis is shorter than a frame.
+      ParameterError: a size is not a positive integer, or the axis is shorter than a frame.
 
     >>> frame(jnp.arange(5), frame_length=3, hop_length=2).tolist()
     [[0, 2], [1, 3], [2, 4]]
@@ -127,15 +127,15 @@ def get_window(window: Window, Nx: int, *, fftbins: bool = True) -> Float[Array,
     r"""Make a window of `Nx` samples, `w[n] = sum_k (-1)^k a_k cos(2 pi k n / N)`.
 
     Args:
-        window: `hann`, `hamming`, `blackman`, `blackmanharris`, `bartlett` (a triangle), `boxcar` or `ones`; or a name
-            with its parameter as scipy has it, `("kaiser", beta)`, `("gaussian", std)` with the deviation in samples,
-            `("tukey", alpha)` with the share that tapers; or an array of `Nx` weights, which is returned as it is; or a
-            function of `Nx` that makes one, such as `np.hanning`.
-        Nx: length in samples.
-        fftbins: periodic, `N = Nx` (for Fourier transforms), else symmetric, `N = Nx - 1`; of names only.
+      window: a name: `hann`, `hamming`, `blackman`, `blackmanharris`, `bartlett` (a triangle), `boxcar` or `ones`.
+        Or a name with its parameter, as scipy has it: `("kaiser", beta)`, `("gaussian", std)` with the deviation in
+        samples, `("tukey", alpha)` with the share that tapers. Or an array of `Nx` weights, which is returned as it
+        is. Or a function of `Nx` that makes one, such as `np.hanning`.
+      Nx: length in samples.
+      fftbins: periodic, `N = Nx` (for Fourier transforms), else symmetric, `N = Nx - 1`; of names only.
 
     Raises:
-        ParameterError: the name or its parameter is unknown, the length not positive, or the array not of that length.
+      ParameterError: the name or its parameter is unknown, the length not positive, or the array not of that length.
 
     Source: F. J. Harris, "On the use of windows for harmonic analysis with the discrete Fourier transform", 1978.
 
@@ -147,7 +147,7 @@ def get_window(window: Window, Nx: int, *, fftbins: bool = True) -> Float[Array,
         return jnp.asarray(window_table(*_named(window), Nx, bool(fftbins)), dtype=float)
     weights = as_real("window", window(Nx) if callable(window) else window)
     if weights.shape != (Nx,):
-        raise ParameterError(f"The window has shape {weights.shape}, expected ({Nx},): one weight a sample.")
+        raise ParameterError(f"The window has shape {weights.shape}, expected ({Nx},): one weight per sample.")
     return weights
 
 

@@ -1,4 +1,4 @@
-"""Statistics over the frames of a clip, for one vector an utterance: padding is masked and never enters.
+"""Statistics over the frames of a clip, for one vector per utterance: padding is masked and never enters.
 
 Features are `(..., bins, frames)`, as `mfcc` and the descriptors give them, the mask `(..., frames)`, true where a
 frame counts; out comes `(..., bins)`. What is masked may hold anything, even NaN. A clip without a valid frame gives
@@ -22,11 +22,11 @@ def masked_mean(x: Real[ArrayLike, "*batch D T"], mask: Bool[ArrayLike, "*batch 
     """Mean over the valid frames, `sum_t m[t] x[t] / sum_t m[t]`.
 
     Args:
-        x: features, `(..., bins, frames)`.
-        mask: which frames count, `(..., frames)`.
+      x: features, `(..., bins, frames)`.
+      mask: which frames count, `(..., frames)`.
 
     Raises:
-        ParameterError: the features are not real floating point, or the mask is not boolean or of another shape.
+      ParameterError: the features are not real floating point, or the mask is not boolean or of another shape.
 
     >>> masked_mean(jnp.array([[1.0, 3.0, 99.0]]), jnp.array([True, True, False])).tolist()
     [2.0]
@@ -42,11 +42,11 @@ def masked_std(x: Real[ArrayLike, "*batch D T"], mask: Bool[ArrayLike, "*batch T
     Its gradient is 0 where it is 0.
 
     Args:
-        x: features, `(..., bins, frames)`.
-        mask: which frames count, `(..., frames)`.
+      x: features, `(..., bins, frames)`.
+      mask: which frames count, `(..., frames)`.
 
     Raises:
-        ParameterError: as `masked_mean`.
+      ParameterError: as `masked_mean`.
 
     >>> masked_std(jnp.array([[1.0, 3.0, 99.0]]), jnp.array([True, True, False])).tolist()
     [1.0]
@@ -64,11 +64,11 @@ def masked_min(x: Real[ArrayLike, "*batch D T"], mask: Bool[ArrayLike, "*batch T
     """Smallest value among the valid frames.
 
     Args:
-        x: features, `(..., bins, frames)`.
-        mask: which frames count, `(..., frames)`.
+      x: features, `(..., bins, frames)`.
+      mask: which frames count, `(..., frames)`.
 
     Raises:
-        ParameterError: as `masked_mean`.
+      ParameterError: as `masked_mean`.
 
     >>> masked_min(jnp.array([[1.0, 3.0, -99.0]]), jnp.array([True, True, False])).tolist()
     [1.0]
@@ -82,11 +82,11 @@ def masked_max(x: Real[ArrayLike, "*batch D T"], mask: Bool[ArrayLike, "*batch T
     """Largest value among the valid frames.
 
     Args:
-        x: features, `(..., bins, frames)`.
-        mask: which frames count, `(..., frames)`.
+      x: features, `(..., bins, frames)`.
+      mask: which frames count, `(..., frames)`.
 
     Raises:
-        ParameterError: as `masked_mean`.
+      ParameterError: as `masked_mean`.
 
     >>> masked_max(jnp.array([[1.0, 3.0, 99.0]]), jnp.array([True, True, False])).tolist()
     [3.0]
@@ -102,12 +102,12 @@ def masked_percentile(
     """Percentile of the valid frames, linear between neighbours: `sorted[(n - 1) q / 100]`, as `numpy.percentile`.
 
     Args:
-        x: features, `(..., bins, frames)`.
-        mask: which frames count, `(..., frames)`.
-        q: percent of the values below, from 0 to 100; 50: the median.
+      x: features, `(..., bins, frames)`.
+      mask: which frames count, `(..., frames)`.
+      q: percent of the values below, from 0 to 100; 50: the median.
 
     Raises:
-        ParameterError: as `masked_mean`; or `q` is out of its range.
+      ParameterError: as `masked_mean`; or `q` is out of its range.
 
     >>> masked_percentile(jnp.array([[4.0, 1.0, 99.0, 2.0]]), jnp.array([True, True, False, True]), 75).tolist()
     [3.0]
@@ -129,16 +129,16 @@ def masked_percentile(
 
 @compiled
 def masked_slope(x: Real[ArrayLike, "*batch D T"], mask: Bool[ArrayLike, "*batch T"]) -> Float[Array, "*batch D"]:
-    """Slope of the straight line fitted to the valid frames, in units of `x` a frame; 0 for a single frame.
+    """Slope of the straight line fitted to the valid frames, in units of `x` per frame; 0 for a single frame.
 
     `sum_t (t - mean t) (x[t] - mean x) / sum_t (t - mean t) ** 2`.
 
     Args:
-        x: features, `(..., bins, frames)`.
-        mask: which frames count, `(..., frames)`; a gap in the middle keeps its time.
+      x: features, `(..., bins, frames)`.
+      mask: which frames count, `(..., frames)`; a gap in the middle keeps its time.
 
     Raises:
-        ParameterError: as `masked_mean`.
+      ParameterError: as `masked_mean`.
 
     >>> masked_slope(jnp.array([[1.0, 99.0, 5.0, 7.0]]), jnp.array([True, False, True, True])).tolist()
     [2.0]

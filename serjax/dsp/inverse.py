@@ -40,21 +40,21 @@ def istft(
     r"""Inverse short-time Fourier transform, `y[n] = sum_t w[n - t hop] x[t, n - t hop] / sum_t w[n - t hop] ** 2`.
 
     `x[t]` is the inverse Fourier transform of frame t; of all signals this one has, in the mean square, the transform
-    nearest to `stft_matrix`. Where the sum below is zero the one above is left as it is; where it is merely tiny (the
-    outermost samples of tapering windows without `center`) rounding errors are blown up, as they are in librosa.
+    nearest to `stft_matrix`. Where the sum below is zero, the one above is left as it is. Where it is merely tiny,
+    rounding errors grow, as they do in librosa: so at the outermost samples of tapering windows without `center`.
 
     Args:
-        stft_matrix: complex, `(..., 1 + n_fft // 2, frames)`, at least one frame.
-        hop_length: samples from frame to frame; `None`: `win_length // 4`.
-        win_length: samples under the window, at most `n_fft`; `None`: `n_fft`.
-        n_fft: length of the transform in samples; `None`: the even one of that many bins.
-        window: a name or an array of `win_length` weights, see `get_window`.
-        center: leave out the `n_fft // 2` samples of padding at both ends.
-        length: samples that come out, by cutting or appending zeros; `None`: all that the frames reach,
-            `n_fft + hop_length * (frames - 1)`, less the padding.
+      stft_matrix: complex, `(..., 1 + n_fft // 2, frames)`, at least one frame.
+      hop_length: samples from frame to frame; `None`: `win_length // 4`.
+      win_length: samples under the window, at most `n_fft`; `None`: `n_fft`.
+      n_fft: length of the transform in samples; `None`: the even one of that many bins.
+      window: a name or an array of `win_length` weights, see `get_window`.
+      center: leave out the `n_fft // 2` samples of padding at both ends.
+      length: samples that come out, by cutting or appending zeros; `None`: all that the frames reach,
+        `n_fft + hop_length * (frames - 1)`, less the padding.
 
     Raises:
-        ParameterError: a size or name is wrong, `stft_matrix` is not complex, has no frame, or not the bins of `n_fft`.
+      ParameterError: a size or name is wrong, `stft_matrix` is not complex, has no frame, or not the bins of `n_fft`.
 
     Source: D. W. Griffin and J. S. Lim, "Signal estimation from modified short-time Fourier transform", 1984.
 
@@ -130,11 +130,11 @@ def db_to_amplitude(S_db: Real[ArrayLike, "*shape"], *, ref: Number = 1.0) -> Fl
     """Decibels to amplitude, `ref * 10 ** (S_db / 20)`, the inverse of `amplitude_to_db` where that did not clip.
 
     Args:
-        S_db: decibels, any shape.
-        ref: amplitude at 0 dB, at least 0.
+      S_db: decibels, any shape.
+      ref: amplitude at 0 dB, at least 0.
 
     Raises:
-        ParameterError: `S_db` is not real, or `ref` negative.
+      ParameterError: `S_db` is not real, or `ref` negative.
 
     >>> db_to_amplitude(jnp.array(20.0), ref=2.0).round(4).item()
     20.0
@@ -158,16 +158,16 @@ def mfcc_to_mel(
     The coefficients that are not there count as zero: the bands come back smoothed.
 
     Args:
-        mfcc: coefficients, `(..., n_mfcc, frames)`.
-        n_mels: number of bands, at least `n_mfcc`.
-        dct_type: type of the cosine transform that made them, see `dct`.
-        norm: norm of that transform, see `dct`.
-        ref: power at 0 dB, at least 0.
-        lifter: length of the cepstral window that they were weighed with, see `mfcc`; at least 0; 0: none.
+      mfcc: coefficients, `(..., n_mfcc, frames)`.
+      n_mels: number of bands, at least `n_mfcc`.
+      dct_type: type of the cosine transform that made them, see `dct`.
+      norm: norm of that transform, see `dct`.
+      ref: power at 0 dB, at least 0.
+      lifter: length of the cepstral window that they were weighed with, see `mfcc`; at least 0; 0: none.
 
     Raises:
-        ParameterError: there are more coefficients than bands, a choice is unknown, or the lifter wiped out a
-            coefficient, which nothing brings back.
+      ParameterError: there are more coefficients than bands, a choice is unknown, or the lifter wiped out a
+        coefficient, which nothing brings back.
 
     >>> mfcc_to_mel(jnp.zeros((13, 2)), n_mels=40).shape
     (40, 2)
@@ -213,16 +213,16 @@ def mel_to_power(
     negative entries instead: it reproduces the bands better and has other values.
 
     Args:
-        M: mel spectrogram, at least 0, `(..., n_mels, frames)`, of whatever power of the magnitude; S is of the same.
-        sr: sampling rate in Hz, above 0.
-        n_fft: length of the transform in samples; `1 + n_fft // 2` bins come out.
-        fmin: lowest frequency in Hz, at least 0.
-        fmax: highest frequency in Hz, above `fmin` and at most `sr / 2`, which `None` stands for.
-        htk: the mel formula of HTK instead of Slaney's.
-        norm: `slaney` (unit area) or `None` (unit height), see `mel_filterbank`.
+      M: mel spectrogram, at least 0, `(..., n_mels, frames)`, of whatever power of the magnitude; S is of the same.
+      sr: sampling rate in Hz, above 0.
+      n_fft: length of the transform in samples; `1 + n_fft // 2` bins come out.
+      fmin: lowest frequency in Hz, at least 0.
+      fmax: highest frequency in Hz, above `fmin` and at most `sr / 2`, which `None` stands for.
+      htk: the mel formula of HTK instead of Slaney's.
+      norm: `slaney` (unit area) or `None` (unit height), see `mel_filterbank`.
 
     Raises:
-        ParameterError: as `mel_filterbank`; or M is not real.
+      ParameterError: as `mel_filterbank`; or M is not real.
 
     >>> mel_to_power(jnp.ones((20, 3)), sr=8_000, n_fft=256).shape
     (129, 3)

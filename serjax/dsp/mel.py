@@ -28,7 +28,7 @@ from serjax.dsp.parameters import (
     upper_edge_hz,
 )
 
-# Slaney's scale: 200/3 Hz a mel up to 1 kHz, from there 27 mels for a factor of 6.4.
+# Slaney's scale: 200/3 Hz per mel up to 1 kHz, from there 27 mels for a factor of 6.4.
 _HZ_PER_MEL = 200.0 / 3.0
 _BREAK_HZ = 1000.0
 _BREAK_MEL = _BREAK_HZ / _HZ_PER_MEL
@@ -42,11 +42,11 @@ def hz_to_mel(frequencies: Real[ArrayLike, "*shape"], *, htk: bool = False) -> F
     HTK has one formula for all, `2595 log10(1 + f / 700)`.
 
     Args:
-        frequencies: in Hz, at least 0, any shape.
-        htk: the formula of HTK (O'Shaughnessy) instead of that of Slaney's Auditory Toolbox.
+      frequencies: in Hz, at least 0, any shape.
+      htk: the formula of HTK (O'Shaughnessy) instead of that of Slaney's Auditory Toolbox.
 
     Raises:
-        ParameterError: the frequencies are not real floating point.
+      ParameterError: the frequencies are not real floating point.
 
     Source: M. Slaney, "Auditory Toolbox, version 2", 1998; S. Young et al., "The HTK Book", 2006.
 
@@ -61,11 +61,11 @@ def mel_to_hz(mels: Real[ArrayLike, "*shape"], *, htk: bool = False) -> Float[Ar
     """Mel to frequency in Hz, the inverse of `hz_to_mel`.
 
     Args:
-        mels: at least 0, any shape.
-        htk: the formula of HTK instead of Slaney's.
+      mels: at least 0, any shape.
+      htk: the formula of HTK instead of Slaney's.
 
     Raises:
-        ParameterError: the mels are not real floating point.
+      ParameterError: the mels are not real floating point.
 
     Source: as `hz_to_mel`.
 
@@ -97,13 +97,13 @@ def mel_frequencies(
     """Frequencies in Hz that are evenly spaced on the mel scale from `fmin` to `fmax`, both included.
 
     Args:
-        n_mels: how many, at least 1.
-        fmin: lowest, in Hz, at least 0.
-        fmax: highest, in Hz, at least 0.
-        htk: the formula of HTK instead of Slaney's.
+      n_mels: how many, at least 1.
+      fmin: lowest, in Hz, at least 0.
+      fmax: highest, in Hz, at least 0.
+      htk: the formula of HTK instead of Slaney's.
 
     Raises:
-        ParameterError: `n_mels` is not positive, or a frequency negative.
+      ParameterError: `n_mels` is not positive, or a frequency negative.
 
     >>> mel_frequencies(3, fmax=400).round(2).tolist()
     [0.0, 200.0, 400.0]
@@ -135,20 +135,20 @@ def mel_filterbank(
     `rise = (f - e[m]) / (e[m+1] - e[m])`, `fall = (e[m+2] - f) / (e[m+2] - e[m+1])`.
 
     Args:
-        sr: sampling rate in Hz, above 0.
-        n_fft: length of the transform in samples.
-        n_mels: number of bands, at least 1.
-        fmin: lowest frequency in Hz, at least 0.
-        fmax: highest frequency in Hz, above `fmin` and at most `sr / 2`, which `None` stands for.
-        htk: the mel formula of HTK instead of Slaney's.
-        norm: `slaney`: each triangle has unit area over Hz (`w[m] * 2 / (e[m+2] - e[m])`); `None`: unit height.
+      sr: sampling rate in Hz, above 0.
+      n_fft: length of the transform in samples.
+      n_mels: number of bands, at least 1.
+      fmin: lowest frequency in Hz, at least 0.
+      fmax: highest frequency in Hz, above `fmin` and at most `sr / 2`, which `None` stands for.
+      htk: the mel formula of HTK instead of Slaney's.
+      norm: `slaney`: each triangle has unit area over Hz (`w[m] * 2 / (e[m+2] - e[m])`); `None`: unit height.
 
     Returns:
-        Weights `(n_mels, 1 + n_fft // 2)`. A band that is narrower than the distance of two bins may be all zero, of
-        which a `UserWarning` tells.
+      Weights `(n_mels, 1 + n_fft // 2)`. A band that is narrower than the distance of two bins may be all zero, of
+      which a `UserWarning` tells.
 
     Raises:
-        ParameterError: a size or a frequency is out of its range, or the norm unknown.
+      ParameterError: a size or a frequency is out of its range, or the norm unknown.
 
     Source: M. Slaney, "Auditory Toolbox, version 2", 1998.
 
@@ -225,24 +225,24 @@ def melspectrogram(
     """Mel spectrogram, `M[m, t] = sum_f w[m, f] S[f, t]` with `S = |stft(y)| ** power`.
 
     Args:
-        y: signal, `(..., n)`; or instead of it
-        S: spectrogram, `(..., 1 + n_fft // 2, frames)`, taken as it is; its bins overrule `n_fft`.
-        sr: sampling rate in Hz, above 0.
-        n_fft: length of the transform in samples.
-        hop_length: samples from frame to frame; `None`: `win_length // 4`.
-        win_length: samples under the window; `None`: `n_fft`.
-        window: a name or an array of `win_length` weights, see `get_window`.
-        center: pad by `n_fft // 2` at both ends, so that frame t is centred at sample `t * hop_length`.
-        pad_mode: what is padded, see `stft`.
-        power: exponent of the magnitude, above 0.
-        n_mels: number of bands, at least 1.
-        fmin: lowest frequency in Hz, at least 0.
-        fmax: highest frequency in Hz, above `fmin` and at most `sr / 2`, which `None` stands for.
-        htk: the mel formula of HTK instead of Slaney's.
-        norm: `slaney` (unit area) or `None` (unit height), see `mel_filterbank`.
+      y: signal, `(..., n)`; or instead of it
+      S: spectrogram, `(..., 1 + n_fft // 2, frames)`, taken as it is; its bins overrule `n_fft`.
+      sr: sampling rate in Hz, above 0.
+      n_fft: length of the transform in samples.
+      hop_length: samples from frame to frame; `None`: `win_length // 4`.
+      win_length: samples under the window; `None`: `n_fft`.
+      window: a name or an array of `win_length` weights, see `get_window`.
+      center: pad by `n_fft // 2` at both ends, so that frame t is centred at sample `t * hop_length`.
+      pad_mode: what is padded, see `stft`.
+      power: exponent of the magnitude, above 0.
+      n_mels: number of bands, at least 1.
+      fmin: lowest frequency in Hz, at least 0.
+      fmax: highest frequency in Hz, above `fmin` and at most `sr / 2`, which `None` stands for.
+      htk: the mel formula of HTK instead of Slaney's.
+      norm: `slaney` (unit area) or `None` (unit height), see `mel_filterbank`.
 
     Raises:
-        ParameterError: as `stft` and `mel_filterbank`; or not exactly one of `y` and `S` is given.
+      ParameterError: as `stft` and `mel_filterbank`; or not exactly one of `y` and `S` is given.
 
     Source: S. Davis and P. Mermelstein, "Comparison of parametric representations for monosyllabic word recognition
     in continuously spoken sentences", 1980.

@@ -151,7 +151,7 @@ def as_real(name: str, values: object) -> Array:
 
 
 def as_spectrum(name: str, values: object, layout: str = "(..., bins, frames)") -> Float[Array, "*batch F T"]:
-    """Convert what has columns, one a frame, see `as_real`."""
+    """Convert what has columns, one per frame, see `as_real`."""
     array = as_real(name, values)
     if array.ndim < 2:
         raise ParameterError(f"{name} has shape {array.shape}, expected {layout}.")

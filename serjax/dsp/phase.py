@@ -48,21 +48,21 @@ def griffin_lim(
     All clips of a batch begin with the same phases, so that none depends on its place.
 
     Args:
-        key: random key of the first phases.
-        S: magnitude, at least 0, `(..., 1 + n_fft // 2, frames)`.
-        n_iter: iterations, at least 0.
-        hop_length: samples from frame to frame; `None`: `win_length // 4`.
-        win_length: samples under the window, at most `n_fft`; `None`: `n_fft`.
-        n_fft: length of the transform in samples; `None`: the even one of that many bins.
-        window: a name or an array of `win_length` weights, see `get_window`.
-        center: whether frame t is centred at sample `t * hop_length`, see `stft`.
-        length: samples that come out, as many as make the frames of S; `None`: as `istft`.
-        pad_mode: what is padded, see `stft`.
-        momentum: m, at least 0; 0: the algorithm of 1984.
-        init: `random` phases, or `None`: all zero.
+      key: random key of the first phases.
+      S: magnitude, at least 0, `(..., 1 + n_fft // 2, frames)`.
+      n_iter: iterations, at least 0.
+      hop_length: samples from frame to frame; `None`: `win_length // 4`.
+      win_length: samples under the window, at most `n_fft`; `None`: `n_fft`.
+      n_fft: length of the transform in samples; `None`: the even one of that many bins.
+      window: a name or an array of `win_length` weights, see `get_window`.
+      center: whether frame t is centred at sample `t * hop_length`, see `stft`.
+      length: samples that come out, as many as make the frames of S; `None`: as `istft`.
+      pad_mode: what is padded, see `stft`.
+      momentum: m, at least 0; 0: the algorithm of 1984.
+      init: `random` phases, or `None`: all zero.
 
     Raises:
-        ParameterError: as `istft`; or a choice is unknown, or another length needed.
+      ParameterError: as `istft`; or a choice is unknown, or another length needed.
 
     Source: N. Perraudin, P. Balazs and P. L. Søndergaard, "A fast Griffin-Lim algorithm", 2013.
 
@@ -122,25 +122,25 @@ def mel_to_audio(
     """Waveform of a mel spectrogram, `griffin_lim(mel_to_power(M) ** (1 / power))`.
 
     Args:
-        key: random key of the first phases.
-        M: mel spectrogram, at least 0, `(..., n_mels, frames)`; of decibels `db_to_power` first.
-        sr: sampling rate in Hz, above 0.
-        n_fft: length of the transform in samples.
-        hop_length: samples from frame to frame; `None`: `win_length // 4`.
-        win_length: samples under the window, at most `n_fft`; `None`: `n_fft`.
-        window: a name or an array of `win_length` weights, see `get_window`.
-        center: whether frame t is centred at sample `t * hop_length`, see `stft`.
-        pad_mode: what is padded, see `stft`.
-        power: which power of the magnitude M is of, above 0.
-        n_iter: iterations of `griffin_lim`, at least 0.
-        length: samples that come out, as many as make the frames of M; `None`: as `istft`.
-        fmin: lowest frequency in Hz, at least 0.
-        fmax: highest frequency in Hz, above `fmin` and at most `sr / 2`, which `None` stands for.
-        htk: the mel formula of HTK instead of Slaney's.
-        norm: `slaney` (unit area) or `None` (unit height), see `mel_filterbank`.
+      key: random key of the first phases.
+      M: mel spectrogram, at least 0, `(..., n_mels, frames)`; of decibels `db_to_power` first.
+      sr: sampling rate in Hz, above 0.
+      n_fft: length of the transform in samples.
+      hop_length: samples from frame to frame; `None`: `win_length // 4`.
+      win_length: samples under the window, at most `n_fft`; `None`: `n_fft`.
+      window: a name or an array of `win_length` weights, see `get_window`.
+      center: whether frame t is centred at sample `t * hop_length`, see `stft`.
+      pad_mode: what is padded, see `stft`.
+      power: which power of the magnitude M is of, above 0.
+      n_iter: iterations of `griffin_lim`, at least 0.
+      length: samples that come out, as many as make the frames of M; `None`: as `istft`.
+      fmin: lowest frequency in Hz, at least 0.
+      fmax: highest frequency in Hz, above `fmin` and at most `sr / 2`, which `None` stands for.
+      htk: the mel formula of HTK instead of Slaney's.
+      norm: `slaney` (unit area) or `None` (unit height), see `mel_filterbank`.
 
     Raises:
-        ParameterError: as `mel_to_power` and `griffin_lim`; or `power` is not above 0.
+      ParameterError: as `mel_to_power` and `griffin_lim`; or `power` is not above 0.
 
     >>> mel_to_audio(jax.random.key(0), jnp.ones((40, 10)), sr=16_000, n_fft=512, hop_length=160).shape
     (1440,)

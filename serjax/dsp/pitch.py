@@ -40,21 +40,21 @@ def yin(
     Silence, which repeats itself at once, gives the highest frequency.
 
     Args:
-        y: signal, `(..., n)`.
-        fmin: lowest frequency in Hz, of which a period fits the frame with a sample to spare.
-        fmax: highest frequency in Hz, above `fmin` and at most `sr / 2`.
-        sr: sampling rate in Hz, above 0.
-        frame_length: samples in a frame; two periods of `fmin` or more make it reliable.
-        hop_length: samples from frame to frame; `None`: `frame_length // 4`.
-        trough_threshold: a trough counts below it, at least 0.
-        center: pad by `frame_length // 2` at both ends.
-        pad_mode: what is padded, see `stft`.
+      y: signal, `(..., n)`.
+      fmin: lowest frequency in Hz, of which a period fits the frame with a sample to spare.
+      fmax: highest frequency in Hz, above `fmin` and at most `sr / 2`.
+      sr: sampling rate in Hz, above 0.
+      frame_length: samples in a frame; two periods of `fmin` or more make it reliable.
+      hop_length: samples from frame to frame; `None`: `frame_length // 4`.
+      trough_threshold: a trough counts below it, at least 0.
+      center: pad by `frame_length // 2` at both ends.
+      pad_mode: what is padded, see `stft`.
 
     Returns:
-        In Hz, `(..., frames)`.
+      In Hz, `(..., frames)`.
 
     Raises:
-        ParameterError: a size, a frequency or the threshold is out of its range, or a name unknown.
+      ParameterError: a size, a frequency or the threshold is out of its range, or a name unknown.
 
     Source: A. de Cheveigné and H. Kawahara, "YIN, a fundamental frequency estimator for speech and music", 2002.
 
@@ -85,21 +85,21 @@ def yin_voicing(
     above .7 or so. Silence counts as 0.
 
     Args:
-        y: signal, `(..., n)`.
-        fmin: lowest frequency in Hz.
-        fmax: highest frequency in Hz.
-        sr: sampling rate in Hz.
-        frame_length: samples in a frame.
-        hop_length: samples from frame to frame; `None`: `frame_length // 4`.
-        trough_threshold: as `yin`.
-        center: as `yin`.
-        pad_mode: as `yin`.
+      y: signal, `(..., n)`.
+      fmin: lowest frequency in Hz.
+      fmax: highest frequency in Hz.
+      sr: sampling rate in Hz.
+      frame_length: samples in a frame.
+      hop_length: samples from frame to frame; `None`: `frame_length // 4`.
+      trough_threshold: as `yin`.
+      center: as `yin`.
+      pad_mode: as `yin`.
 
     Returns:
-        F0 in Hz and the periodicity, `(..., frames)` each.
+      F0 in Hz and the periodicity, `(..., frames)` each.
 
     Raises:
-        ParameterError: as `yin`.
+      ParameterError: as `yin`.
 
     >>> tone = jnp.sin(2 * jnp.pi * 220 * jnp.arange(22050) / 22050)
     >>> f0_hz, periodicity = yin_voicing(tone, fmin=80, fmax=800)

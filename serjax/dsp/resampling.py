@@ -46,17 +46,17 @@ def resample(
     for most rates that are not whole, the nearest fraction of smaller numbers is taken if it is off by 1e-7 at most.
 
     Args:
-        y: signal, `(..., n)`.
-        orig_sr: its sampling rate in Hz, above 0.
-        target_sr: the rate that it gets, in Hz, above 0.
-        scale: divide by `sqrt(target_sr / orig_sr)`, which keeps the total energy.
+      y: signal, `(..., n)`.
+      orig_sr: its sampling rate in Hz, above 0.
+      target_sr: the rate that it gets, in Hz, above 0.
+      scale: divide by `sqrt(target_sr / orig_sr)`, which keeps the total energy.
 
     Returns:
-        `(..., ceil(n * target_sr / orig_sr))`.
+      `(..., ceil(n * target_sr / orig_sr))`.
 
     Raises:
-        ParameterError: a rate is not above 0, the signal not real floating point, or the two rates have so small a
-            common divisor, or lie so far apart, that the table of weights would exceed 32 MB.
+      ParameterError: a rate is not above 0, the signal not real floating point, or the two rates have so small a
+        common divisor, or lie so far apart, that the table of weights would exceed 32 MB.
 
     Source: J. O. Smith, "Digital audio resampling", 2002; J. F. Kaiser, "Nonrecursive digital filter design using the
     I0-sinh window function", 1974.

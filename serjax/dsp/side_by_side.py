@@ -16,7 +16,7 @@ class SideBySide(Frontend):
     """`features[t] = (parts[0](wav)[t], parts[1](wav)[t], ...)`; all parts have the same frames.
 
     Raises:
-        ParameterError: as `Frontend`; there is no part, or a part has other frames.
+      ParameterError: as `Frontend`; there is no part, or a part has other frames.
 
     >>> from serjax.dsp import Chroma, Mfcc
     >>> SideBySide.of(Mfcc(frames=50), Chroma(frames=50)).n_features

@@ -43,23 +43,23 @@ def stft(
     r"""Short-time Fourier transform, `D[f, t] = sum_n w[n] y[t * hop + n] exp(-2 pi i f n / n_fft)`.
 
     Args:
-        y: signal, `(..., n)`.
-        n_fft: length of the transform in samples; `1 + n_fft // 2` bins come out.
-        hop_length: samples from frame to frame; `None`: `win_length // 4`.
-        win_length: samples under the window, at most `n_fft`, which stands in the middle; `None`: `n_fft`.
-        window: a name or an array of `win_length` weights, see `get_window`.
-        center: pad by `n_fft // 2` at both ends, so that frame t is centred at sample `t * hop_length`.
-        pad_mode: what is padded: zeros (`constant`), `edge`, `reflect` or `symmetric`.
-        transform: `fft`, or `matmul`: a product with the `n_fft (n_fft + 2)` numbers of the Fourier matrix, for
-            accelerators that multiply matrices much faster than they transform (TPU). Equal to 1e-6 of the largest
-            magnitude; a hundred times the operations.
+      y: signal, `(..., n)`.
+      n_fft: length of the transform in samples; `1 + n_fft // 2` bins come out.
+      hop_length: samples from frame to frame; `None`: `win_length // 4`.
+      win_length: samples under the window, at most `n_fft`, which stands in the middle; `None`: `n_fft`.
+      window: a name or an array of `win_length` weights, see `get_window`.
+      center: pad by `n_fft // 2` at both ends, so that frame t is centred at sample `t * hop_length`.
+      pad_mode: what is padded: zeros (`constant`), `edge`, `reflect` or `symmetric`.
+      transform: `fft`, or `matmul`: a product with the `n_fft (n_fft + 2)` numbers of the Fourier matrix, for
+        accelerators that multiply matrices much faster than they transform (TPU). Equal to 1e-6 of the largest
+        magnitude; a hundred times the operations.
 
     Returns:
-        `(..., 1 + n_fft // 2, frames)`, with `1 + n // hop_length` frames if centred and `n_fft` is even.
+      `(..., 1 + n_fft // 2, frames)`, with `1 + n // hop_length` frames if centred and `n_fft` is even.
 
     Raises:
-        ParameterError: a size is not positive, a name unknown, the signal is not real floating point, or shorter
-            than a frame and not centred.
+      ParameterError: a size is not positive, a name unknown, the signal is not real floating point, or shorter
+        than a frame and not centred.
 
     Source: J. B. Allen and L. R. Rabiner, "A unified approach to short-time Fourier analysis and synthesis", 1977.
 
@@ -113,18 +113,18 @@ def spectrogram(
     Unlike `abs(stft(y)) ** power` it has a finite gradient where the spectrum is zero (it is 0 there).
 
     Args:
-        y: signal, `(..., n)`.
-        n_fft: length of the transform in samples.
-        hop_length: samples from frame to frame; `None`: `win_length // 4`.
-        win_length: samples under the window; `None`: `n_fft`.
-        window: a name or an array of `win_length` weights, see `get_window`.
-        center: pad by `n_fft // 2` at both ends, so that frame t is centred at sample `t * hop_length`.
-        pad_mode: what is padded, see `stft`.
-        transform: `fft` or `matmul`, see `stft`.
-        power: exponent above 0; 1: magnitude, 2: power.
+      y: signal, `(..., n)`.
+      n_fft: length of the transform in samples.
+      hop_length: samples from frame to frame; `None`: `win_length // 4`.
+      win_length: samples under the window; `None`: `n_fft`.
+      window: a name or an array of `win_length` weights, see `get_window`.
+      center: pad by `n_fft // 2` at both ends, so that frame t is centred at sample `t * hop_length`.
+      pad_mode: what is padded, see `stft`.
+      transform: `fft` or `matmul`, see `stft`.
+      power: exponent above 0; 1: magnitude, 2: power.
 
     Raises:
-        ParameterError: as `stft`; or the power is not above 0.
+      ParameterError: as `stft`; or the power is not above 0.
 
     >>> spectrogram(jnp.ones(16), n_fft=8, window="ones", hop_length=2, power=2)[0, 4].item()
     64.0
@@ -192,14 +192,14 @@ def power_to_db(
     """Power to decibels, `10 log10(max(S, amin) / max(ref, amin))`, floored at `top_db` below the clip's peak.
 
     Args:
-        S: power, `(..., bins, frames)`; leading axes are independent clips.
-        ref: power that becomes 0 dB, or a function that finds it in one clip `(bins, frames)`, such as `jnp.max`.
-        amin: smallest power, above 0.
-        top_db: range below the maximum *of each clip* in dB, at least 0; `None`: no floor.
+      S: power, `(..., bins, frames)`; leading axes are independent clips.
+      ref: power that becomes 0 dB, or a function that finds it in one clip `(bins, frames)`, such as `jnp.max`.
+      amin: smallest power, above 0.
+      top_db: range below the maximum *of each clip* in dB, at least 0; `None`: no floor.
 
     Raises:
-        ParameterError: `S` is not real, `amin` not above 0, `top_db` negative, or `ref` gives no scalar or is one of
-            NumPy's functions that cannot be traced: give that of `jax.numpy`.
+      ParameterError: `S` is not real, `amin` not above 0, `top_db` negative, or `ref` gives no scalar or is one of
+        NumPy's functions that cannot be traced: give that of `jax.numpy`.
 
     >>> power_to_db(jnp.array([1.0, 100.0, 1e-12]), top_db=None).round(4).tolist()
     [0.0, 20.0, -100.0]
@@ -242,11 +242,11 @@ def db_to_power(S_db: Real[ArrayLike, "*shape"], *, ref: Number = 1.0) -> Float[
     """Decibels to power, `ref * 10 ** (S_db / 10)`, the inverse of `power_to_db` where that did not clip.
 
     Args:
-        S_db: decibels, any shape.
-        ref: power at 0 dB, at least 0.
+      S_db: decibels, any shape.
+      ref: power at 0 dB, at least 0.
 
     Raises:
-        ParameterError: `S_db` is not real, or `ref` negative.
+      ParameterError: `S_db` is not real, or `ref` negative.
 
     >>> db_to_power(jnp.array(0.0), ref=2.0).item()
     2.0
@@ -266,13 +266,13 @@ def amplitude_to_db(
     """Amplitude to decibels, `power_to_db(S ** 2, ref=ref ** 2, amin=amin ** 2, top_db=top_db)`.
 
     Args:
-        S: amplitude, `(..., bins, frames)`; leading axes are independent clips.
-        ref: amplitude that becomes 0 dB, or a function that finds it in one clip `(bins, frames)`.
-        amin: smallest amplitude, above 0.
-        top_db: range below the maximum of each clip in dB, at least 0; `None`: no floor.
+      S: amplitude, `(..., bins, frames)`; leading axes are independent clips.
+      ref: amplitude that becomes 0 dB, or a function that finds it in one clip `(bins, frames)`.
+      amin: smallest amplitude, above 0.
+      top_db: range below the maximum of each clip in dB, at least 0; `None`: no floor.
 
     Raises:
-        ParameterError: as `power_to_db`.
+      ParameterError: as `power_to_db`.
 
     >>> amplitude_to_db(jnp.array([1.0, 10.0])).round(4).tolist()
     [0.0, 20.0]

@@ -45,24 +45,24 @@ def piptrack(
     `s = (S[k-1] - S[k+1]) / (2 (S[k-1] - 2 S[k] + S[k+1]))`, height `S[k] + s (S[k+1] - S[k-1]) / 4`.
 
     Args:
-        y: signal, `(..., n)`; or instead of it
-        S: spectrogram, `(..., 1 + n_fft // 2, frames)`, at least 0; its bins overrule `n_fft`.
-        sr: sampling rate in Hz, above 0.
-        n_fft: length of the transform in samples.
-        hop_length: samples from frame to frame; `None`: `win_length // 4`.
-        fmin: lowest bin that may be a peak, in Hz, at least 0.
-        fmax: the bins below it may be peaks, in Hz.
-        threshold: a peak is higher than this share of the highest bin of its column, at least 0.
-        win_length: samples under the window; `None`: `n_fft`.
-        window: a name or an array of `win_length` weights, see `get_window`.
-        center: pad by `n_fft // 2` at both ends.
-        pad_mode: what is padded, see `stft`.
+      y: signal, `(..., n)`; or instead of it
+      S: spectrogram, `(..., 1 + n_fft // 2, frames)`, at least 0; its bins overrule `n_fft`.
+      sr: sampling rate in Hz, above 0.
+      n_fft: length of the transform in samples.
+      hop_length: samples from frame to frame; `None`: `win_length // 4`.
+      fmin: lowest bin that may be a peak, in Hz, at least 0.
+      fmax: the bins below it may be peaks, in Hz.
+      threshold: a peak is higher than this share of the highest bin of its column, at least 0.
+      win_length: samples under the window; `None`: `n_fft`.
+      window: a name or an array of `win_length` weights, see `get_window`.
+      center: pad by `n_fft // 2` at both ends.
+      pad_mode: what is padded, see `stft`.
 
     Returns:
-        Frequencies in Hz and heights, both of the shape of the spectrogram, 0 where there is no peak.
+      Frequencies in Hz and heights, both of the shape of the spectrogram, 0 where there is no peak.
 
     Raises:
-        ParameterError: as `spectrogram`; not exactly one of `y` and `S` is given; or a number is out of its range.
+      ParameterError: as `spectrogram`; not exactly one of `y` and `S` is given; or a number is out of its range.
 
     Source: J. O. Smith III, "Sinusoidal peak interpolation", in "Spectral audio signal processing", 2011.
 
@@ -128,26 +128,26 @@ def estimate_tuning(
     less the nearest whole number.
 
     Args:
-        y: signal, `(..., n)`; or instead of it
-        S: spectrogram, `(..., 1 + n_fft // 2, frames)`, at least 0; its bins overrule `n_fft`.
-        sr: sampling rate in Hz, above 0.
-        n_fft: length of the transform in samples.
-        resolution: width of the bins that are counted, between 0 and 1.
-        bins_per_octave: pitches in an octave, at least 1.
-        hop_length: samples from frame to frame; `None`: `win_length // 4`.
-        fmin: lowest bin that may be a peak, in Hz, at least 0.
-        fmax: the bins below it may be peaks, in Hz.
-        threshold: a peak is higher than this share of the highest bin of its column, at least 0.
-        win_length: samples under the window; `None`: `n_fft`.
-        window: a name or an array of `win_length` weights, see `get_window`.
-        center: pad by `n_fft // 2` at both ends.
-        pad_mode: what is padded, see `stft`.
+      y: signal, `(..., n)`; or instead of it
+      S: spectrogram, `(..., 1 + n_fft // 2, frames)`, at least 0; its bins overrule `n_fft`.
+      sr: sampling rate in Hz, above 0.
+      n_fft: length of the transform in samples.
+      resolution: width of the bins that are counted, between 0 and 1.
+      bins_per_octave: pitches in an octave, at least 1.
+      hop_length: samples from frame to frame; `None`: `win_length // 4`.
+      fmin: lowest bin that may be a peak, in Hz, at least 0.
+      fmax: the bins below it may be peaks, in Hz.
+      threshold: a peak is higher than this share of the highest bin of its column, at least 0.
+      win_length: samples under the window; `None`: `n_fft`.
+      window: a name or an array of `win_length` weights, see `get_window`.
+      center: pad by `n_fft // 2` at both ends.
+      pad_mode: what is padded, see `stft`.
 
     Returns:
-        Shares of a pitch from -0.5 to 0.5, one a clip, `(...,)`; 0 without a peak; the gradient is zero.
+      Shares of a pitch from -0.5 to 0.5, one per clip, `(...,)`; 0 without a peak; the gradient is zero.
 
     Raises:
-        ParameterError: as `piptrack`; or the resolution or the number of pitches is out of its range.
+      ParameterError: as `piptrack`; or the resolution or the number of pitches is out of its range.
 
     >>> y = jnp.sin(2 * jnp.pi * 466.16 * 2 ** (0.25 / 12) * jnp.arange(22050) / 22050)
     >>> estimate_tuning(y).round(2).item()

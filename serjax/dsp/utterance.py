@@ -26,7 +26,7 @@ QUIET = 0.1  # frames of less than this share of the loudest one's amplitude are
 
 @dataclass(frozen=True, kw_only=True)
 class Functionals(Frontend):
-    """Statistics of 56 rows a frame: MFCC, mel bands, contrast, F0, periodicity, energy and the shape of the spectrum.
+    """Statistics of 56 rows per frame: MFCC, mel bands, contrast, F0, periodicity, energy, shape of the spectrum.
 
     Of frames that are no pause: mean, standard deviation, percentiles, range and skewness; of slopes spread, mean size
     and two percentiles; of slopes of slopes the spread. Of each third of a clip means, and spreads of F0, energy and
@@ -46,7 +46,7 @@ class Functionals(Frontend):
 
     @property
     def n_frames(self) -> int:
-        """Frames that come out: one vector a clip."""
+        """Frames that come out: one vector per clip."""
         return 1
 
     @property

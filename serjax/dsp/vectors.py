@@ -26,7 +26,7 @@ class ClipMeans(Frontend):
 
     @property
     def n_frames(self) -> int:
-        """Frames that come out: one vector a clip."""
+        """Frames that come out: one vector per clip."""
         return 1
 
     def rows(self, clip_N: Float[Array, " N"], n_valid: Int[Array, ""]) -> tuple[Float[Array, "_ T"], ...]:

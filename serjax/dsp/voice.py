@@ -65,12 +65,12 @@ def trim_mask(
     """Tell which frames sound: those at most `top_db` below the loudest valid one of their clip.
 
     Args:
-        energy_db: energy of each frame in dB, `(..., T)`.
-        mask: which frames are valid.
-        top_db: range below the loudest frame in dB, at least 0.
+      energy_db: energy of each frame in dB, `(..., T)`.
+      mask: which frames are valid.
+      top_db: range below the loudest frame in dB, at least 0.
 
     Raises:
-        ParameterError: the range is negative.
+      ParameterError: the range is negative.
 
     >>> trim_mask(jnp.array([-80.0, -20.0, -50.0, 0.0]), jnp.array([True, True, True, False])).tolist()
     [False, True, True, False]
@@ -95,15 +95,15 @@ def spoken_frames(
     the clip.
 
     Args:
-        voice_TD: what `VoiceFrames` gives of a clip.
-        mask_T: which of its frames are valid.
-        warp: a vocal tract shorter (above 1) or longer than the speaker's, see `augment.mel_warp`.
-        n_mfcc: how many cepstra.
-        least_periodicity: from where on a frame is voiced.
-        top_db: frames that lie further below the loudest are silent.
+      voice_TD: what `VoiceFrames` gives of a clip.
+      mask_T: which of its frames are valid.
+      warp: a vocal tract shorter (above 1) or longer than the speaker's, see `augment.mel_warp`.
+      n_mfcc: how many cepstra.
+      least_periodicity: from where on a frame is voiced.
+      top_db: frames that lie further below the loudest are silent.
 
     Returns:
-        Frames, those that sound first, each with `3 (n_mfcc + 3)` features; and which of them count.
+      Frames, those that sound first, each with `3 (n_mfcc + 3)` features; and which of them count.
     """
     bands_TM, energy_T, f0_T, periodicity_T = voice_TD[:, :-3], voice_TD[:, -3], voice_TD[:, -2], voice_TD[:, -1]
     sounds_T = trim_mask(energy_T, mask_T, top_db=top_db)
@@ -122,9 +122,9 @@ def slice_means(frames_TC: Float[Array, "T C"], counts_T: Bool[Array, " T"], n_s
     """Cut the frames of a clip into slices of equal length and return the mean of each: a picture without tempo.
 
     Args:
-        frames_TC: frames, those that count first.
-        counts_T: which of them count.
-        n_slices: how many slices; a frame on an edge counts for both in part.
+      frames_TC: frames, those that count first.
+      counts_T: which of them count.
+      n_slices: how many slices; a frame on an edge counts for both in part.
     """
     summed_TC = jnp.cumsum(jnp.where(counts_T[:, None], frames_TC, 0.0), axis=0)
     n_frames = jnp.maximum(counts_T.sum(), 1)

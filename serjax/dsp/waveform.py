@@ -31,18 +31,18 @@ def rms(
     """Root mean square of each frame, `sqrt(mean_n y[n] ** 2)`, or by Parseval from a magnitude spectrogram.
 
     Args:
-        y: signal, `(..., n)`; or instead of it
-        S: magnitude made with a window of ones, `(..., 1 + frame_length // 2, frames)`.
-        frame_length: samples in a frame.
-        hop_length: samples from frame to frame.
-        center: pad by `frame_length // 2` at both ends.
-        pad_mode: what is padded, see `stft`.
+      y: signal, `(..., n)`; or instead of it
+      S: magnitude made with a window of ones, `(..., 1 + frame_length // 2, frames)`.
+      frame_length: samples in a frame.
+      hop_length: samples from frame to frame.
+      center: pad by `frame_length // 2` at both ends.
+      pad_mode: what is padded, see `stft`.
 
     Returns:
-        `(..., 1, frames)`.
+      `(..., 1, frames)`.
 
     Raises:
-        ParameterError: not exactly one of `y` and `S` is given, a size does not fit, or a name is unknown.
+      ParameterError: not exactly one of `y` and `S` is given, a size does not fit, or a name is unknown.
 
     >>> rms(jnp.array([3.0, -3.0, 3.0, -3.0]), frame_length=2, hop_length=2, center=False).tolist()
     [[3.0, 3.0]]
@@ -80,19 +80,19 @@ def zero_crossing_rate(
     """Share of the samples in a frame whose sign differs from that of the sample before, exact to the last bit.
 
     Args:
-        y: signal, `(..., n)`.
-        frame_length: samples in a frame.
-        hop_length: samples from frame to frame.
-        center: pad by `frame_length // 2` at both ends with the outermost samples.
-        threshold: samples up to this far from zero count as zero, at least 0.
-        zero_pos: zero is positive; else it has a sign of its own.
-        pad: count the first sample of a frame, which has none before it, as a crossing.
+      y: signal, `(..., n)`.
+      frame_length: samples in a frame.
+      hop_length: samples from frame to frame.
+      center: pad by `frame_length // 2` at both ends with the outermost samples.
+      threshold: samples up to this far from zero count as zero, at least 0.
+      zero_pos: zero is positive; else it has a sign of its own.
+      pad: count the first sample of a frame, which has none before it, as a crossing.
 
     Returns:
-        `(..., 1, frames)`, from 0 to 1; its gradient is zero.
+      `(..., 1, frames)`, from 0 to 1; its gradient is zero.
 
     Raises:
-        ParameterError: a size does not fit, the threshold is negative, or the signal empty and centred.
+      ParameterError: a size does not fit, the threshold is negative, or the signal empty and centred.
 
     >>> zero_crossing_rate(jnp.array([1.0, -1.0, 1.0, 1.0]), frame_length=4, hop_length=1, center=False).tolist()
     [[0.5]]

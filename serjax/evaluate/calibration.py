@@ -100,7 +100,7 @@ def fit_temperature(log_probability_NK: Float[AnyArray, "N K"], truth_N: Int[Any
 
 
 def negative_log_likelihood(log_probability_NK: Float[AnyArray, "N K"], truth_N: Int[AnyArray, "N"]) -> float:
-    """Return −1/N Σ_n log p_n[truth_n], nats a clip; ln K for a classifier that says nothing.
+    """Return −1/N Σ_n log p_n[truth_n], nats per clip; ln K for a classifier that says nothing.
 
     Args:
       log_probability_NK: of each class, finite.
@@ -122,8 +122,8 @@ def reliability(
     """Compare how sure a classifier is with how often it is right, in bins of equally many clips.
 
     The confidence of a clip is the probability of its likeliest class, the first of equals. Clips are sorted by it
-    and cut into `n_bins` bins of the same number of clips; clips of equal confidence share the bin of the first of
-    them, so that bins may differ, and some may be empty.
+    and cut into `n_bins` bins of the same number of clips. Clips of equal confidence share the bin of the first of
+    them. So bins may differ in size, and some may be empty.
 
     Args:
       probability_NK: of each class.

@@ -48,10 +48,10 @@ def difference(
 
     Δ = m(B) − m(A), of the means over seeds. Interval: speakers drawn with replacement, the same ones for both runs,
     2 000 resamples. Test: all predictions of a speaker under all seeds are swapped between the runs together or not at
-    all; p = (1 + #{|Δ*| ≥ |Δ|}) / (1 + n_permutations), on counts pooled over each run's seeds and divided by their
-    number. Of UAR and WAR these give Δ itself: each is a sum over speakers, and a swap turns the sign of one share.
-    Macro-F1 of pooled counts is not quite the mean over seeds, and the test is about the former: of runs with other
-    numbers of seeds there is no swapping seed by seed.
+    all. p = (1 + #{|Δ*| ≥ |Δ|}) / (1 + n_permutations), on counts pooled over each run's seeds and divided by their
+    number. For UAR and WAR these give Δ itself: each is a sum over speakers, and a swap turns the sign of one share.
+    Macro-F1 of pooled counts is not quite the mean over seeds. The test uses pooled counts all the same, because runs
+    with different numbers of seeds cannot be swapped seed by seed.
 
     p can be no smaller than about 2^(1−S): under six speakers nothing is significant at .05. If the runs have different
     numbers of seeds, their noise differs in size and the exchange under "no difference" is approximate. Source: Good,
@@ -59,8 +59,8 @@ def difference(
     Mol. Biol. 9, 2010.
 
     Args:
-      first: the run that is compared with, A.
-      second: the run that is judged, B.
+      first: the reference run, A.
+      second: the run that is compared with it, B.
       metric: which one.
       speakers_shared: a protocol lets test speakers into training; there is no interval then, nor for one speaker.
       n_permutations: number of random swaps, at least 1.

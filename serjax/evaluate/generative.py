@@ -24,7 +24,7 @@ PREFERENCE: tuple[ScoreName, ...] = ("iwae", "elbo", "reconstruction")
 
 
 class ScoreError(SerjaxError):
-    """Scores from which no class can be told."""
+    """Scores that do not let a class be chosen."""
 
 
 def log_prior(kind: ClassPrior, train_counts_K: Int[AnyArray, "K"]) -> Float[np.ndarray, "K"]:

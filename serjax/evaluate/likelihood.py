@@ -1,8 +1,7 @@
 """How well one trained (variational) autoencoder explains each clip: squared error, ELBO and importance-weighted bound.
 
-The device computes, for one run, the terms that need the network (`reconstruct`, `sample_posterior`); the
-host turns them into scores in float64, because the noise variance is learned from training rows only once
-all terms are known.
+The device computes, for one run, the terms that need the network (`reconstruct`, `sample_posterior`). The host turns
+them into scores in float64, once all terms are known: only then can the noise variance be learned from training rows.
 """
 
 import math

@@ -28,7 +28,7 @@ class PerClass(NamedTuple):
 
 
 class RocAuc(NamedTuple):
-    """One-vs-rest areas: one a class, NaN where undefined, and the mean over the defined ones."""
+    """One-vs-rest areas: one per class, NaN where undefined, and the mean over the defined ones."""
 
     per_class_K: Float[np.ndarray, "K"]
     macro: float
@@ -181,9 +181,10 @@ def macro_f1(counts_KK: Num[AnyArray, "K K"]) -> float:
 def roc_auc_ovr(truth_N: Int[AnyArray, "N"], scores_NK: Float[AnyArray, "N K"]) -> RocAuc:
     """Area under the one-vs-rest ROC curve of each class, by ranks, and its mean.
 
-    AUC_c = (Σ_{n : truth_n = c} rank_n − P(P + 1)/2) / (P · Q): the chance that a clip of class c scores
-    higher than a clip of another class, ties counting one half; P clips of the class, Q others, ranks
-    averaged over ties. Source: Hanley & McNeil, Radiology 143, 1982 (the Mann–Whitney identity).
+    AUC_c = (Σ_{n : truth_n = c} rank_n − P(P + 1)/2) / (P · Q): the chance that a clip of class c scores higher than a
+    clip of another class, ties counting one half. P clips are of the class, Q are others. Ranks are averaged over ties.
+
+    Source: Hanley & McNeil, Radiology 143, 1982 (the Mann–Whitney identity).
 
     Args:
       truth_N: class ids, 0 … K − 1.

@@ -111,7 +111,7 @@ def summarise_calibration(predictions: Predictions, validation: Predictions | No
 
     `temperature` has by `seed/fold` what is fitted to the cell's validation clips, null where it has none. `ece` is the
     expected calibration error of the likeliest class in 15 bins of equally many clips, `nll` the negative
-    log-likelihood of the truth in nats a clip. Both are computed for each seed on its predictions pooled over the
+    log-likelihood of the truth in nats per clip. Both are computed for each seed on its predictions pooled over the
     folds, then averaged over the seeds; null unless every cell has a temperature. `ece_uncalibrated` and
     `nll_uncalibrated` are the same of the probabilities as they follow from the scores.
 

@@ -8,8 +8,8 @@ layers, as the fourth report describes; the components are fitted on each fold's
 
 This is the report's optimiser (momentum .9, learning rate .01), but for the rate, which is warmed up here and then
 falls along a cosine. Adam and gradients clipped to a norm of 1 are the default; the latter clips those of SGD at
-every step. 16 classes: accuracy .35 on new speakers, .59 on known ones, .68 there with `--keep last` (as reported);
-the command took 9 minutes on 2 CPU cores (experiments/results/five_reports.md).
+every step. 16 classes: accuracy .35 on new speakers, .59 on known ones, .68 there with `--keep last` (as reported).
+The command took 9 minutes on 2 CPU cores (experiments/results/five_reports.md).
 """
 
 from dataclasses import dataclass, field

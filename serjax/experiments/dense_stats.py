@@ -1,8 +1,8 @@
 """A dense network on a clip's statistics: the 26 of the second report (row S2.1), or the 180 of the fourth.
 
 Question: what does a network of dense layers get from a hand-made feature table? The second report has accuracy .70
-and ROC-AUC .934 on an 80/20 split of RAVDESS speech, features standardised, the loss on validation rows rising after
-about epoch 60 (`figures/learning.png`; the epoch before it rises is the one that is kept). Widths are ours.
+and ROC-AUC .934 on an 80/20 split of RAVDESS speech, features standardised. The loss on its validation rows rises after
+about epoch 60 (`figures/learning.png`); here the epoch before it rises is kept. Widths are ours.
 
     python -m serjax.experiments.dense_stats --corpus ravdess --root RAVDESS --statistics stats26 --offset 0 \
         --epochs 100 --protocol random-80-20 --seeds 10

@@ -164,7 +164,7 @@ def _curves(views: Sequence[ClipView]) -> dict[str, list[dict[str, Float[np.ndar
             {"centroid": v.centroid_hz_T / 1000, "roll-off 85 %": v.rolloff_hz_T / 1000} for v in views
         ],
         "bandwidth / kHz": [{f"p = {p}": v.bandwidth_hz[p] / 1000 for p in BANDWIDTH_P} for v in views],
-        "zero crossings a sample": [{"ZCR": v.crossings_T} for v in views],
+        "zero crossings per sample": [{"ZCR": v.crossings_T} for v in views],
         "RMS / dB of full scale": [{"RMS": np.maximum(v.rms_db_T, -RANGE_DB)} for v in views],
         "F0 by YIN / Hz": [{"F0": v.f0_hz_T} for v in views],
     }

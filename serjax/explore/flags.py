@@ -41,7 +41,7 @@ class Analysis:
     sample_rate: int = 22_050
     """Hz; files of another rate are resampled."""
     n_fft: int = 2048
-    """Samples a frame."""
+    """Samples per frame."""
     hop_length: int = 512
     """Samples between frames."""
     seconds: float | None = None
@@ -58,8 +58,8 @@ class Clipping:
     fences: float = 3.0
     """Clip each feature so many interquartile ranges below its lower and above its upper quartile."""
     rolloff_at_least: float | None = None
-    """Raise the roll-off of clips below so many Hz to it, in place of the lower fence, e.g. 3000 as the second report
-    did; the roll-off of RAVDESS speech lies above that anyway (3 468 to 7 087 Hz)."""
+    """Raise the roll-off of clips below so many Hz to it, in place of the lower fence. The second report took 3000; the
+    roll-off of RAVDESS speech lies above that anyway (3 468 to 7 087 Hz)."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """What a bundle knows of itself from held-out clips: temperature, unit, the threshold of p(x), how short clips may be.
 
-All of it comes from validation rows, as scored by systems that were not fitted to them: the run's stored scores, and
-those of the exported recipe fitted to the training rows of each fold alone.
+All of it comes from validation rows, scored by systems that were not fitted to them. These scores are the run's stored
+ones, and those of the exported recipe fitted to the training rows of each fold alone.
 """
 
 from collections.abc import Iterator, Sequence

@@ -28,7 +28,7 @@ SEPARATOR = " · "
 TITLE_PT, LABEL_PT, TICK_PT = 11, 10, 9
 LONGEST_TITLE = 240
 LARGEST_PX = 10_000  # of a side
-USUAL_LETTERS, LETTER_IN = 12, 0.07  # of a label: longer ones make figures larger, by so much a letter
+USUAL_LETTERS, LETTER_IN = 12, 0.07  # of a label: longer ones make figures larger, by so much per letter
 
 
 class Canvas(Picture):

@@ -25,9 +25,8 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 def reconstruction_matrices(parts: Mapping[str, Float[AnyArray, "K K"]], labels: Sequence[str], title: str) -> Figure:
     """Draw the loss of each emotion's clips (column) under each emotion's model (row), parts side by side.
 
-    A box marks the clips that a model reconstructs best (least of the row), a dot the model that
-    reconstructs an emotion's clips best (least of the column): boxes and dots on the diagonal are what the
-    classifier hopes for.
+    A box marks the clips that a model reconstructs best (least of the row). A dot marks the model that reconstructs an
+    emotion's clips best (least of the column). The classifier works where both are on the diagonal.
 
     Args:
       parts: [model emotion, clip emotion] mean loss by name, such as train, validation, test; NaN = no clip.

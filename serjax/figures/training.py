@@ -22,7 +22,7 @@ def draw_training(
     Args:
       history: returns the epochs of all runs; called when the picture is drawn.
       n_runs: how many runs the stage has.
-      labels: the emotions, a panel each.
+      labels: the emotions, one panel per emotion.
       loss: name and unit of the loss.
       title: names the corpus.
       folder: where `learning.png` goes.
@@ -63,7 +63,7 @@ def learning_curves(
     loss: str,
     title: str,
 ) -> Figure:
-    """Draw loss against epoch, one panel a group of runs (an emotion): median over its runs, and their range.
+    """Draw loss against epoch, one panel per group of runs (an emotion): median over its runs, and their range.
 
     Args:
       epoch_E: the epochs at which losses were measured, ascending.

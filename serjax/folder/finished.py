@@ -160,7 +160,7 @@ def _check_agreement(path: Path, metrics: dict, predictions: Predictions) -> Non
 
 
 def parameters_of(metrics: dict) -> int | None:
-    """Return the parameters of all models that classify a clip: one, or one an emotion (`n_models` over all cells)."""
+    """Return the parameters of all models that classify a clip: one, or one per emotion (`n_models` over all cells)."""
     if metrics["n_parameters"] is None or metrics["n_models"] is None:
         return metrics["n_parameters"]
     n_cells = sum(len(folds) for folds in metrics["per_fold"].values())

@@ -8,7 +8,7 @@ DATA_AXIS = "data"
 
 
 def example_keys(key: Key[Array, ""], n_local: int) -> Key[Array, " B"]:
-    """Return one key a clip, by its place in the batch that the `"data"` axis splits.
+    """Return one key per clip, by its place in the batch that the `"data"` axis splits.
 
     An axis of one is not asked for its index: the answer would be an array with that axis, and all that follows too.
     """

@@ -1,7 +1,7 @@
 """Batch norm and dropout that a batch gets alike, however it is padded and over however many devices it is split.
 
 Flax's own take the mean of the devices' means, which is wrong where masks differ, give NaN where a device has nothing
-but padding, and draw one dropout mask a device. In training both must run inside an axis named `"data"`.
+but padding, and draw one dropout mask per device. In training both must run inside an axis named `"data"`.
 """
 
 import chex
@@ -16,7 +16,7 @@ Rate = float | Float[Array, ""]
 
 
 class BatchNorm(nn.Module):
-    """`y = (h − μ) / √(σ² + ε) · scale + bias` a channel, over what the mask leaves of the whole batch (Ioffe 2015).
+    """`y = (h − μ) / √(σ² + ε) · scale + bias` per channel, over what the mask leaves of the whole batch (Ioffe 2015).
 
     Channels lie on `axis`, which the mask has not; its other axes may be of one. Training takes μ and σ² of the batch
     and moves the running ones by `1 − momentum`; else the running ones serve, as they do in a batch that is masked

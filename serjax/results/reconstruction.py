@@ -1,6 +1,6 @@
 """Mean reconstruction losses of a model of one of two emotions, read from the `reconstruction.json` of a run.
 
-Losses are mean squared errors a valid element, each coefficient divided by its range over training rows.
+Losses are mean squared errors per valid element, each coefficient divided by its range over training rows.
 """
 
 import math

@@ -51,7 +51,7 @@ def print_calibration(found: Mapping[str, dict]) -> None:
         if "ece_uncalibrated" in m
     ]
     if rows:
-        header = ("model", "ECE (not calibrated)", "NLL / nats a clip (not calibrated)", "temperatures")
+        header = ("model", "ECE (not calibrated)", "NLL / nats per clip (not calibrated)", "temperatures")
         print_table(f"Probabilities: {next(iter(found.values()))['title']}", header, rows)
 
 

@@ -9,7 +9,7 @@ from serjax.study.flags import Machine, RunsPerDevice
 from serjax.train.parallel import Layout, Stacking
 from serjax.train.processes import exchange
 
-# More leave the caches: 240 dense networks on 2 cores took 46, 58 and 80 s by 8, 24 and 120 a device, 48 s by map.
+# More leave the caches: 240 dense networks on 2 cores took 46, 58 and 80 s by 8, 24 and 120 per device, 48 s by map.
 BATCHED_ON_CPU = 8
 
 

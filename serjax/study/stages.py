@@ -60,12 +60,11 @@ class Work:
 def complete(studies: Sequence[Study]) -> list[RunFolder]:
     """Train and write each study, or what is missing of it; return their folders, finished.
 
-    Studies that differ in nothing but numbers of a run (learning rate, weight decay, dropout, β, class weights, and
-    how far pictures or waveforms are shifted or how much noise they get, where they are; epochs) are entries of the
-    same stacks. Each folder ends with what it has when its study is trained alone, and a study that was stopped goes
-    on alone or with others. The seconds of a folder are those spent on it alone and its share of those spent on
-    stacks. Several processes take the same steps in the same order: the first decides what is left, and none goes on
-    while it writes.
+    Studies that differ only in numbers of a run are entries of the same stacks. Such numbers are learning rate, weight
+    decay, dropout, β, class weights, epochs, and the strength of the augmentation (shift and noise) where there is any.
+    Each folder ends with what it has when its study is trained alone. A study that was stopped goes on alone or with
+    others. The seconds of a folder are those spent on it alone and its share of those spent on stacks. Several
+    processes take the same steps in the same order: the first decides what is left, and none goes on while it writes.
 
     Raises:
       ConfigError: flags of a study make no sense, or two studies would write the same folder.

@@ -30,7 +30,7 @@ def write_vote(runs: Sequence[Path], weights: Sequence[float], out: Path | None)
     Raises:
       ConfigError: a run is not finished, or its setting, folds, seeds or clips are not those of the first.
       PredictionsError: the predictions of a run cannot be read.
-      ClassicalError: weights that are not one a run and above 0.
+      ClassicalError: weights that are not one per run and above 0.
     """
     if len(runs) < 2:
         raise ConfigError(f"{len(runs)} run votes: expected two at least. Give their folders.")

@@ -1,4 +1,4 @@
-"""A folder with one sub-folder a label: what is read, what is honest about speakers, and what is refused."""
+"""A folder with one sub-folder per label: what is read, what is honest about speakers, and what is refused."""
 
 import itertools
 from pathlib import Path
@@ -145,7 +145,7 @@ def test_a_copy_of_the_whole_is_no_emotion(tmp_path: Path) -> None:
         (("readme.txt",), "no .wav or .flac file"),
         (("in/in/happy/a.wav", "in/in/sad/b.wav"), "only 'in' has .* give that folder: .*/in/in"),
         (("a.wav", "b.wav"), "the labels of its clips, and none has"),
-        (("happy/a.wav", "sad/readme.txt"), "only 'happy' has .* Make one sub-folder an emotion"),
+        (("happy/a.wav", "sad/readme.txt"), "only 'happy' has .* Make one sub-folder per emotion"),
         (("Actor_01/a.wav", "actor 2/b.wav"), "are speakers .Actor_01., not emotions. .*--corpus ravdess --root"),
         (("Sad/a.wav", "sad/b.wav"), "differ in capitals only: Sad, sad. Put them together"),
         (

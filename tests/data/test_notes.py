@@ -45,7 +45,7 @@ def test_what_is_odd_is_a_line_a_kind_and_kept_with_the_features(odd: Path, tmp_
     features = load_features(corpus, FRONTEND, cache=tmp_path / "cache", max_bad=2)
     notes = gather([*corpus.notes, *features.notes])
     counts = {note.kind: len(note.clips) for note in notes}
-    assert len(counts) == len(notes)  # a line a kind
+    assert len(counts) == len(notes)  # one line per kind
     assert counts | {"silent": 5, "format": 5, "longer": 4, "loud": 2, "streamed": 1} == counts
     assert sum(note.kind.startswith("equal") for note in notes) >= 1
     assert {error.code for error in features.errors.values()} == {"truncated", "format"}

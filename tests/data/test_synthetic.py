@@ -198,7 +198,7 @@ class Strong(NamedTuple):
 
 @pytest.fixture(scope="module")
 def strong():
-    """The strong clips (neutral: the only ones) of one sentence and repetition: 24 speakers an emotion."""
+    """The strong clips (neutral: the only ones) of one sentence and repetition: 24 speakers per emotion."""
     by_emotion = {}
     for code, emotion in enumerate(ravdess.EMOTIONS, start=1):
         intensity = 1 if emotion == "neutral" else 2

@@ -290,7 +290,7 @@ WRONG = {
     "mask valid part": (lambda: augment.spec_augment(K(0), S, n_valid=1.5), "n_valid=1.5"),
     "mask valid each": (lambda: augment.spec_augment(K(0), S, n_valid=np.array([1, 2])), "one whole number"),
     "mixup alpha": (lambda: augment.mixup(K(0), CLIPS_BN, np.eye(3, dtype=np.float32), alpha=-1), "alpha=-1"),
-    "mixup labels": (lambda: augment.mixup(K(0), CLIPS_BN, np.eye(4, dtype=np.float32)), "one label an example"),
+    "mixup labels": (lambda: augment.mixup(K(0), CLIPS_BN, np.eye(4, dtype=np.float32)), "one label per example"),
     "chance": (lambda: augment.maybe(1.1, WAVES["gain"]), "chance=1.1 .* at most 1"),
     "one_of": (lambda: augment.one_of(), "at least one change"),
 }

@@ -42,7 +42,7 @@ def ece_row_by_row(probability_NK: np.ndarray, truth_N: np.ndarray, n_bins: int)
     return error
 
 
-@pytest.mark.parametrize("scale", [1e-3, 1.0, 200.0])  # as of −MSE, of log-probabilities, of bounds in nats a clip
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 200.0])  # as of −MSE, of log-probabilities, of bounds in nats per clip
 def test_the_temperature_is_where_the_truth_is_most_likely(scale):
     """Within 1e-6; measured 3e-8, as near as SciPy comes."""
     scores_NK, truth_N = scored(0, scale)

@@ -162,7 +162,7 @@ def test_the_page_is_written_and_printed(finished: Path, capsys: pytest.CaptureF
         assert "Differences are to the reference; p: all predictions of a speaker swapped" in text
     assert "| mfcc | 1.000 (1.000 – 1.000) | 0.922 (" in written
     assert "- logreg: each feature's mean and standard deviation over the clip's frames; linear" in written
-    assert "mfcc 5, descriptors 6; all: these 11 side by side; 12 frames a clip" in written
+    assert "mfcc 5, descriptors 6; all: these 11 side by side; 12 frames per clip" in written
     assert "2 epochs over the training clips (VAEs: 1 of them" in written
 
 

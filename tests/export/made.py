@@ -114,7 +114,7 @@ def network_config(corpus: Path) -> cnn_mfcc.Config:
 
 @functools.cache
 def made_of(kind: Literal["vae", "network"]) -> Made:
-    """Make it once a process: each folder of tests has fixtures of its own."""
+    """Make it once per process: each folder of tests has fixtures of its own."""
     folder = Path(tempfile.mkdtemp(prefix="made-", dir=os.environ["SERJAX_TESTS"]))
     corpus = write_corpus(folder)
     config = vae_config(corpus) if kind == "vae" else network_config(corpus)

@@ -115,7 +115,7 @@ def test_learning_curves(tmp_path, n_groups, n_runs, validated):
     train_RE = losses(n_groups * n_runs)
     group_R = np.repeat(np.arange(n_groups), n_runs)
     validation_RE = train_RE + 0.1 if validated else None
-    arguments = (group_R, names(n_groups), "negative ELBO / nats a clip", TITLE)
+    arguments = (group_R, names(n_groups), "negative ELBO / nats per clip", TITLE)
     figure = training.learning_curves(np.arange(1, 31), train_RE, validation_RE, *arguments)
     assert_presentable(figure, tmp_path)
     lines = figure.axes[0].lines

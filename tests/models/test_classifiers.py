@@ -1,4 +1,4 @@
-"""What every supervised model must do, one line a model in `CASES`; programs are compiled once a model and shared."""
+"""What every supervised model must do, one line per model in `CASES`; each compiles its programs once."""
 
 import functools
 import itertools

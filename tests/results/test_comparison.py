@@ -25,7 +25,7 @@ from serjax.results.comparison import make_table, runs_among
 from serjax.results.comparison_table import CSV, Row, Table, latex, table_of
 from serjax.results.page import read_content
 
-LABELS, N_SPEAKERS, N_CLIPS = ("happy", "sad"), 8, 64  # 8 clips a speaker, 4 of each label
+LABELS, N_SPEAKERS, N_CLIPS = ("happy", "sad"), 8, 64  # 8 clips per speaker, 4 of each label
 
 
 def predictions(wrong: list[int], n_seeds: int = 1) -> Predictions:

@@ -88,7 +88,7 @@ def test_a_vote_has_validation_scores_where_all_members_have(runs: dict[str, Pat
 
 
 def test_a_vote_has_the_parameters_of_all_models_of_its_members(runs: dict[str, Path], tmp_path: Path) -> None:
-    """A generative run tells those of one model, of which it has one an emotion in each cell."""
+    """A generative run tells those of one model, of which it has one per emotion in each cell."""
     generative = tmp_path / "generative"
     shutil.copytree(runs["knn"], generative)
     metrics = json.loads((generative / "metrics.json").read_text()) | {"n_parameters": 10, "n_models": 6}

@@ -120,5 +120,5 @@ def test_the_learning_curve_names_its_loss(tmp_path: Path, monkeypatch: pytest.M
     row = {"stage": "train-0", "emotion": "all", "seed": 0, "fold": "f", "loss": 2.0, "validation_loss": math.nan}
     history = History(tmp_path / "history.jsonl")
     history.append("train-0", [{**row, "epoch": e} for e in (1, 2)])
-    draw_training(history.read, 1, ("all",), "cross-entropy / nats a clip", "title", tmp_path)
-    assert drawn[0].get_supylabel() == "cross-entropy / nats a clip"
+    draw_training(history.read, 1, ("all",), "cross-entropy / nats per clip", "title", tmp_path)
+    assert drawn[0].get_supylabel() == "cross-entropy / nats per clip"

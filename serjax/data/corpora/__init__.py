@@ -36,16 +36,16 @@ def load_corpus(
     """Load a corpus by its name or path; `root` is the folder of one that is read from disk.
 
     Args:
-        name: one of `CORPUS_NAMES`; else the path of a CSV table (`table.load_table`), or of a folder with one
-            sub-folder an emotion (`folder.load_folder`).
-        root: a folder that holds the clips at any depth; None for `synthetic` and a folder. For a table it is where
-            the paths start, None: beside it.
-        synthetic_clips: how many clips `synthetic` has at most; None: all.
-        defects: whether clips of CREMA-D that have no sound, or the bytes of a clip of another emotion, are left out
-            or kept; None: left out.
+      name: one of `CORPUS_NAMES`; else the path of a CSV table (`table.load_table`), or of a folder with one
+        sub-folder an emotion (`folder.load_folder`).
+      root: a folder that holds the clips at any depth; None for `synthetic` and a folder. For a table it is where
+        the paths start, None: beside it.
+      synthetic_clips: how many clips `synthetic` has at most; None: all.
+      defects: whether clips of CREMA-D that have no sound, or the bytes of a clip of another emotion, are left out
+        or kept; None: left out.
 
     Raises:
-        CorpusError: an unknown name; what the corpus needs is missing or wrong, or it is given what it cannot use.
+      CorpusError: an unknown name; what the corpus needs is missing or wrong, or it is given what it cannot use.
     """
     if synthetic_clips is not None and name != "synthetic":
         raise CorpusError(f"A number of synthetic clips is given for corpus '{name}'. Leave it out.")
@@ -85,18 +85,18 @@ def load_corpora(
     """Load one corpus, or several as one (`joined.join`).
 
     Args:
-        names: as `load_corpus` takes them.
-        roots: one for each corpus that is known by name, in their order; a single CSV may have one too.
-        test: a further corpus, all of whose people are the test of protocol `cross-corpus`.
-        test_root: its folder.
-        label_map: a JSON file from each corpus's emotions to labels (`joined.read_label_map`); None: all keep their
-            emotions, and several corpora those that all of them have.
-        offset_s: where clips are read from; None: each corpus's own default.
-        synthetic_clips: how many clips `synthetic` has at most.
-        defects: what becomes of clips of CREMA-D with defects.
+      names: as `load_corpus` takes them.
+      roots: one for each corpus that is known by name, in their order; a single CSV may have one too.
+      test: a further corpus, all of whose people are the test of protocol `cross-corpus`.
+      test_root: its folder.
+      label_map: a JSON file from each corpus's emotions to labels (`joined.read_label_map`); None: all keep their
+        emotions, and several corpora those that all of them have.
+      offset_s: where clips are read from; None: each corpus's own default.
+      synthetic_clips: how many clips `synthetic` has at most.
+      defects: what becomes of clips of CREMA-D with defects.
 
     Raises:
-        CorpusError: what `load_corpus` and `joined.join` raise; roots that are not as many as corpora take.
+      CorpusError: what `load_corpus` and `joined.join` raise; roots that are not as many as corpora take.
     """
     several = [names] if isinstance(names, str) else list(names)
     if test_root is not None and test is None:
@@ -155,7 +155,7 @@ def _load_path(name: str, root: Path | None) -> Corpus:
     if not name or not os.path.isdir(path):
         raise CorpusError(
             f"There is no corpus '{name}'. Choose one of: {', '.join(CORPUS_NAMES)}; or give the path of a CSV "
-            "(path,emotion,speaker), or of a folder with one sub-folder an emotion."
+            "(path,emotion,speaker), or of a folder with one sub-folder per emotion."
         )
     if root is not None:
         raise CorpusError(f"Corpus {name} is the folder of its clips; {show(root)} is another. Leave the root out.")

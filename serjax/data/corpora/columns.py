@@ -23,12 +23,12 @@ def read_rows(table: Path, required: Sequence[str], known: Sequence[str] = ()) -
     """Read a CSV table in UTF-8 whose first line names its columns; lines without a filled cell do not count.
 
     Args:
-        table: path of the file.
-        required: columns that must be there.
-        known: further ones; those of both are found in any capitals, and with blanks, `-` or `_` in them or without.
+      table: path of the file.
+      required: columns that must be there.
+      known: further ones; those of both are found in any capitals, and with blanks, `-` or `_` in them or without.
 
     Raises:
-        CorpusError: it cannot be read, lacks a column, has no line under their names, or one of another length.
+      CorpusError: it cannot be read, lacks a column, has no line under their names, or one of another length.
     """
     where = show(table)
     try:
@@ -43,7 +43,7 @@ def read_rows(table: Path, required: Sequence[str], known: Sequence[str] = ()) -
         raise CorpusError(f"The table {where} is not UTF-8 ({error.reason}). Save it as CSV in UTF-8.") from error
     rows = list(_rows(text, where, required, known))
     if not rows:
-        raise CorpusError(f"The table {where} has no line under the names of its columns. Give one line a clip.")
+        raise CorpusError(f"The table {where} has no line under the names of its columns. Give one line per clip.")
     return rows
 
 

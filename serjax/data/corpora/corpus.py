@@ -258,7 +258,7 @@ class Corpus:
         """Keep so many utterances, drawn by a hash of speaker and file name: always the same ones.
 
         Raises:
-            CorpusError: fewer than one clip, or more than there are.
+          CorpusError: fewer than one clip, or more than there are.
         """
         if not 1 <= n_clips <= len(self.utterances):
             raise CorpusError(f"{n_clips} clips of '{self.name}' are asked for; expected 1 to {len(self.utterances)}.")

@@ -59,7 +59,7 @@ def parse_name(path: str) -> Utterance | None:
               text="It's eleven o'clock", intensity='high', channel='speech', corpus='crema-d', split=None)
 
     Raises:
-        CorpusError: named like a clip, with an actor, sentence, emotion or level that CREMA-D does not have.
+      CorpusError: named like a clip, with an actor, sentence, emotion or level that CREMA-D does not have.
     """
     match = _NAME.fullmatch(PurePosixPath(path).stem)
     if match is None:
@@ -89,12 +89,12 @@ def load_crema_d(name: CremaDName, root: Path | None, defects: Defects = "leave-
     are named in the notes and left out, whichever emotion is asked for.
 
     Args:
-        name: `crema-d`: intended emotions; `crema-d-voted`: the listeners'. The intensity is the acted one in both.
-        root: a folder that holds the clips and `VideoDemographics.csv`, for voted emotions `summaryTable.csv` too.
-        defects: whether such clips are left out, or kept and named.
+      name: `crema-d`: intended emotions; `crema-d-voted`: the listeners'. The intensity is the acted one in both.
+      root: a folder that holds the clips and `VideoDemographics.csv`, for voted emotions `summaryTable.csv` too.
+      defects: whether such clips are left out, or kept and named.
 
     Raises:
-        CorpusError: what `find_audio` raises; no clip of CREMA-D; a table is missing, or lacks what it should tell.
+      CorpusError: what `find_audio` raises; no clip of CREMA-D; a table is missing, or lacks what it should tell.
     """
     paths, left_notes = find_audio(root, name)
     assert root is not None  # find_audio has seen to it

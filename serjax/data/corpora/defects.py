@@ -28,8 +28,8 @@ def one_file_a_clip(utterances: Sequence[Utterance], within_folder: bool = False
     """Keep one file of each speaker and name (without suffix): the best format (as in `READ`), then the first path.
 
     Args:
-        utterances: in any order.
-        within_folder: whether files of one name are one clip in the same folder only.
+      utterances: in any order.
+      within_folder: whether files of one name are one clip in the same folder only.
     """
     chosen: dict[str, Utterance] = {}
     further = []
@@ -84,7 +84,7 @@ def _equal_note(same: Sequence[Utterance]) -> Note:
 def silent_clips(utterances: Sequence[Utterance], source: FileSource) -> tuple[Utterance, ...]:
     """Find the clips without one sample above `SILENT_PEAK`.
 
-    A file is read up to its first louder block: 0.3 ms a clip of CREMA-D. One that cannot be read is not called
+    A file is read up to its first louder block: 0.3 ms per clip of CREMA-D. One that cannot be read is not called
     silent; decoding it later says what is wrong with it.
     """
 

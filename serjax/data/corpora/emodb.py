@@ -44,7 +44,7 @@ def parse_name(path: str) -> Utterance | None:
               text='Der Lappen liegt auf dem Eisschrank.', intensity=None, channel='speech', corpus='emodb', split=None)
 
     Raises:
-        CorpusError: named like a clip, with a speaker, sentence or emotion that Emo-DB does not have.
+      CorpusError: named like a clip, with a speaker, sentence or emotion that Emo-DB does not have.
     """
     match = _NAME.fullmatch(PurePosixPath(path).stem)
     if match is None:

@@ -35,8 +35,8 @@ def find_audio(root: Path | None, corpus: str) -> Found:
     What macOS adds to archives (`._x.wav`, `__MACOSX/`) and hidden files are left out; linked folders are entered.
 
     Raises:
-        CorpusError: no root, no folder, a folder that cannot be listed, no audio, a name that is not UTF-8 or has
-            control characters.
+      CorpusError: no root, no folder, a folder that cannot be listed, no audio, a name that is not UTF-8 or has
+        control characters.
     """
     if root is None:
         raise CorpusError(f"Corpus '{corpus}' is read from disk: give the folder that holds it (--root FOLDER).")

@@ -1,4 +1,4 @@
-"""A corpus as a folder with one sub-folder a label: nothing but the emotions is known about its clips."""
+"""A corpus as a folder with one sub-folder per label: nothing but the emotions is known about its clips."""
 
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -22,8 +22,8 @@ def load_folder(root: Path) -> Corpus:
     (a conversion beside its original) one is taken.
 
     Raises:
-        CorpusError: what `find_audio` raises; clips in fewer than two sub-folders; sub-folders that are no emotions
-            (`layout.not_emotions`), whose names differ only in what nobody sees, or whose clips are all copies.
+      CorpusError: what `find_audio` raises; clips in fewer than two sub-folders; sub-folders that are no emotions
+        (`layout.not_emotions`), whose names differ only in what nobody sees, or whose clips are all copies.
     """
     name = root.resolve().name
     paths, left_notes = find_audio(root, name)
@@ -64,7 +64,7 @@ def _check_labels(paths: Sequence[str], root: Path) -> None:
         raise CorpusError(f"A sub-folder of {where} has {len(long[0])} letters; expected at most {MAX_LENGTH}.")
     if wrong := not_emotions(paths):
         raise CorpusError(
-            f"The sub-folders of {where} {wrong}. Make one sub-folder an emotion, choose its corpus by name, such as "
+            f"The sub-folders of {where} {wrong}. Make one sub-folder per emotion, choose its corpus by name, such as "
             f"--corpus ravdess --root {where}, or give a CSV (path,emotion,speaker).{_known(paths)}"
         )
 

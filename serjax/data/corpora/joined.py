@@ -66,12 +66,12 @@ def join(trained: Sequence[Corpus], tested: Corpus | None = None) -> Corpus:
     is one person in speech and song. Genders are written one way.
 
     Args:
-        trained: two corpora or more, one where there is a `tested` one. The published folds of a single one are kept.
-        tested: the corpus whose people are the test of the protocol `cross-corpus`.
+      trained: two corpora or more, one where there is a `tested` one. The published folds of a single one are kept.
+      tested: the corpus whose people are the test of the protocol `cross-corpus`.
 
     Raises:
-        CorpusError: two corpora of one name; a clip in both; fewer than two labels in common; people of the tested
-            corpus who are among the others.
+      CorpusError: two corpora of one name; a clip in both; fewer than two labels in common; people of the tested
+        corpus who are among the others.
     """
     parts = [*trained, *([tested] if tested else [])]
     names = [part.name for part in parts]
@@ -118,7 +118,7 @@ def with_labels(corpus: Corpus, labels: LabelMap) -> Corpus:
     """Give a corpus the labels of a map; clips of an emotion that is not in it are left out, with a note.
 
     Raises:
-        CorpusError: the map has not this corpus, an emotion that the corpus has not, or nothing for it.
+      CorpusError: the map has not this corpus, an emotion that the corpus has not, or nothing for it.
     """
     if corpus.name not in labels:
         raise CorpusError(

@@ -30,7 +30,7 @@ def not_emotions(paths: Sequence[str]) -> str | None:
     """Say what is wrong with the first folders of `paths` as emotions, as what follows "they"; None: they can be.
 
     Args:
-        paths: of audio files, each in a folder at least, of two first folders or more.
+      paths: of audio files, each in a folder at least, of two first folders or more.
     """
     labels = sorted({label_of(path) for path in paths})
     if splits := [label for label in labels if SPLITS.intersection(words_of(label))]:

@@ -17,13 +17,13 @@ class Named:
     """What is published about a corpus, and how its file names are read.
 
     Attributes:
-        name: what `--corpus` takes.
-        title: what people call it.
-        example: the name of a file.
-        parse: from a path to the utterance; None: the path is not named as in this corpus.
-        n_clips: how many clips each emotion has, in the order of the labels.
-        licence: under which the clips can be used.
-        citation: what a paper on them cites.
+      name: what `--corpus` takes.
+      title: what people call it.
+      example: the name of a file.
+      parse: from a path to the utterance; None: the path is not named as in this corpus.
+      n_clips: how many clips each emotion has, in the order of the labels.
+      licence: under which the clips can be used.
+      citation: what a paper on them cites.
     """
 
     name: str
@@ -45,7 +45,7 @@ def load_named(about: Named, root: Path | None) -> Corpus:
     """Find the clips of a corpus below `root`, at any depth, in any format that is read; one file for each clip.
 
     Raises:
-        CorpusError: what `find_audio` raises; no file is named as in the corpus.
+      CorpusError: what `find_audio` raises; no file is named as in the corpus.
     """
     paths, left_notes = find_audio(root, about.name)
     assert root is not None  # find_audio has seen to it

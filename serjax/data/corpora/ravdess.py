@@ -60,7 +60,7 @@ def parse_name(path: str) -> Utterance | None:
               text='kids', intensity='strong', channel='song', corpus='ravdess', split=None)
 
     Raises:
-        CorpusError: seven numbers, one of which RAVDESS does not have.
+      CorpusError: seven numbers, one of which RAVDESS does not have.
     """
     match = _NAME.fullmatch(PurePosixPath(path).stem)
     if match is None or match[1] != _AUDIO_ONLY:
@@ -88,12 +88,12 @@ def parse_name(path: str) -> Utterance | None:
 def load_ravdess(name: RavdessName, root: Path | None) -> Corpus:
     """Find the clips of RAVDESS speech, song or both below `root`, at any depth, in any format that is read.
 
-    Of several files of one clip (a conversion beside its original, an archive that holds everything twice), one
-    is taken: FLAC before WAV before others, then the first in path order; a note names those left out. Where the root
+    A clip may have several files: a conversion beside its original, or an archive that holds everything twice. One is
+    taken: FLAC before WAV before others, then the first in path order. A note names those left out. Where the root
     holds `SYNTHETIC_MARK`, the corpus is called synthetic, and so is every result on it.
 
     Raises:
-        CorpusError: what `find_audio` raises; no clip of the wanted channel (the message says what is there).
+      CorpusError: what `find_audio` raises; no clip of the wanted channel (the message says what is there).
     """
     channels = {"ravdess": CHANNELS[:1], "ravdess-song": CHANNELS[1:], "ravdess-all": CHANNELS}[name]
     paths, left_notes = find_audio(root, name)

@@ -4,7 +4,7 @@ Jackson & Haq (2014), "Surrey Audio-Visual Expressed Emotion (SAVEE) Database", 
 (2009), "Speaker-dependent audio-visual emotion recognition", AVSP, 53–58. The name of a file is emotion and number, in
 the folder of its speaker (`DC/a01.wav`) or with the speaker before it (`DC_a01.wav`). Names: the archive's Info.txt
 (gitea.tonaspace.com/lzc/yuyinfenxi, SAVEE/AudioData/Info.txt), and the reader of TensorFlow Datasets
-(github.com/tensorflow/datasets, tensorflow_datasets/audio/savee.py). Counts: 15 clips an emotion and 30 neutral ones
+(github.com/tensorflow/datasets, tensorflow_datasets/audio/savee.py). Counts: 15 clips per emotion and 30 neutral ones
 of each speaker, 480 in all (github.com/robertjkeck2/EmoNet, data/SAVEE/README.md).
 
 Three sentences are common to all emotions and the others are not, and no name says which is which: `text` is not known.
@@ -41,7 +41,7 @@ def parse_name(path: str) -> Utterance | None:
               intensity=None, channel='speech', corpus='savee', split=None)
 
     Raises:
-        CorpusError: named like a clip, with a speaker or number that SAVEE does not have.
+      CorpusError: named like a clip, with a speaker or number that SAVEE does not have.
     """
     match = _NAME.fullmatch(PurePosixPath(path).stem)
     if match is None:

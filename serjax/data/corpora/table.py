@@ -41,7 +41,7 @@ class _Problem(NamedTuple):
 
 
 def load_table(table: Path, root: Path | None = None) -> Corpus:
-    """Read a corpus from a CSV table in UTF-8: the names of the columns, then one line a clip.
+    """Read a corpus from a CSV table in UTF-8: the names of the columns, then one line per clip.
 
     A speaker is one person throughout the table and has one gender, so that no protocol puts somebody on both sides.
     Empty cells of the optional columns say that it is not known. A line is a whole file, or the segment of it from
@@ -49,15 +49,15 @@ def load_table(table: Path, root: Path | None = None) -> Corpus:
     the file's start, an empty end its end.
 
     Args:
-        table: with columns `path`, `emotion`, `speaker`; optional ones are `OPTIONAL` and `SPAN`, others are not used.
-        root: the folder that the paths start from; None: the table's own.
+      table: with columns `path`, `emotion`, `speaker`; optional ones are `OPTIONAL` and `SPAN`, others are not used.
+      root: the folder that the paths start from; None: the table's own.
 
     Raises:
-        CorpusError: a table that cannot be read or has no line; a column that makes a line another part of a file, or
-            no clip at all; a line with too few or too many cells, an empty cell where one is required, a path that is
-            not there, not below the root or in two lines; a segment that is no time, ends before it starts, or lies
-            behind the end of its file; a speaker of two genders; two emotions, speakers, genders
-            or texts that are one but for their spelling (`COMPARED`). The message names the line.
+      CorpusError: the table cannot be read or has no line. A column makes a line another part of a file, or no clip
+        at all. A line has too few or too many cells, or an empty one where it is required. A path is not there,
+        not below the root, or in two lines. A segment is no time, ends before it starts, or lies behind the end
+        of its file. A speaker has two genders. Two emotions, speakers, genders or texts differ in spelling alone
+        (`COMPARED`). The message names the line.
     """
     base = table.parent if root is None else root
     rows = list(map(_without_missing, read_rows(table, REQUIRED, (*OPTIONAL, *SPAN))))
@@ -158,9 +158,7 @@ def _wrong_path(row: Row, path: str | None, base: Path) -> _Problem | None:
         what = f"{given} does not lie below {where}. Give paths relative to it, or the folder they start from (--root)"
         return _Problem(row.line, what)
     if not os.path.isfile(os.path.join(base, path)):
-        what = (
-            f"there is no file {path!r} in {where}.{_advice(given)} Mend the path, or give the folder of all (--root)"
-        )
+        what = f"there is no file {path!r} in {where}.{_advice(given)} Fix the path, or give the folder of all (--root)"
         return _Problem(row.line, what)
     return None
 

@@ -38,7 +38,7 @@ def parse_name(path: str) -> Utterance | None:
               text='chain', intensity=None, channel='speech', corpus='tess', split=None)
 
     Raises:
-        CorpusError: named like a clip, with an emotion that TESS does not have.
+      CorpusError: named like a clip, with an emotion that TESS does not have.
     """
     match = _NAME.fullmatch(PurePosixPath(path).stem)
     if match is None:

@@ -125,8 +125,8 @@ def run(config: Config) -> None:
     """Show the licence, download, check, unpack, and count the clips; what is there already is only counted.
 
     Raises:
-        DownloadError: the licence is not accepted; it cannot be had whole; something else lies where it should go.
-        ArchiveError: it holds what it should not.
+      DownloadError: the licence is not accepted; it cannot be had whole; something else lies where it should go.
+      ArchiveError: it holds what it should not.
     """
     source, target, record = SOURCES[config.name], config.root / config.name, config.root / RECORD
     known = read_record(record)
@@ -154,7 +154,7 @@ def accept(name: str, source: Source, yes: bool) -> None:
     """Show licence, citation and address; without `yes` ask whether it is accepted.
 
     Raises:
-        DownloadError: it is not, or nobody can be asked.
+      DownloadError: it is not, or nobody can be asked.
     """
     print(f"{name} from {source.url}\nLicence: {source.licence}\nCite: {source.citation}")
     if yes:

@@ -40,8 +40,8 @@ def unpack(archive: Path, folder: Path, bounds: Bounds) -> int:
     compares its checksum.
 
     Raises:
-        ArchiveError: it is damaged or encrypted, has a link, a device, a path that leads out, two files of one name,
-            or more than the bounds allow.
+      ArchiveError: it is damaged or encrypted, has a link, a device, a path that leads out, two files of one name,
+        or more than the bounds allow.
     """
     new = folder.with_name(f"{folder.name}.new")
     for old in (new, folder):

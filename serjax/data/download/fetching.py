@@ -48,7 +48,7 @@ class Resuming:
         """Download `url` to `output_file`, as pooch asks it of a downloader.
 
         Raises:
-            DownloadError: the server refuses, does not answer, or sends more than `n_most` bytes or than it said.
+          DownloadError: the server refuses, does not answer, or sends more than `n_most` bytes or than it said.
         """
         self.part.parent.mkdir(parents=True, exist_ok=True)
         failed = 0

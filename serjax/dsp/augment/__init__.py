@@ -2,7 +2,7 @@
 
 Every change takes a key first and one example, a waveform `(N,)` or a picture `(bins, T)`, and gives an example of the
 same shape and precision. `partial` settles what it may do, `compose` puts several in a row, `vmap` takes a batch with
-one key a clip:
+one key per clip:
 
     change = compose(maybe(0.5, partial(add_noise, snr_db=(5, 30))), partial(roll, most=0.1))
     clips_BN = jax.vmap(change)(jax.random.split(key, len(clips_BN)), clips_BN)

@@ -38,7 +38,7 @@ def one_example(name: str, values: object, ndim: int) -> Float[Array, "..."]:
     if array.ndim != ndim:
         wanted = "one waveform (N,)" if ndim == 1 else "one picture (bins, T)"
         raise ParameterError(
-            f"{name} has shape {array.shape}, expected {wanted}: use jax.vmap with one key an example."
+            f"{name} has shape {array.shape}, expected {wanted}: use jax.vmap with one key per example."
         )
     return array
 

@@ -23,13 +23,13 @@ def mixup(
     The one change of a whole batch: `j` is a permutation of it, and each pair has an `l` of its own.
 
     Args:
-        key: random key.
-        x: examples, `(B, ...)`.
-        labels: one-hot or otherwise a distribution, `(B, classes)`.
-        alpha: how much is mixed, at least 0; 0: nothing, 1: every `l` is equally likely.
+      key: random key.
+      x: examples, `(B, ...)`.
+      labels: one-hot or otherwise a distribution, `(B, classes)`.
+      alpha: how much is mixed, at least 0; 0: nothing, 1: every `l` is equally likely.
 
     Raises:
-        ParameterError: `alpha` is negative, or there are not as many labels as examples.
+      ParameterError: `alpha` is negative, or there are not as many labels as examples.
 
     Source: H. Zhang et al., "mixup: beyond empirical risk minimization", 2018.
 
@@ -40,7 +40,7 @@ def mixup(
     check_number("alpha", alpha)
     examples, targets = as_real("x", x), as_real("labels", labels)
     if examples.ndim == 0 or examples.shape[:1] != targets.shape[:1]:
-        raise ParameterError(f"x has shape {examples.shape}, labels have {targets.shape}: give one label an example.")
+        raise ParameterError(f"x has shape {examples.shape}, labels have {targets.shape}: give one label per example.")
     if alpha == 0:
         return as_came(examples, x), as_came(targets, labels)
     share_key, order_key = jax.random.split(key)
@@ -76,7 +76,7 @@ def maybe(chance: Number, change: Change) -> Change:
     """Make a change that happens with some chance; it is computed always, and chosen afterwards.
 
     Raises:
-        ParameterError: the chance lies outside 0 to 1.
+      ParameterError: the chance lies outside 0 to 1.
 
     >>> from functools import partial
     >>> from serjax.dsp.augment import gain
@@ -97,7 +97,7 @@ def one_of(*changes: Change) -> Change:
     """Make a change that is one of several, each as likely; all are computed, and one is chosen afterwards.
 
     Raises:
-        ParameterError: there is none to choose from.
+      ParameterError: there is none to choose from.
 
     >>> from functools import partial
     >>> from serjax.dsp.augment import gain

@@ -19,13 +19,13 @@ def frequency_shift(
     """Move a picture up or down by some bins, `roll` along its first axis: on a mel or log axis a change of the voice.
 
     Args:
-        key: random key.
-        S: picture, `(bins, T)`.
-        most: largest shift in bins; below 1: as a share of the bins.
-        fill: what comes in: the other end (`wrap`), or `zero`.
+      key: random key.
+      S: picture, `(bins, T)`.
+      most: largest shift in bins; below 1: as a share of the bins.
+      fill: what comes in: the other end (`wrap`), or `zero`.
 
     Raises:
-        ParameterError: as `roll`; or S has other than two axes.
+      ParameterError: as `roll`; or S has other than two axes.
 
     >>> frequency_shift(jax.random.key(0), jnp.ones((8, 5)), most=2).shape
     (8, 5)
@@ -40,12 +40,12 @@ def mel_warp(key: PRNGKeyArray, S: Real[ArrayLike, "bins T"], *, factor: Range) 
     Between bins it is linear; beyond the last bin that one is repeated. F0 moves by the same factor: add its logarithm.
 
     Args:
-        key: random key.
-        S: picture on a mel axis, `(bins, T)`, in decibels or another logarithm.
-        factor: how much formants move up, from 0.5 to 2: a range, or one number that stands for itself.
+      key: random key.
+      S: picture on a mel axis, `(bins, T)`, in decibels or another logarithm.
+      factor: how much formants move up, from 0.5 to 2: a range, or one number that stands for itself.
 
     Raises:
-        ParameterError: the range is out of its bounds, or S has other than two axes.
+      ParameterError: the range is out of its bounds, or S has other than two axes.
 
     Source: N. Jaitly and G. E. Hinton, "Vocal tract length perturbation (VTLP) improves speech recognition", 2013.
 
@@ -80,19 +80,19 @@ def spec_augment(
     enough for it: use smaller widths for a hundred frames.
 
     Args:
-        key: random key.
-        S: picture, `(bins, T)`, in decibels or otherwise.
-        freq_masks: how many bands of bins, at least 0.
-        freq_width: bins in a band at most, at least 0.
-        time_masks: how many bands of frames, at least 0.
-        time_width: frames in a band at most, at least 0.
-        time_share: frames in a band at most, as a share of T, from 0 to 1.
-        value: what the bands are filled with: a number, or the `mean` of the picture.
-        n_valid: valid frames, which stand at the beginning and may be known only when the program runs: no band reaches
-            behind them, the share and the mean are of them alone, and the frames behind stay as they are. `None`: all.
+      key: random key.
+      S: picture, `(bins, T)`, in decibels or otherwise.
+      freq_masks: how many bands of bins, at least 0.
+      freq_width: bins in a band at most, at least 0.
+      time_masks: how many bands of frames, at least 0.
+      time_width: frames in a band at most, at least 0.
+      time_share: frames in a band at most, as a share of T, from 0 to 1.
+      value: what the bands are filled with: a number, or the `mean` of the picture.
+      n_valid: valid frames, which stand at the beginning; may be traced. No band reaches behind them, the share and
+        the mean are of them alone, and the frames behind stay as they are. `None`: all.
 
     Raises:
-        ParameterError: a count or width is negative, a share above 1, or `n_valid` not one number from 0 to T.
+      ParameterError: a count or width is negative, a share above 1, or `n_valid` not one number from 0 to T.
 
     Source: D. S. Park et al., "SpecAugment: a simple data augmentation method for automatic speech recognition", 2019.
 

@@ -39,13 +39,13 @@ def add_noise(
     average. `peak_share`: `y + a max|y| e` with `a` drawn from the range, and deviates `e` of unit variance.
 
     Args:
-        key: random key.
-        y: waveform, `(N,)`; silence stays silence.
-        snr_db: signal-to-noise ratio in dB, from -200; or instead of it
-        peak_share: deviation of the noise as a share of `max|y|`, at least 0; `(0, 0.035)` is that of many notebooks.
+      key: random key.
+      y: waveform, `(N,)`; silence stays silence.
+      snr_db: signal-to-noise ratio in dB, from -200; or instead of it
+      peak_share: deviation of the noise as a share of `max|y|`, at least 0; `(0, 0.035)` is that of many notebooks.
 
     Raises:
-        ParameterError: not exactly one of the two is given, or a range is out of its bounds.
+      ParameterError: not exactly one of the two is given, or a range is out of its bounds.
 
     >>> add_noise(jax.random.key(0), jnp.zeros(4), snr_db=(5, 30)).tolist()
     [0.0, 0.0, 0.0, 0.0]
@@ -79,12 +79,12 @@ def gain(key: PRNGKeyArray, y: Float[ArrayLike, "*shape"], *, gain_db: Range) ->
     """Make louder or softer, `y 10 ** (gain_db / 20)`.
 
     Args:
-        key: random key.
-        y: an example of any shape.
-        gain_db: gain in dB, from -200.
+      key: random key.
+      y: an example of any shape.
+      gain_db: gain in dB, from -200.
 
     Raises:
-        ParameterError: the range is out of its bounds.
+      ParameterError: the range is out of its bounds.
 
     >>> gain(jax.random.key(0), jnp.ones(2), gain_db=20).round(3).tolist()
     [10.0, 10.0]
@@ -105,15 +105,15 @@ def roll(
     """Shift along an axis by a whole number of places drawn evenly from `-most` to `most`.
 
     Args:
-        key: random key.
-        x: an example of any shape.
-        most: largest shift; an integer: in places (for milliseconds `round(sr * ms / 1000)`); below 1: a share of the
-            length of the axis.
-        fill: what comes in at the end: what went out at the other (`wrap`), or `zero`.
-        axis: the axis to shift along; -1: time, 0: the bins of a picture.
+      key: random key.
+      x: an example of any shape.
+      most: largest shift; an integer: in places (for milliseconds `round(sr * ms / 1000)`); below 1: a share of the
+        length of the axis.
+      fill: what comes in at the end: what went out at the other (`wrap`), or `zero`.
+      axis: the axis to shift along; -1: time, 0: the bins of a picture.
 
     Raises:
-        ParameterError: `most` is negative or neither whole nor below 1, or `fill` unknown.
+      ParameterError: `most` is negative or neither whole nor below 1, or `fill` unknown.
 
     >>> roll(jax.random.key(0), jnp.arange(4.0), most=0).tolist()
     [0.0, 1.0, 2.0, 3.0]
@@ -148,14 +148,14 @@ def time_stretch(
     has as many rates as clips. Costs one transform forth and one back, whatever the range.
 
     Args:
-        key: random key.
-        y: waveform, `(N,)`.
-        rate: speed, from 1/4 to 4; 2: half as long.
-        n_fft: length of the transform in samples.
-        hop_length: samples from frame to frame; `None`: `n_fft // 4`.
+      key: random key.
+      y: waveform, `(N,)`.
+      rate: speed, from 1/4 to 4; 2: half as long.
+      n_fft: length of the transform in samples.
+      hop_length: samples from frame to frame; `None`: `n_fft // 4`.
 
     Raises:
-        ParameterError: the range or a size is out of its bounds.
+      ParameterError: the range or a size is out of its bounds.
 
     Source: as `dsp.time_stretch`.
 
@@ -181,14 +181,14 @@ def pitch_shift(
     when the program is traced. The filter of the resampling is shorter than that of `dsp.resample`: it damps by 60 dB.
 
     Args:
-        key: random key.
-        y: waveform, `(N,)`.
-        n_steps: semitones up (negative: down), from -24 to 24; fractions are fine.
-        n_fft: length of the transform in samples.
-        hop_length: samples from frame to frame; `None`: `n_fft // 4`.
+      key: random key.
+      y: waveform, `(N,)`.
+      n_steps: semitones up (negative: down), from -24 to 24; fractions are fine.
+      n_fft: length of the transform in samples.
+      hop_length: samples from frame to frame; `None`: `n_fft // 4`.
 
     Raises:
-        ParameterError: the range or a size is out of its bounds.
+      ParameterError: the range or a size is out of its bounds.
 
     Source: as `dsp.pitch_shift`.
 

@@ -232,8 +232,8 @@ def _calmly() -> Iterator[None]:
 
     Tables of speech have some thousand rows: threads mostly wait for each other. On two cores with nothing else to do
     two took 1.7 to 1.8 times as long for a network of 180 features, 2.5 to 2.8 for k-means, 3.5 to 4.3 for logistic
-    regression (1.2 of 14 000 features), and no model was faster with them; on busy ones 17 s for a boosting that one
-    did in less than 0.3 s. Forests are the exception: joblib grows their trees on all cores.
+    regression (1.2 of 14 000 features). No model was faster with two. On busy cores two threads took 17 s for a
+    boosting that one did in less than 0.3 s. Forests are the exception: joblib grows their trees on all cores.
     """
     with one_thread(), warnings.catch_warnings():
         warnings.simplefilter("ignore", require("sklearn.exceptions").ConvergenceWarning)

@@ -31,7 +31,7 @@ def require(module: str, extra: str = "classical") -> ModuleType:
 def one_thread() -> Iterator[None]:
     """Keep linear algebra and loops to one thread while the block runs.
 
-    The matrices of a mixture are so small that threads only wait for each other: on a busy machine of two cores, eight
+    The matrices of a mixture are so small that threads only wait for each other. On a busy machine of two cores, eight
     full-covariance mixtures took 278 s with two threads and 3 s with one.
     """
     with require("threadpoolctl").threadpool_limits(1):

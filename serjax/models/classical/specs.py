@@ -1,6 +1,6 @@
-"""What a classical model of feature vectors is: one frozen dataclass a model, its fields the hyper-parameters.
+"""What a classical model of feature vectors is: one frozen dataclass per model, its fields the hyper-parameters.
 
-Values said to be the fourth report's are those its tuning found on RAVDESS speech and song, 16 classes; the others are
+Values said to be the fourth report's are those its tuning found on RAVDESS speech and song, 16 classes. The others are
 the defaults of the library that fits the model, unless a comment says why not.
 """
 
@@ -29,28 +29,28 @@ class DecisionTree:
     max_depth: int | None = None
     """Deepest level; none: until leaves are pure."""
     min_samples_leaf: int = 1
-    """Training clips a leaf has at least."""
+    """The fewest training clips in a leaf."""
     criterion: Literal["gini", "entropy"] = "gini"
     """Impurity that splits reduce."""
 
 
 @dataclass(frozen=True)
 class RandomForest:
-    """Trees of bootstrap samples that see a few features a split. Breiman, Machine Learning 45, 2001."""
+    """Trees of bootstrap samples that see a few features per split. Breiman, Machine Learning 45, 2001."""
 
     n_estimators: int = 300
     """Trees."""
     max_depth: int | None = None
     """Deepest level of a tree; none: until leaves are pure."""
     min_samples_leaf: int = 1
-    """Training clips a leaf has at least."""
+    """The fewest training clips in a leaf."""
     max_features: float | Literal["sqrt", "log2"] = "sqrt"
     """Features looked at for a split: a share of them, or their root or logarithm."""
 
 
 @dataclass(frozen=True)
 class Bagging:
-    """Trees of bootstrap samples that see all features a split. Breiman, Machine Learning 24, 1996."""
+    """Trees of bootstrap samples that see all features per split. Breiman, Machine Learning 24, 1996."""
 
     n_estimators: int = 100
     """Trees."""
@@ -65,13 +65,13 @@ class LightGbm:
     """Gradient-boosted trees that grow leaf by leaf. Ke et al., NeurIPS 2017."""
 
     n_estimators: int = 100
-    """Rounds, one tree a class in each."""
+    """Rounds, one tree per class in each."""
     num_leaves: int = 31
     """Leaves of a tree at most."""
     learning_rate: float = 0.1
     """Shrinkage of each tree."""
     min_child_samples: int = 20
-    """Training clips a leaf has at least."""
+    """The fewest training clips in a leaf."""
     reg_lambda: float = 0.0
     """L2 penalty of leaf values."""
     reg_alpha: float = 0.0
@@ -87,7 +87,7 @@ class XgBoost:
     """Gradient-boosted trees. Chen & Guestrin, KDD 2016. Values of the fourth report, shrinkage excepted."""
 
     n_estimators: int = 100
-    """Rounds, one tree a class in each."""
+    """Rounds, one tree per class in each."""
     max_depth: int = 7
     """Deepest level of a tree."""
     grow_policy: Literal["depthwise", "lossguide"] = "lossguide"

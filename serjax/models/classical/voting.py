@@ -15,10 +15,10 @@ def soft_vote(probability_MNK: Float[np.ndarray, "M N K"], weights: Sequence[flo
 
     Args:
       probability_MNK: probabilities of K classes under each of M members, at least one.
-      weights: one a member, above 0; none: equal ones.
+      weights: one per member, above 0; none: equal ones.
 
     Raises:
-      ClassicalError: no member, or weights that are not one a member and above 0.
+      ClassicalError: no member, or weights that are not one per member and above 0.
 
     >>> soft_vote(np.array([[[1.0, 0.0]], [[0.5, 0.5]]]), (3.0, 1.0))
     array([[0.875, 0.125]])
@@ -33,7 +33,7 @@ def log_probabilities(probability_NK: Float[np.ndarray, "N K"]) -> Float[np.ndar
 
 
 def member_weights(n_members: int, weights: Sequence[float]) -> tuple[float, ...]:
-    """Return one weight a member: those given, or ones.
+    """Return one weight per member: those given, or ones.
 
     Raises:
       ClassicalError: as `soft_vote`.

@@ -59,9 +59,9 @@ class DensityClassifier(NamedTuple):
         """Return the scores of clips, and log p(x): under the background models per frame, else of the first vectors.
 
         Args:
-            frames_NTE: frames that sound, as `spoken_frames` gives them.
-            counts_NT: which of them count.
-            functionals_ND: statistics of the same clips.
+          frames_NTE: frames that sound, as `spoken_frames` gives them.
+          counts_NT: which of them count.
+          functionals_ND: statistics of the same clips.
         """
         scores, log_px = [], []
         for kind, members in self.members.items():
@@ -85,9 +85,9 @@ def mfcc_slices(
     """Return D numbers of each clip: the cepstra of its slices, which are as many as make D of them.
 
     Args:
-        frames_NTE: frames of `C` cepstra, energy, F0 and periodicity, with slopes: `E = 3 (C + 3)`.
-        counts_NT: which of them count.
-        n_features: D.
+      frames_NTE: frames of `C` cepstra, energy, F0 and periodicity, with slopes: `E = 3 (C + 3)`.
+      counts_NT: which of them count.
+      n_features: D.
     """
     n_mfcc = frames_NTE.shape[-1] // 3 - 3
 

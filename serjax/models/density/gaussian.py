@@ -51,11 +51,11 @@ def fit_gaussians(
     """Fit means, and covariances between one for all classes and one for each: `S_c = own C_c + (1 - own) I`.
 
     Args:
-        x_NP: training vectors, whitened within classes: the covariance of all classes together is the identity.
-        label_N: their classes.
-        n_classes: K.
-        own: share of the class's own covariance, 0 (tied) to 1.
-        shrinkage: share of the identity (times the mean variance) in a class's own covariance.
+      x_NP: training vectors, whitened within classes: the covariance of all classes together is the identity.
+      label_N: their classes.
+      n_classes: K.
+      own: share of the class's own covariance, 0 (tied) to 1.
+      shrinkage: share of the identity (times the mean variance) in a class's own covariance.
     """
     mean_KP = class_means(x_NP, label_N, n_classes)
     identity_PP = jnp.eye(x_NP.shape[1])
@@ -91,10 +91,10 @@ def fit_linear_autoencoders(
     """Fit mean and principal axes of each class.
 
     Args:
-        x_NP: training vectors.
-        label_N: their classes.
-        n_classes: K.
-        n_axes: Q, at most P; 0: the class mean alone.
+      x_NP: training vectors.
+      label_N: their classes.
+      n_classes: K.
+      n_axes: Q, at most P; 0: the class mean alone.
     """
     mean_KP = class_means(x_NP, label_N, n_classes)
 

@@ -30,10 +30,10 @@ def fit_logistic(
     """Minimise the mean over classes of `-log p(c | x)` plus `penalty |w|^2 / 2`, by L-BFGS from zeros.
 
     Args:
-        x_NP: training vectors, about standardised.
-        label_N: their classes; each class counts alike.
-        n_classes: K.
-        penalty: weight of the squared weights, above 0; biases are free.
+      x_NP: training vectors, about standardised.
+      label_N: their classes; each class counts alike.
+      n_classes: K.
+      penalty: weight of the squared weights, above 0; biases are free.
     """
     weight_N = 1 / (n_classes * jnp.bincount(label_N, length=n_classes)[label_N])
     start = LogisticRegression(jnp.zeros((x_NP.shape[1], n_classes)), jnp.zeros(n_classes))

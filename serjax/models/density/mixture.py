@@ -34,11 +34,11 @@ def fit_mixtures(
     """Fit by expectation maximisation, from parts a third of the way from the class mean to vectors drawn at random.
 
     Args:
-        x_NP: training vectors, whitened within classes.
-        label_N: their classes.
-        key: which vectors are drawn.
-        n_classes: K.
-        n_parts: M; 1: the class means.
+      x_NP: training vectors, whitened within classes.
+      label_N: their classes.
+      key: which vectors are drawn.
+      n_classes: K.
+      n_parts: M; 1: the class means.
     """
     mean_KP = class_means(x_NP, label_N, n_classes)
 

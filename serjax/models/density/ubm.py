@@ -31,10 +31,10 @@ def fit_ubm(frames_FD: Float[Array, "F D"], key: Key[Array, ""], n_components: i
     """Fit a mixture by expectation maximisation, from means that are frames drawn at random.
 
     Args:
-        frames_FD: frames of training clips, F >= K.
-        key: which frames are drawn.
-        n_components: K.
-        n_iterations: rounds of EM.
+      frames_FD: frames of training clips, F >= K.
+      key: which frames are drawn.
+      n_components: K.
+      n_iterations: rounds of EM.
     """
     n_frames, n_features = frames_FD.shape
     centre_D, scale_D = frames_FD.mean(axis=0), frames_FD.std(axis=0) + 1e-6
@@ -68,9 +68,9 @@ def mean_log_likelihood(ubm: Ubm, frames_TD: Float[Array, "T D"], mask_T: Bool[A
     """Return the mean of log p(x_t) over the frames of a clip, in nats: how well the background knows such sound.
 
     Args:
-        ubm: the background.
-        frames_TD: frames of a clip.
-        mask_T: which of them count; of none the mean is that of all.
+      ubm: the background.
+      frames_TD: frames of a clip.
+      mask_T: which of them count; of none the mean is that of all.
     """
     mask_T = mask_T | ~mask_T.any()
     x_TD = (frames_TD - ubm.centre_D[None]) / ubm.scale_D[None]
@@ -98,10 +98,10 @@ def supervector(
     `v_kd = sqrt(w_k) / sigma_kd · sum_t p(k | x_t) (x_td - m_kd) / (relevance + sum_t p(k | x_t))`.
 
     Args:
-        ubm: the background.
-        frames_TD: frames of a clip.
-        mask_T: which of them count.
-        relevance: frames by which a component has moved half of the way.
+      ubm: the background.
+      frames_TD: frames of a clip.
+      mask_T: which of them count.
+      relevance: frames by which a component has moved half of the way.
     """
     x_TD = jnp.where(mask_T[:, None], (frames_TD - ubm.centre_D[None]) / ubm.scale_D[None], 0.0)
     share_TK = posterior(ubm, x_TD) * mask_T[:, None]

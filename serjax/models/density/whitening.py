@@ -37,8 +37,8 @@ def principal_axes(x_ND: Float[Array, "N D"], n_axes: int) -> Float[Array, "D P"
     N. Halko, P. G. Martinsson and J. A. Tropp, "Finding structure with randomness", SIAM Review 53, 2011.
 
     Args:
-        x_ND: vectors, centred here.
-        n_axes: how many axes, at most min(N, D).
+      x_ND: vectors, centred here.
+      n_axes: how many axes, at most min(N, D).
     """
     x_ND = x_ND - x_ND.mean(axis=0)[None]
     width = min(n_axes + OVERSAMPLED, *x_ND.shape)
@@ -70,9 +70,9 @@ def fit_within_classes(x_ND: Float[Array, "N D"], label_N: Int[Array, " N"], n_c
     """Fit on training vectors, whose features get standard deviation 1 first.
 
     Args:
-        x_ND: training vectors.
-        label_N: their classes.
-        n_classes: how many classes there are.
+      x_ND: training vectors.
+      label_N: their classes.
+      n_classes: how many classes there are.
     """
     centre_D, scale_D = x_ND.mean(axis=0), x_ND.std(axis=0) + 1e-12
     covariance_DD = pooled_covariance((x_ND - centre_D[None]) / scale_D[None], label_N, n_classes)

@@ -76,10 +76,9 @@ class Density:
     """What models the vectors of each emotion."""
 
     density: Kind = "gaussian"
-    """gaussian: a mean per emotion and covariances (`--own`); mixture: several means per emotion; pca: a linear
-    autoencoder per emotion, vae: a variational one, which classify by their reconstruction error; tied-vae: one for all
-    emotions, by its bound of log p(x|emotion). logistic is the rival, no density: logistic regression on the same
-    vectors."""
+    """gaussian: a mean per emotion and covariances (`--own`). mixture: several means per emotion. pca: a linear
+    autoencoder per emotion; vae: a variational one; both classify by reconstruction error. tied-vae: one for all
+    emotions, by its bound of log p(x|emotion). logistic: logistic regression on the same vectors, for comparison."""
     own: float = 0.0
     """Share of an emotion's own covariance in its Gaussian, from 0 (one covariance for all) to 1."""
     emotion_axes: int = 5
@@ -97,8 +96,8 @@ class Density:
     refit: bool = True
     """Fit again to train and validation clips, with what was chosen."""
     enrolment: int | None = None
-    """Transductive: take the mean of so many clips of a speaker, 0 to 20, off all vectors of the speaker. 20 clips of
-    each speaker are drawn by seed, not by emotion, and never scored, whatever the number. Default: no clip is drawn."""
+    """Transductive: subtract the mean of so many clips of a speaker, 0 to 20, from all vectors of the speaker. Whatever
+    the number, 20 clips per speaker are drawn by seed, not by emotion, and not scored. Default: none is drawn."""
 
     @property
     def candidates(self) -> tuple[float, ...]:

@@ -45,7 +45,7 @@ def pictures(
       title: names study, corpus and protocol.
     """
     emotions = tuple(dict.fromkeys(run.emotion for run in models.trained_runs))
-    training = history, len(models.trained_runs), emotions, "loss / nats an element"
+    training = history, len(models.trained_runs), emotions, "loss / nats per element"
     return {
         "learning.png": partial(draw_training, *training, title),
         "reconstruction_matrix.png": partial(draw_reconstruction, over_seeds(matrices), problem.labels, title),

@@ -1,7 +1,7 @@
 """The models of a generative study: one (variational) autoencoder per cell and emotion, trained in stages.
 
 Stages: `pretrain` (one model per cell on all emotions, optional) → `train` (one per cell and emotion, best epoch on
-validation speakers) → and with `--refit` both again on train + validation for the number of epochs chosen.
+validation speakers). With `--refit` both run again on train + validation for the number of epochs chosen.
 
 An epoch of an emotion's model has as many steps as the largest emotion needs: the clips of smaller ones come round more
 often. A conditional model is one per cell, trained in `train` for the epochs of both stages, so that clips of the large
@@ -34,7 +34,7 @@ Kind = type[VAE] | type[ConditionalVAE] | type[Autoencoder]
 class Models:
     """What models each emotion of each cell: of emotion `k` of cell `c`, run `c·K + k` and its `params` of `network`.
 
-    `trained` belongs to `trained_runs`: the same, or one a cell where a conditional model serves all its emotions.
+    `trained` belongs to `trained_runs`: the same, or one per cell where a conditional model serves all its emotions.
     """
 
     network: VAE | Autoencoder
@@ -62,7 +62,7 @@ def train_models(
 def _train_each_emotion(
     problem: Problem, trainer: Trainer, objective: Objective, training: Training, beta: float, chosen: Models | None
 ) -> Stages[Models]:
-    """Train one model a cell and emotion on its clips alone, all of a cell from the same start if there is one."""
+    """Train one model per cell and emotion on its clips alone, all of a cell from the same start if there is one."""
     network = objective.model
     assert isinstance(network, VAE | Autoencoder)
     refit = chosen is not None
@@ -88,7 +88,7 @@ def _train_each_emotion(
 def _train_conditional(
     problem: Problem, trainer: Trainer, objective: Objective, training: Training, beta: float, chosen: Models | None
 ) -> Stages[Models]:
-    """Train one model a cell on the clips of all emotions, told each clip's; return it told each emotion in turn."""
+    """Train one model per cell on the clips of all emotions, told each clip's; return it told each emotion in turn."""
     assert isinstance(objective, ConditionalVaeObjective)
     refit = chosen is not None
     longest, n_classes = training.pretrain_epochs + training.epochs, len(problem.labels)

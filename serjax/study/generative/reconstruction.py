@@ -24,7 +24,7 @@ def reconstruction_matrices(
 ) -> dict[int, Matrices]:
     """Return for each seed and part of the folds the matrix [VAE emotion][clip emotion] of mean loss, over folds.
 
-    Losses are mean squared errors a valid element, in units of the training rows' standard deviation, or with
+    Losses are mean squared errors per valid element, in units of the training rows' standard deviation, or with
     `minmax` of each coefficient's range (maximum − minimum) over the fold's training rows.
     """
     weight_RC = None
@@ -65,7 +65,7 @@ def reconstruction_content(problem: Problem, matrices: Mapping[str, Mapping[int,
         "labels": list(problem.labels),
         "corpus": problem.corpus.name,
         "protocol": problem.protocol,
-        "unit": "mean squared error a valid element, features divided by the standard deviation of training rows",
+        "unit": "mean squared error per valid element, features divided by the standard deviation of training rows",
         **of_all(matrices["standard"]),
         "minmax": {
             "unit": "the same, each coefficient divided by its range (maximum − minimum) over training rows",

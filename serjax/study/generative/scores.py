@@ -27,7 +27,7 @@ LEAST_VARIANCE = 1e-12  # of a clip that is explained without any error the like
 class Explained:
     """How every run explains clips: squared error of all, bounds in nats of those it was asked for (else NaN).
 
-    `error_RN` is the mean squared error a valid element in normalised units, `squared_RNC` the sum over frames.
+    `error_RN` is the mean squared error per valid element in normalised units, `squared_RNC` the sum over frames.
     """
 
     error_RN: Float[np.ndarray, "R N"]
@@ -59,13 +59,13 @@ def explain(
 
 @functools.cache
 def compile_reconstruct(model: VAE | Autoencoder, layout: Layout) -> Callable:
-    """Compile `reconstruct` for stacks of `(params, inputs)` beside `(dataset, ids)`, once a process."""
+    """Compile `reconstruct` for stacks of `(params, inputs)` beside `(dataset, ids)`, once per process."""
     return layout.evaluate(lambda run, shared: reconstruct(model, run[0], run[1], shared[0]))
 
 
 @functools.cache
 def compile_sample_posterior(model: VAE, n_samples: int, layout: Layout) -> Callable:
-    """Compile `sample_posterior` for stacks of `(params, inputs, rows)` beside `(dataset, ids)`, once a process."""
+    """Compile `sample_posterior` for stacks of `(params, inputs, rows)` beside `(dataset, ids)`, once per process."""
 
     def sample(run: tuple[Any, RunInputs, Array], shared: tuple[Dataset, Array]) -> PosteriorSamples:
         params, inputs, rows_M = run
@@ -98,8 +98,8 @@ def _bounds(
 ) -> tuple[Float[np.ndarray, "R N"], Float[np.ndarray, "R N"], Float[np.ndarray, " c"]]:
     """Return ELBO and IWAE of every run (NaN where it was not asked for a clip), and the variance of every cell.
 
-    One variance a cell, learned on its training clips under their own models: with a variance of its own, a model
-    whose emotion is hard to explain gets a wide one and wins clips by it.
+    There is one variance per cell, learned on its training clips under their own models. With one variance per model, a
+    model whose emotion is hard to explain would get a wide one and win clips by it.
     """
     n_elements_N, n_classes = valid_elements(problem), len(problem.labels)
     is_training = [np.arange(len(rows)) < len(run.train) for rows, run in zip(asked, models.runs, strict=True)]
@@ -131,6 +131,6 @@ def valid_elements(problem: Problem) -> Float[np.ndarray, " N"]:
 def mean_squared_error(
     problem: Problem, squared_RNC: Float[np.ndarray, "R N C"], weight_RC: Float[np.ndarray, "R C"] | None = None
 ) -> Float[np.ndarray, "R N"]:
-    """Return the error a valid element, `weight` rescaling each coefficient's squared error to another unit."""
+    """Return the error per valid element, `weight` rescaling each coefficient's squared error to another unit."""
     weights_RC = np.ones(squared_RNC.shape[::2]) if weight_RC is None else weight_RC
     return np.einsum("rnc,rc->rn", squared_RNC.astype(np.float64), weights_RC) / valid_elements(problem)[None, :]

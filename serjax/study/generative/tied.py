@@ -126,7 +126,7 @@ class TiedStudy:
             ),
             validation=validation,
             pictures={
-                "learning.png": partial(draw_training, history, len(runs), ("all",), "loss / nats an element", title),
+                "learning.png": partial(draw_training, history, len(runs), ("all",), "loss / nats per element", title),
                 "voices.png": partial(voices, self.config.features.frontend(), title),
             },
         )

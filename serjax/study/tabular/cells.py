@@ -35,7 +35,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Tuning:
-    """How a row is tuned (no trials: not at all), and by how many folds judged inside its training rows (0: not).
+    """How a row is tuned (no trials: not at all), and in how many folds it is scored inside its training rows (0: not).
 
     The latter is done in cells of the first `n_cv_seeds` seeds, default: of all. `report` is told of finished trials,
     by the name of the row that is tuned.
@@ -107,7 +107,7 @@ def _validation(row: Row, table: Table, cell: Cell) -> Predictions | None:
 
 
 def cross_validated_war(row: Row, table: Table, cell: Cell, n_folds: int) -> float:
-    """Return the mean accuracy over stratified folds of the cell's training rows, each judged by a model of the others.
+    """Return the mean accuracy over stratified folds of the cell's training rows, each scored by a model of the others.
 
     Nothing is chosen here: the row's model is what the cell uses. Folds are those of `inner_folds`, which share
     speakers only where the protocol does.
@@ -117,8 +117,8 @@ def cross_validated_war(row: Row, table: Table, cell: Cell, n_folds: int) -> flo
     """
     train, rows = table.train(cell), _training_rows(row, table, cell)
     reached = []
-    for fitted_n, judged_m in inner_folds(rows, n_folds, cell.seed, "--cv-folds"):
-        reached.append(_war(_fit(row, table, train[fitted_n], cell.seed), table, train[judged_m]))
+    for fitted_n, scored_m in inner_folds(rows, n_folds, cell.seed, "--cv-folds"):
+        reached.append(_war(_fit(row, table, train[fitted_n], cell.seed), table, train[scored_m]))
     return float(np.mean(reached))
 
 

@@ -36,7 +36,7 @@ class Fitting:
     tune: int = 0
     """Trials of the search for hyper-parameters, repeated in each fold; 0: none."""
     inner_folds: int = 3
-    """Folds of the cross-validation that a trial is judged by."""
+    """Folds of the cross-validation that scores a trial."""
     cv_folds: int = 0
     """Folds of a cross-validation inside each fold's training rows, with the hyper-parameters that were chosen, whose
     mean accuracy (`cv_war`) stands beside that on test rows; 0: none."""

@@ -38,7 +38,7 @@ class TableFeatures:
     frames: int | None = None
     """Frames read of a clip at most; default: 280 (6.5 s), of flat pictures 108 (2.5 s)."""
     n_fft: int = 2048
-    """Samples a frame."""
+    """Samples per frame."""
     hop_length: int = 512
     """Samples between frames."""
     n_mfcc: int = 20
@@ -88,7 +88,7 @@ class OneSet:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """One vector a clip, and the cells in which models are fitted and tested on them.
+    """One vector per clip, and the cells in which models are fitted and tested on them.
 
     A cell's training rows are all that are not tested: nothing is selected on validation rows. `held_out_cells` are the
     same cells with validation rows apart, by which scores are calibrated; none where the protocol leaves none.

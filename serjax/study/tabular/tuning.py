@@ -108,7 +108,7 @@ def tune(model: Single | OnComponents, rows: TrainingRows, search: Search) -> Tu
 
 
 def inner_folds(rows: TrainingRows, n_folds: int, seed: int, flag: str = "--inner-folds") -> Iterator[Fold]:
-    """Give (fit, judge) positions in `rows`: speakers apart where the protocol keeps them apart, labels in proportion.
+    """Give (fitted, scored) positions in `rows`: speakers apart where the protocol keeps them so, labels in proportion.
 
     `flag` is what asks for so many folds.
 
@@ -130,11 +130,11 @@ def inner_folds(rows: TrainingRows, n_folds: int, seed: int, flag: str = "--inne
 
 
 def fold_uar(model: Model, rows: TrainingRows, fold: Fold, seed: int) -> float:
-    """Return the UAR on the judged rows of a model fitted to the others."""
-    fitted, judged = fold
+    """Return the UAR on the scored rows of a model fitted to the others."""
+    fitted, scored = fold
     model_of_fold = fit(model, rows.x_ND[fitted], rows.label_N[fitted], seed, rows.n_classes, rows.class_weights)
-    predicted_M = model_of_fold.predict_proba(rows.x_ND[judged]).argmax(axis=1)
-    return uar(confusion(rows.label_N[judged], predicted_M, rows.n_classes))
+    predicted_M = model_of_fold.predict_proba(rows.x_ND[scored]).argmax(axis=1)
+    return uar(confusion(rows.label_N[scored], predicted_M, rows.n_classes))
 
 
 def _with(model: Single | OnComponents, single: Single) -> Single | OnComponents:
