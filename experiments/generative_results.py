@@ -60,7 +60,11 @@ class Config:
 
 
 def run(config: Config) -> None:
-    """Read the runs, then print and write the page."""
+    """Read the runs, then print and write the page.
+
+    Raises:
+      ConfigError: there are no runs, or the first is of another corpus.
+    """
     if not config.runs:
         raise ConfigError("--runs: expected folders of finished runs of python -m serjax.experiments.generative.")
     page = Page.of("generative_results", config.data, config.machine, config.results, config)

@@ -45,7 +45,11 @@ def run(config: Config) -> None:
 
 
 def curve(speakers: tuple[int, ...], epochs: int) -> Overrides:
-    """Return all speakers, then each number, the largest first, with as many passes as make its steps about equal."""
+    """Return all speakers, then each number, the largest first, with as many passes as make its steps about equal.
+
+    Raises:
+      ConfigError: no number, or one below 1.
+    """
     if not speakers or min(speakers) < 1:
         raise ConfigError(f"--speakers {' '.join(map(str, speakers))}: expected numbers from 1.")
     falling = sorted(set(speakers), reverse=True)

@@ -38,7 +38,11 @@ class Config(CandidateStudy):
 
 
 def run(config: Config) -> None:
-    """Train what is not finished, then print and write the page."""
+    """Train what is not finished, then print and write the page.
+
+    Raises:
+      ConfigError: a protocol is chosen by `--protocol`.
+    """
     if config.data.protocol is not None:
         raise ConfigError("--protocol is what this study compares: choose by --protocols.")
     page, base = config.page("protocols"), config.configure(config.model)

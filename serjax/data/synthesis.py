@@ -9,7 +9,7 @@ E pulses, W white noise, G glottal pulse shape and radiation, U the upper forman
 frication band; v, b, c the amplitudes of voicing, breath and frication. The filters change once every `HOP`
 samples by overlap-add of half-overlapped Hann windows, so that nothing runs sample after sample.
 
-Sources: Fant (1960), Acoustic Theory of Speech Production; Klatt (1980), "Software for a cascade/parallel
+Source: Fant (1960), Acoustic Theory of Speech Production; Klatt (1980), "Software for a cascade/parallel
 formant synthesizer", JASA 67; Klatt & Klatt (1990), "Analysis, synthesis, and perception of voice quality
 variations among female and male talkers", JASA 87.
 """

@@ -196,7 +196,7 @@ def cepstra(
     norm: DctNorm | None = "ortho",
     lifter: Number = 0,
 ) -> Float[Array, "*batch C T"]:
-    """Turn mel decibels into the first `n_mfcc` liftered cepstral coefficients."""
+    """Turn mel decibels into the first `n_mfcc` liftered cepstra; ParameterError if there are fewer bands."""
     n_mels = logmel.shape[-2]
     check_size("n_mfcc", n_mfcc)
     weights = cepstral_window(n_mfcc, lifter)

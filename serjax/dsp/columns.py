@@ -17,7 +17,7 @@ FAINT = 1e-30
 
 
 def check_one(function: str, y: object, S: object) -> None:
-    """Refuse anything but exactly one of a signal and a spectrogram."""
+    """Raise ParameterError unless exactly one of a signal and a spectrogram is given."""
     if (y is None) == (S is None):
         raise ParameterError(f"{function} takes either a signal y or a spectrogram S: give exactly one of them.")
 
@@ -56,7 +56,7 @@ def spectrum_of(
 def bin_frequencies(
     freq: Float[ArrayLike, "..."] | None, sr: Number, n_fft: int, spectrum: Float[Array, "*batch F T"]
 ) -> Float[Array, "..."]:
-    """Give the frequency of each bin in Hz, in a shape that stands beside the spectrogram."""
+    """Give the frequency of each bin in Hz, shaped as the spectrogram needs it; ParameterError if it does not fit."""
     check_number("sr", sr, strict=True)
     hz = np.fft.rfftfreq(n_fft, 1.0 / sr) if freq is None else freq
     hz = jnp.asarray(hz, spectrum.dtype)

@@ -74,7 +74,7 @@ def frame(
 
 
 def frame_rows(x: Shaped[Array, "*batch N"], frame_length: int, hop_length: int) -> Shaped[Array, "*batch T L"]:
-    """Cut the last axis into frames that lie in rows, the order in which a Fourier transform reads them."""
+    """Cut the last axis into frames in rows, as a Fourier transform reads them; ParameterError if none is full."""
     n_samples = x.shape[-1]
     if n_samples < frame_length:
         raise ParameterError(
@@ -104,7 +104,7 @@ def pad_ends(x: Float[Array, "*batch N"], width: int, mode: str) -> Float[Array,
 def framed_signal(
     y: Float[ArrayLike, "*batch N"] | None, frame_length: int, hop_length: int, center: bool, pad_mode: str
 ) -> Float[Array, "*batch T L"]:
-    """Cut a signal into rows of samples, padded at both ends if centred."""
+    """Cut a signal into rows of samples, padded at both ends if centred; ParameterError if that cannot be."""
     check_size("frame_length", frame_length)
     check_size("hop_length", hop_length)
     check_choice("pad_mode", pad_mode, get_args(PadMode))
@@ -188,7 +188,7 @@ def window_table(name: str, parameter: float, length: int, periodic: bool) -> np
 
 
 def padded_window(window: Window, win_length: int, n_fft: int) -> Float[Array, " n_fft"]:
-    """Make a periodic window with zeros on both sides up to the length of the transform."""
+    """Make a periodic window, padded with zeros to the length of the transform; ParameterError if it is longer."""
     check_size("win_length", win_length)
     if win_length > n_fft:
         raise ParameterError(f"win_length={win_length} exceeds n_fft={n_fft}: give at most n_fft.")

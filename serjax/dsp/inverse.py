@@ -91,7 +91,7 @@ def synthesis(
 
 
 def as_complex(name: str, values: object) -> Complex[Array, "..."]:
-    """Convert to a complex spectrum; real ones, whose phase is lost, are refused."""
+    """Convert to a complex spectrum; ParameterError for a real one, whose phase is lost."""
     array = jnp.asarray(values)
     if not jnp.issubdtype(array.dtype, jnp.complexfloating):
         raise ParameterError(f"{name} has dtype {array.dtype}, expected a complex one: give what stft gives.")

@@ -71,26 +71,26 @@ def plain(value: Any, is_array: bool = False) -> Any:
 
 
 def check_choice(name: str, value: object, known: tuple[object, ...]) -> None:
-    """Refuse a value that is not one of the known ones."""
+    """Raise ParameterError unless a value is one of the known ones."""
     if not any(value is choice or (type(value) is type(choice) and value == choice) for choice in known):
         raise ParameterError(f"{name}={value!r} is unknown: give one of {', '.join(map(repr, known))}.")
 
 
 def check_size(name: str, value: object, least: int = 1) -> None:
-    """Refuse what is not an integer of at least `least`, known when the function is traced."""
+    """Raise ParameterError unless a value is an integer of at least `least`, known when the function is traced."""
     whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
     if not whole or value < least:  # type: ignore[operator]
         raise ParameterError(f"{name}={value!r} cannot be: give a Python integer of at least {least}.")
 
 
 def check_axis(axis: int, shape: tuple[int, ...]) -> None:
-    """Refuse an axis that an array of this shape does not have."""
+    """Raise ParameterError for an axis that an array of this shape does not have."""
     if not -len(shape) <= axis < len(shape):
         raise ParameterError(f"axis={axis} does not exist in an array of shape {shape}.")
 
 
 def check_number(name: str, value: object, least: float = 0.0, strict: bool = False) -> None:
-    """Refuse what is not a finite number, known when traced, of at least `least` (above it, if `strict`)."""
+    """Raise ParameterError unless a value is a finite number, known when traced, >= `least` (`strict`: > `least`)."""
     real = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
     if not real or not math.isfinite(value) or value < least or (strict and value == least):  # type: ignore[arg-type, operator]
         bound = "above" if strict else "of at least"
@@ -98,14 +98,14 @@ def check_number(name: str, value: object, least: float = 0.0, strict: bool = Fa
 
 
 def check_fraction(name: str, value: object) -> None:
-    """Refuse what is not a number between 0 and 1, both excluded."""
+    """Raise ParameterError unless a value is a number between 0 and 1, both excluded."""
     check_number(name, value, strict=True)
     if value >= 1:  # type: ignore[operator]
         raise ParameterError(f"{name}={value!r} cannot be: give a number between 0 and 1.")
 
 
 def upper_edge_hz(sr: Number, fmin: Number, fmax: Number | None) -> float:
-    """Return `fmax`, or half the sampling rate, after a check that `0 <= fmin < fmax <= sr / 2`."""
+    """Return `fmax`, or half the sampling rate; ParameterError unless `0 <= fmin < fmax <= sr / 2`."""
     check_number("sr", sr, strict=True)
     check_number("fmin", fmin)
     top = sr / 2 if fmax is None else fmax
@@ -119,7 +119,7 @@ def upper_edge_hz(sr: Number, fmin: Number, fmax: Number | None) -> float:
 
 
 def as_floats(name: str, values: object) -> Array:
-    """Convert to a real floating array of at least float32; whole numbers (PCM) and complex ones are refused."""
+    """Convert to a real floating array, float32 at least; ParameterError for whole numbers (PCM) and complex ones."""
     array = _as_array(name, values)
     if not jnp.issubdtype(array.dtype, jnp.floating):
         raise ParameterError(
@@ -131,7 +131,7 @@ def as_floats(name: str, values: object) -> Array:
 
 
 def as_audio(name: str, values: object) -> Float[Array, "*batch N"]:
-    """Convert a signal, or a batch of signals, see `as_floats`."""
+    """Convert a signal, or a batch of signals, see `as_floats`; ParameterError for a single number."""
     array = as_floats(name, values)
     if array.ndim == 0:
         raise ParameterError(f"{name} is a single number, expected a signal of shape (..., n).")
@@ -139,7 +139,7 @@ def as_audio(name: str, values: object) -> Float[Array, "*batch N"]:
 
 
 def as_real(name: str, values: object) -> Array:
-    """Convert what is no audio to a real floating array of at least float32; whole numbers are as good as others."""
+    """Convert what is no audio to a real floating array, float32 at least; ParameterError for complex numbers."""
     array = _as_array(name, values)
     if jnp.issubdtype(array.dtype, jnp.integer):
         array = array.astype(jnp.result_type(float))
@@ -151,7 +151,7 @@ def as_real(name: str, values: object) -> Array:
 
 
 def as_spectrum(name: str, values: object, layout: str = "(..., bins, frames)") -> Float[Array, "*batch F T"]:
-    """Convert what has columns, one per frame, see `as_real`."""
+    """Convert what has columns, one per frame, see `as_real`; ParameterError if it has none."""
     array = as_real(name, values)
     if array.ndim < 2:
         raise ParameterError(f"{name} has shape {array.shape}, expected {layout}.")

@@ -63,7 +63,9 @@ def fit_temperature(log_probability_NK: Float[AnyArray, "N K"], truth_N: Int[Any
 
     In β = 1/T the mean is convex, so that halving finds where its derivative, mean_n (Σ_k p_nk l_nk − l_n,truth) for
     l = log p, changes its sign. T is kept between 0.1 and 100 times the spread of l, the standard deviation about
-    each clip's mean: c·l gives c·T. Source: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017.
+    each clip's mean: c·l gives c·T.
+
+    Source: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017.
 
     Args:
       log_probability_NK: of each class, up to a constant for each clip; finite.
@@ -154,8 +156,10 @@ def calibration_error(
     """Return the expected calibration error of the likeliest class: ECE = Σ_b n_b / N · |accuracy_b − confidence_b|.
 
     The bins are those of `reliability`, of equally many clips each. A classifier that is always 70 % sure and right in
-    70 % of clips has 0. Even perfect probabilities have more than 0 on few clips. Sources: Guo et al., ICML 2017 (bins
-    of equal width); Nixon et al., "Measuring Calibration in Deep Learning", CVPR Workshops 2019 (of equal mass).
+    70 % of clips has 0. Even perfect probabilities have more than 0 on few clips.
+
+    Source: Guo et al., ICML 2017 (bins of equal width); Nixon et al., "Measuring Calibration in Deep Learning", CVPR
+    Workshops 2019 (of equal mass).
 
     Args:
       probability_NK: of each class.

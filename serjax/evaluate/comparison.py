@@ -54,9 +54,10 @@ def difference(
     with different numbers of seeds cannot be swapped seed by seed.
 
     p can be no smaller than about 2^(1−S): under six speakers nothing is significant at .05. If the runs have different
-    numbers of seeds, their noise differs in size and the exchange under "no difference" is approximate. Source: Good,
-    "Permutation, Parametric and Bootstrap Tests of Hypotheses", 2005; the "+1": Phipson & Smyth, Stat. Appl. Genet.
-    Mol. Biol. 9, 2010.
+    numbers of seeds, their noise differs in size and the exchange under "no difference" is approximate.
+
+    Source: Good, "Permutation, Parametric and Bootstrap Tests of Hypotheses", 2005; the "+1": Phipson & Smyth, Stat.
+    Appl. Genet. Mol. Biol. 9, 2010.
 
     Args:
       first: the reference run, A.

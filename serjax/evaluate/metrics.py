@@ -102,8 +102,9 @@ def uar(counts_KK: Num[AnyArray, "K K"]) -> float:
 
     UAR = 1/|P| Σ_{c ∈ P} C[c, c] / Σ_j C[c, j],  P = {c : Σ_j C[c, j] > 0}.
 
-    Equals scikit-learn's `balanced_accuracy_score`. Source: Schuller, Steidl & Batliner, "The INTERSPEECH
-    2009 Emotion Challenge", 2009.
+    Equals scikit-learn's `balanced_accuracy_score`.
+
+    Source: Schuller, Steidl & Batliner, "The INTERSPEECH 2009 Emotion Challenge", 2009.
 
     Args:
       counts_KK: [truth, prediction] counts.
@@ -163,8 +164,9 @@ def macro_f1(counts_KK: Num[AnyArray, "K K"]) -> float:
     """Mean F1 over the classes present in the truth; equals scikit-learn's with `labels=unique(truth)`.
 
     A class guessed but never true is left out of the mean (as in `uar`); the wrong guess has already cost the
-    true class its recall. Source: Opitz & Burst, "Macro F1 and Macro F1", 2019 (the mean of F1s, not the F1
-    of means).
+    true class its recall.
+
+    Source: Opitz & Burst, "Macro F1 and Macro F1", 2019 (the mean of F1s, not the F1 of means).
 
     Args:
       counts_KK: [truth, prediction] counts.

@@ -72,10 +72,12 @@ def uar_interval(
     """Percentile bootstrap interval of the UAR, speakers drawn with replacement, all seeds together.
 
     Resample r draws S speakers, w_r ~ Multinomial(S, 1/S): UAR_r = UAR(Σ_s w_rs C_s), over the classes
-    present in the resample. The interval is the (1 ∓ level)/2 quantiles of UAR_r. Source: Efron &
-    Tibshirani, "An Introduction to the Bootstrap", 1993, ch. 13; for clusters: Field & Welsh, JRSS B 69,
-    2007. It says how the result would vary with other *test* speakers; the spread over trainings is
-    `uar_sd`. With few speakers (about ten or fewer) percentile intervals are somewhat too short.
+    present in the resample. The interval is the (1 ∓ level)/2 quantiles of UAR_r. It says how the result
+    would vary with other *test* speakers; the spread over trainings is `uar_sd`. With few speakers (about
+    ten or fewer) percentile intervals are somewhat too short.
+
+    Source: Efron & Tibshirani, "An Introduction to the Bootstrap", 1993, ch. 13; for clusters: Field & Welsh,
+    JRSS B 69, 2007.
 
     Args:
       counts_SKK: a [truth, prediction] count matrix for each speaker, pooled over folds and seeds.
@@ -129,8 +131,9 @@ def prediction_interval(mean: float, sd: float, n: int, level: float = 0.95) -> 
     """Return where one further draw lies, given mean and deviation of n draws: mean ± t √(1 + 1/n) sd.
 
     t is the (1 + level)/2 quantile of Student's distribution with n − 1 degrees of freedom: 4.97 sd for three draws,
-    2.37 for ten. Source: Hahn & Meeker, "Statistical Intervals", 1991, ch. 4. Draws that share clips, as random splits
-    do, are not quite independent.
+    2.37 for ten. Draws that share clips, as random splits do, are not quite independent.
+
+    Source: Hahn & Meeker, "Statistical Intervals", 1991, ch. 4.
 
     Args:
       mean: of the draws.
@@ -167,8 +170,9 @@ def holm(p_values: Sequence[float]) -> list[float]:
     """Adjust p-values of one table for their number; reject where the adjusted p ≤ α.
 
     Sorted, p̃_(i) = max_{j ≤ i} min(1, (m − j + 1) p_(j)); returned in the order given. The chance of any
-    false rejection in the table is at most α, whatever the dependence. Source: Holm, Scand. J. Statist. 6,
-    1979.
+    false rejection in the table is at most α, whatever the dependence.
+
+    Source: Holm, Scand. J. Statist. 6, 1979.
 
     Args:
       p_values: in [0, 1].

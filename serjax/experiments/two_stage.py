@@ -49,7 +49,11 @@ class Config(TabularConfig):
 
 
 def run(config: Config) -> None:
-    """Fit both what the run folder lacks, write it, and print the tables."""
+    """Fit both what the run folder lacks, write it, and print the tables.
+
+    Raises:
+      ConfigError: `--no-two-stage` leaves nothing to compare, or `--results` is no page.
+    """
     check_page(config.results)
     if not config.choice.two_stage:
         raise ConfigError("--no-two-stage: this study compares two stages with one. Leave it out, or run tabular.")

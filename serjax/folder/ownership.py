@@ -62,7 +62,11 @@ def check_files(path: Path) -> None:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Make the folder, and keep other commands away from it."""
+    """Make the folder, and keep other commands away from it.
+
+    Raises:
+      RunFolderError: another process uses it, or it cannot be written.
+    """
     try:
         path.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(path / LOCK)

@@ -97,10 +97,11 @@ class RunFolder:
     def claim(self, sections: Mapping[str, object]) -> None:
         """Write sections of flags and single flags, by name, to `config.json`, unless they are there.
 
-        From then on the folder is this configuration's.
+        From then on the folder is this configuration's. They replace the claim of a command that failed before it
+        computed anything, as one with a wrong value does, and what was changed since.
 
-        In place of the claim of a command that failed before it computed anything, as one with a wrong value does;
-        and in place of what was changed since.
+        Raises:
+          RunFolderError: a flag is NaN or infinite.
         """
         if not self.writes:
             return

@@ -93,7 +93,11 @@ def copied(corpus: Corpus, recipe: WaveformAugmentation, n_copies: int) -> Corpu
 
 
 def full_clips(corpus: Corpus, table: Features) -> tuple[Corpus, Features]:
-    """Keep the clips whose frames are all valid, with a note of how many that leaves out."""
+    """Keep the clips whose frames are all valid, with a note of how many that leaves out.
+
+    Raises:
+      ConfigError: no clip is left.
+    """
     full_N = np.asarray(table.mask_NT.all(axis=1))
     if not full_N.any():
         raise ConfigError(

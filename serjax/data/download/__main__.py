@@ -217,7 +217,12 @@ def read_pointers(archive: Path, bounds: Bounds) -> dict[PurePosixPath, tuple[st
 def fetch_clips(
     source: Source, pointers: Mapping[PurePosixPath, tuple[str, int]], folder: Path, bar: Progress
 ) -> list[str]:
-    """Replace pointers by the clips they point to, each checked by its sha256; return the names the server lacks."""
+    """Replace pointers by the clips they point to, each checked by its sha256; return the names the server lacks.
+
+    Raises:
+      ArchiveError: together they are larger than the corpus.
+      DownloadError: the server lacks more than `MOST_MISSING` of them.
+    """
     n_bytes = sum(size for _, size in pointers.values())
     if n_bytes > source.bounds.n_bytes:
         raise ArchiveError(f"The clips that {source.url} points to have {n_bytes} bytes, more than the corpus has.")

@@ -16,7 +16,7 @@ Fill = Literal["wrap", "zero"]
 
 
 def check_range(name: str, values: Range, least: float, most: float = math.inf) -> tuple[float, float]:
-    """Read a range, or one number that stands for itself, after a check that it lies from `least` to `most`."""
+    """Read a range, or one number that stands for itself; ParameterError if it leaves `least` to `most`."""
     if isinstance(values, tuple) and len(values) != 2:
         raise ParameterError(f"{name}={values!r} cannot be: give one number or a range (low, high).")
     low, high = values if isinstance(values, tuple) else (values, values)
@@ -33,7 +33,7 @@ def draw(key: PRNGKeyArray, bounds: Bounds, dtype: DTypeLike) -> Float[Array, ""
 
 
 def one_example(name: str, values: object, ndim: int) -> Float[Array, "..."]:
-    """Convert one example, a waveform (one axis) or a picture (two), and refuse a batch of them."""
+    """Convert one example, a waveform (one axis) or a picture (two); ParameterError for a batch of them."""
     array = as_audio(name, values) if ndim == 1 else as_real(name, values)
     if array.ndim != ndim:
         wanted = "one waveform (N,)" if ndim == 1 else "one picture (bins, T)"

@@ -143,7 +143,11 @@ class Table:
 
 
 def load_table(data: Data, features: TableFeatures, cache: Path | None, shown: Progresses) -> Table:
-    """Read the corpus, compute or fetch each feature set, and put them side by side."""
+    """Read the corpus, compute or fetch each feature set, and put them side by side.
+
+    Raises:
+      ConfigError: no set is named.
+    """
     if not features.features:
         raise ConfigError("--features is empty: give one set at least.")
     sets = [OneSet(features, kind) for kind in features.features]
