@@ -114,6 +114,7 @@ def _is_taken(value: object) -> bool:
 def _lead(arrays: dict[str, Any], axes: dict[str, int | None]) -> tuple[int, ...]:
     """Give the leading axes of a batch that goes block by block; `()` for one clip, and for a batch taken at once."""
     devices = {one for array in arrays.values() if isinstance(array, jax.Array) for one in array.devices()}
+    # Blocks serve the caches of a CPU; accelerators take the whole batch, and so do several devices.
     if {one.platform for one in devices or jax.devices()[:1]} != {"cpu"} or len(devices) > 1:
         return ()
     if any(axes[name] is None and np.ndim(array) > 1 for name, array in arrays.items()):

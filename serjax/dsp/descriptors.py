@@ -175,9 +175,11 @@ def spectral_rolloff(
     check_fraction("roll_percent", roll_percent)
     magnitude, n_fft = spectrum_of("spectral_rolloff", y, S, n_fft, hop_length, 1, win_length, window, center, pad_mode)
     hz = bin_frequencies(freq, sr, n_fft, magnitude)
+    # Which bin is the first has no slope; its frequency, where it is given, has one.
     below = jnp.cumsum(jax.lax.stop_gradient(magnitude), axis=-2)
     total = below[..., -1:, :]
     first = jnp.where(below < roll_percent * total, jnp.inf, hz).min(axis=-2, keepdims=True)
+    # A comparison with NaN is false: such a frame would get the lowest frequency.
     return jnp.where(jnp.isnan(total), jnp.nan, first)
 
 

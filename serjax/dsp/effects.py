@@ -52,6 +52,7 @@ def preemphasis(
     check_number("coef", coef)
     signal = as_audio("y", y)
     first = signal[..., :1]
+    # librosa's default: the line through the first two samples goes on before them.
     start = 2.0 * first - signal[..., 1:2] if signal.shape[-1] > 1 else first
     if zi is not None:
         start = as_real("zi", zi)
@@ -94,6 +95,7 @@ def phase_vocoder(
             check_size(name, size)
     spectrum = as_complex("D", D)
     _check_rate(spectrum.shape[-1], rate)
+    # In float64: far places would lose digits of their fraction in float32.
     places = np.arange(0, spectrum.shape[-1], rate, dtype=np.float64)
     return frames_at(spectrum, jnp.asarray(places.astype(np.int32)), jnp.asarray(places % 1.0, spectrum.real.dtype))
 
@@ -103,11 +105,13 @@ def frames_at(
     D: Complex[Array, "*batch F T"], index: Int[Array, " S"], share: Float[Array, " S"]
 ) -> Complex[Array, "*batch F S"]:
     """Place frames at `index + share` of the input, where those beyond its last frame are silent."""
+    # Two silent frames stand behind the last, for places at the end and beyond it.
     index = jnp.minimum(index, D.shape[-1])
     D = jnp.pad(D, [(0, 0)] * (D.ndim - 1) + [(0, 2)])
     magnitude, phasor = polar(D)
     before, after = phasor[..., index], phasor[..., index + 1]
     advance = jnp.concatenate([phasor[..., :1], (after * before.conj())[..., :-1]], axis=-1)
+    # Phases add up as products of unit phasors: no angle is unwrapped, and the scan is parallel.
     turned = jax.lax.associative_scan(jnp.multiply, advance, axis=-1)
     share = share.reshape((1,) * (D.ndim - 1) + (-1,))
     return ((1.0 - share) * magnitude[..., index] + share * magnitude[..., index + 1]) * turned

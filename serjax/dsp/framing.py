@@ -170,6 +170,7 @@ def _named(window: str | WindowSpec) -> tuple[str, float]:
 @lru_cache(maxsize=64)
 def window_table(name: str, parameter: float, length: int, periodic: bool) -> np.ndarray:
     """Tabulate a named window in float64."""
+    # The formulas divide by the period, which is 0 for a symmetric window of one sample.
     if length == 1:
         return np.ones(1)
     period = length if periodic else length - 1

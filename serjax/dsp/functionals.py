@@ -74,6 +74,7 @@ def masked_min(x: Real[ArrayLike, "*batch D T"], mask: Bool[ArrayLike, "*batch T
     [1.0]
     """
     values, valid = _checked(x, mask)
+    # Masked frames are −inf after the change of sign, so that none of them is the largest.
     return _where_any(valid, -largest(jnp.where(valid, -values, -jnp.inf), -1)[..., 0])
 
 
@@ -118,12 +119,14 @@ def masked_percentile(
     values, valid = _checked(x, mask)
     # One entry more than there are frames, so that there is one to pick where there are none.
     ends = [(0, 0)] * (values.ndim - 1) + [(0, 1)]
+    # Masked frames are sorted to the end: the first `n_valid` entries are the valid ones.
     ordered = jnp.sort(jnp.pad(jnp.where(valid, values, jnp.inf), ends, constant_values=jnp.inf), axis=-1)
     n_valid = valid.sum(axis=-1, keepdims=True)
     below, above, shares = _ranks(values.shape[-1], q)
     low = _where_any(valid, _entry(ordered, jnp.asarray(below)[n_valid]))
     high = _where_any(valid, _entry(ordered, jnp.asarray(above)[n_valid]))
     share = jnp.asarray(shares, values.dtype)[n_valid][..., 0]
+    # A sort puts NaN behind all numbers, where no rank may reach it.
     return jnp.where(jnp.isnan(values).any(axis=-1), jnp.nan, low + share * (high - low))
 
 
@@ -145,6 +148,7 @@ def masked_slope(x: Real[ArrayLike, "*batch D T"], mask: Bool[ArrayLike, "*batch
     """
     values, valid = _checked(x, mask)
     frames = jnp.arange(values.shape[-1], dtype=values.dtype).reshape((1,) * (values.ndim - 1) + (-1,))
+    # Both factors are centred first: large sums that cancel would cost digits in float32.
     time = jnp.where(valid, frames - _mean(jnp.where(valid, frames, 0.0), valid), 0.0)
     spread = jnp.square(time).sum(axis=-1, keepdims=True)
     centred = jnp.where(valid, values - _mean(values, valid), 0.0)
@@ -164,12 +168,14 @@ def _checked(
             f"mask as (..., frames)."
         )
     valid = valid[..., None, :]
+    # Chosen, not multiplied: NaN or infinity in padding would survive a product with 0.
     return jnp.where(valid, values, 0.0), valid
 
 
 def _mean(values: Float[Array, "*batch D T"], valid: Bool[Array, "*batch 1 T"]) -> Float[Array, "*batch D 1"]:
     """Average over the valid frames, in two steps, of which the second takes up the rounding of the first."""
     share = valid / jnp.maximum(1, valid.sum(axis=-1, keepdims=True)).astype(values.dtype)
+    # A constant to the gradient: whatever it adds is taken off again below.
     rough = jax.lax.stop_gradient(jnp.sum(values * share, axis=-1, keepdims=True))
     return rough + jnp.sum(jnp.where(valid, values - rough, 0.0) * share, axis=-1, keepdims=True)
 

@@ -87,6 +87,7 @@ def synthesis(
     total = overlap_add(frames * weights.reshape((1,) * (frames.ndim - 1) + (n_fft,)), hop_length)
     squares = jnp.broadcast_to(jnp.square(weights), frames.shape[-2:])
     share = overlap_add(squares if is_frame is None else squares * is_frame[:, None], hop_length)
+    # Above `tiny`, not above 0: a quotient by a denormal number may be infinite.
     return total / jnp.where(share > jnp.finfo(share.dtype).tiny, share, 1.0).reshape((1,) * (total.ndim - 1) + (-1,))
 
 
@@ -178,6 +179,7 @@ def mfcc_to_mel(
     if n_mfcc > n_mels:
         raise ParameterError(f"{n_mfcc} coefficients do not come from n_mels={n_mels} bands: give at least as many.")
     lift = _lift(n_mfcc, lifter)
+    # The whole basis is inverted, then cut: coefficients that are not there count as zero.
     columns = np.linalg.inv(cosine_basis(n_mels, n_mels, dct_type, norm))[:, :n_mfcc] / lift
     # "highest": accelerators would otherwise multiply in bfloat16 or TF32, good for three digits.
     table = jnp.asarray(columns, coefficients.dtype)
@@ -231,6 +233,7 @@ def mel_to_power(
     weights = checked_weights(sr, n_fft, bands.shape[-2], fmin, fmax, htk, norm)
     table = jnp.asarray(_pseudo_inverse(weights.tobytes(), weights.shape), bands.dtype)
     # "highest": accelerators would otherwise multiply in bfloat16 or TF32, good for three digits.
+    # The pseudo-inverse makes some bins negative, which no power is.
     return jnp.maximum(jnp.einsum("...mt,fm->...ft", bands, table, precision="highest"), 0.0)
 
 

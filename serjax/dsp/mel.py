@@ -280,6 +280,7 @@ def _parts(weights: np.ndarray) -> list[tuple[slice, slice]]:
         return parts
 
     def cost(parts: list[tuple[slice, slice]]) -> int:
+        # Products per frame.
         return sum((bins.stop - bins.start) * (rows.stop - rows.start) for bins, rows in parts)
 
     splits = np.linspace(0, weights.shape[1], 16, endpoint=False, dtype=int)

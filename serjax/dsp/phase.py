@@ -90,6 +90,7 @@ def griffin_lim(
             raise ParameterError(
                 f"length={length} makes {possible.shape[-1]} frames, S has {n_frames}: give one that fits, or None."
             )
+        # Only the phase is kept; the magnitude is the one that was asked for.
         return (polar(possible - momentum / (1.0 + momentum) * before)[1], possible), None
 
     key = jax.random.clone(key)  # on purpose: the blocks of a batch begin alike

@@ -132,10 +132,12 @@ def _yin(
             f"a frame_length two samples longer than that, or at least fmin={sr / (frame_length - 1):.2f}."
         )
     frames = framed_signal(y, frame_length, hop_length, center, pad_mode)
+    # Lags too short for `fmax` are dropped only now: the mean over shorter lags needs them.
     dissimilarity = _relative_difference(frames, math.ceil(sr / fmin))[..., shortest - 1 :, :]
     lag = _first_trough(dissimilarity, trough_threshold)
     shift = jnp.take_along_axis(parabola_shift(dissimilarity), lag, axis=-2)
     f0_hz = sr / (shortest + lag + shift)
+    # Comparisons and positions hide NaN, so that such a frame would get some frequency.
     f0_hz = jnp.where(jnp.isnan(dissimilarity).any(axis=-2, keepdims=True), jnp.nan, f0_hz)
     sounds = dissimilarity.max(axis=-2) > 0
     periodicity = jnp.where(sounds, 1 - jnp.take_along_axis(dissimilarity, lag, axis=-2)[..., 0, :], 0.0)
@@ -148,6 +150,7 @@ def _relative_difference(frames: Float[Array, "*batch T L"], longest: int) -> Fl
     # In units of a power of two, which rounds nothing and keeps squares and slopes in the range of float32.
     unit = jnp.ldexp(jnp.ones_like(loudest), -jnp.frexp(loudest)[1])
     frames = jnp.where(loudest < FAINT, jax.lax.stop_gradient(frames), frames) * unit
+    # Zeros for the longest lag and more: the circular correlation must not wrap round.
     spectrum = jnp.fft.rfft(frames, n=2 ** math.ceil(math.log2(frames.shape[-1] + longest)))
     alike = jnp.fft.irfft(jnp.square(spectrum.real) + jnp.square(spectrum.imag))
     head = jnp.cumsum(jnp.square(frames[..., :longest]), axis=-1)
@@ -156,6 +159,7 @@ def _relative_difference(frames: Float[Array, "*batch T L"], longest: int) -> Fl
     difference = jnp.swapaxes(2.0 * (alike[..., :1] - alike[..., 1 : longest + 1]) - head, -1, -2)
     lags = jnp.arange(1, longest + 1, dtype=frames.dtype).reshape((1,) * (difference.ndim - 2) + (-1, 1))
     mean = jnp.cumsum(difference, axis=-2) / lags
+    # 0 in silence, and by rounding a little below: neither may divide.
     return jnp.where(mean <= 0, 0.0, difference / jnp.where(mean <= 0, 1.0, mean))
 
 

@@ -91,6 +91,7 @@ def _matrix_transform(frames: Float[Array, "*batch T L"]) -> Complex[Array, "*ba
 @lru_cache(maxsize=4)
 def _fourier_matrix(n_fft: int) -> np.ndarray:
     """Tabulate `cos(2 pi n f / n_fft)` and, beside it, `-sin`, in float64."""
+    # Whole turns are taken off while the numbers are whole: large angles would cost digits of the cosine.
     turns = np.outer(np.arange(n_fft), np.arange(1 + n_fft // 2)) % n_fft / n_fft
     return np.concatenate([np.cos(2 * np.pi * turns), -np.sin(2 * np.pi * turns)], axis=1)
 
@@ -212,11 +213,13 @@ def power_to_db(
 def _decibels(
     power: Float[Array, "*shape"], reference: Float[Array, "..."], amin: Number, top_db: Number | None
 ) -> Float[Array, "*shape"]:
+    # A difference of logarithms, as librosa has it: a quotient could leave the range of float32.
     decibels = 10.0 * jnp.log10(jnp.maximum(power, amin)) - 10.0 * jnp.log10(jnp.maximum(reference, amin))
     if top_db is None:
         return decibels
     check_number("top_db", top_db)
     clip = tuple(range(max(0, power.ndim - 2), power.ndim))
+    # `largest`, not `max`, whose gradient is lost where a compiler computes the peak twice.
     return jnp.maximum(decibels, largest(decibels, clip) - top_db)
 
 
@@ -227,6 +230,7 @@ def _reference(S: Float[Array, "*shape"], ref: Number | Callable[[Array], ArrayL
         return jnp.full((1,) * S.ndim, abs(ref), S.dtype)
     lead, clip = S.shape[:-2], S.shape[-2:]
     try:
+        # One clip at a time: a callable that got the whole batch would mix neighbours.
         found = jax.vmap(lambda one: jnp.asarray(ref(one)))(S.reshape(math.prod(lead), *clip))
     except jax.errors.JAXTypeError as error:
         name = getattr(ref, "__name__", repr(ref))

@@ -170,8 +170,10 @@ def tuning_of(
     """Estimate the tuning of each clip from its spectrogram."""
     check_fraction("resolution", resolution)
     check_size("bins_per_octave", bins_per_octave)
+    # The place of a bin in a histogram has no slope.
     spectrum = jax.lax.stop_gradient(spectrum)
     allowed, floor = _allowed_bins(spectrum, n_fft, sr, fmin, fmax, threshold)
+    # The bin at 0 Hz has no pitch.
     allowed[0] = False
     inside = np.flatnonzero(allowed)
     if not len(inside):

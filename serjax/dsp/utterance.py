@@ -140,6 +140,7 @@ def _rhythm(amplitude_T: Float[Array, " T"], inside_T: Bool[Array, " T"], frames
     """Log power of the modulation of the energy, in bands of its frequency."""
     energy_T = jnp.log(amplitude_T + 1e-5)
     place_T, n_inside = jnp.cumsum(inside_T) - 1, jnp.maximum(inside_T.sum(), 2)
+    # A Hann window over the part that sounds: hard ends would leak into all bands.
     taper_T = 0.5 - 0.5 * jnp.cos(2 * jnp.pi * place_T / (n_inside - 1))
     centred_T = jnp.where(inside_T, (energy_T - masked_mean(energy_T[None], inside_T)) * taper_T, 0.0)
     power_F = jnp.square(jnp.abs(jnp.fft.rfft(centred_T, 1024)))
@@ -151,5 +152,6 @@ def _rhythm(amplitude_T: Float[Array, " T"], inside_T: Bool[Array, " T"], frames
 def _timing(sounds_T: Bool[Array, " T"], inside_T: Bool[Array, " T"]) -> Float[Array, " 3"]:
     """Length in hundreds of frames, share of frames that sound, number of times that sound begins."""
     n_inside = inside_T.sum()
+    # `roll` brings the last frame before the first, where nothing sounds.
     begins = (sounds_T & ~jnp.roll(sounds_T, 1).at[0].set(False)).sum()
     return jnp.stack([n_inside / 100, sounds_T.sum() / jnp.maximum(n_inside, 1), begins]).astype(jnp.float32)

@@ -45,6 +45,7 @@ class ClipMeans(Frontend):
         """Compute the power spectrogram and the magnitudes, 0 in frames behind the clip."""
         mask_1T = self.frame_mask(n_valid)[None, :]
         power_FT, magnitude_FT = self.power_and_magnitude(clip_N)
+        # Zeros, so that no frame behind the clip is the peak that decibels are floored by.
         return jnp.where(mask_1T, power_FT, 0.0), jnp.where(mask_1T, magnitude_FT, 0.0)
 
     def mel(self, power_FT: Float[Array, "F T"]) -> Float[Array, "M T"]:

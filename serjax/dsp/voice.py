@@ -107,10 +107,13 @@ def spoken_frames(
     """
     bands_TM, energy_T, f0_T, periodicity_T = voice_TD[:, :-3], voice_TD[:, -3], voice_TD[:, -2], voice_TD[:, -1]
     sounds_T = trim_mask(energy_T, mask_T, top_db=top_db)
+    # The range of factors is one number, so the key decides nothing.
     bands_MT = mel_warp(jax.random.key(0), bands_TM.T, factor=warp)
     voiced_T = sounds_T & (periodicity_T > least_periodicity)
+    # `warp` is a factor of all frequencies, F0 included.
     f0_T = jnp.where(voiced_T, f0_T, _middle(f0_T, voiced_T)) + jnp.log(warp)
     rows_TC = jnp.column_stack([cepstra(bands_MT, n_mfcc).T, energy_T, f0_T, periodicity_T])
+    # Frames that sound move to the front in their order, so that shapes stay static.
     order_T = jnp.argsort(~sounds_T, stable=True)
     last = jnp.maximum(sounds_T.sum() - 1, 0)  # repeated behind the end, so that slopes end level
     rows_TC = rows_TC[order_T][jnp.minimum(jnp.arange(len(rows_TC)), last)]
@@ -130,6 +133,7 @@ def slice_means(frames_TC: Float[Array, "T C"], counts_T: Bool[Array, " T"], n_s
     n_frames = jnp.maximum(counts_T.sum(), 1)
     edge_E = jnp.arange(n_slices + 1) * n_frames / n_slices
     frame_T = jnp.arange(1, len(frames_TC) + 1)
+    # An edge may lie inside a frame: the running sum is interpolated, and two slices share the frame.
     at_EC = jax.vmap(lambda column_T: jnp.interp(edge_E, frame_T, column_T, left=0.0), 1, 1)(summed_TC)
     first = edge_E < 1  # within the first frame the sum grows from nothing
     at_EC = jnp.where(first[:, None], edge_E[:, None] * summed_TC[:1], at_EC)

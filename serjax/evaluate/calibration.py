@@ -44,6 +44,7 @@ def log_posterior(scores_NK: Float[AnyArray, "N K"]) -> Float[np.ndarray, "N K"]
     array([[0.75, 0.25],
            [0.5 , 0.5 ]])
     """
+    # log σ(s), without the overflow of exp(−s).
     log_NK = -np.logaddexp(0.0, -np.asarray(scores_NK, np.float64))
     return tempered(log_NK, 1.0)
 
@@ -83,6 +84,7 @@ def fit_temperature(log_probability_NK: Float[AnyArray, "N K"], truth_N: Int[Any
     array([0.75, 0.25])
     """
     log_NK, truth_N = _checked(log_probability_NK, truth_N)
+    # A softmax sees only differences between classes: what a clip adds to all of them is no spread.
     centred_NK = log_NK - log_NK.mean(axis=1, keepdims=True)
     spread = float(np.std(centred_NK))
     if spread <= ROUNDING * np.abs(log_NK).max():
@@ -142,6 +144,7 @@ def reliability(
     right_N = probability_NK.argmax(axis=1) == truth_N
     order_N = np.argsort(confidence_N)
     confidence_N, right_N = confidence_N[order_N], right_N[order_N]
+    # The first place of equals, so that they share a bin.
     bin_N = np.searchsorted(confidence_N, confidence_N) * n_bins // len(truth_N)
     count_B = np.bincount(bin_N)
     sums_2B = [np.bincount(bin_N, weights=values_N) for values_N in (confidence_N, right_N)]

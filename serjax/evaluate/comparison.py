@@ -81,6 +81,7 @@ def difference(
     means = [float(measure(metric, counts_RSKK.sum(axis=1)).mean()) for counts_RSKK in counts]
     interval = None
     if not speakers_shared and counts[0].shape[1] > 1:
+        # One seed draws the same speakers for both runs, so that the difference is paired.
         resampled = [resample(metric, counts_RSKK, seed) for counts_RSKK in counts]
         interval = middle(resampled[1] - resampled[0])
     first_SKK, second_SKK = (counts_RSKK.mean(axis=0) for counts_RSKK in counts)
@@ -118,6 +119,7 @@ def _permutation_p(
     """Return the p-value of the difference of two runs' metrics when speakers are swapped at random."""
     both_KK = (first_SKK + second_SKK).sum(axis=0)
     half_SKK = (second_SKK - first_SKK) / 2
+    # The first row swaps nobody: what was observed is computed like what it is compared with.
     signs_PS = np.vstack([np.ones(len(half_SKK)), random_swaps(len(half_SKK), n_permutations, seed)])
     shift_PKK = np.tensordot(signs_PS, half_SKK, axes=1)
     delta_P = measure(metric, both_KK[None] / 2 + shift_PKK) - measure(metric, both_KK[None] / 2 - shift_PKK)

@@ -75,6 +75,7 @@ def sample_posterior(
     """
 
     def draw(clip_id: UInt32[Array, ""]) -> Float[Array, "K Z"]:
+        # A key of the clip alone: every VAE scores it with the same draws, in whatever block or order.
         return jax.random.normal(jax.random.fold_in(jax.random.key(0), clip_id), (n_samples, model.latent_dim))
 
     def one_block(rows_B: Int[Array, " B"]) -> PosteriorSamples:
@@ -149,7 +150,9 @@ def log_mean_exp(x_MK: Float[np.ndarray, "M K"]) -> Float[np.ndarray, " M"]:
     >>> log_mean_exp(np.log([[1.0, 3.0]])).round(6).tolist()
     [0.693147]
     """
+    # The largest is taken out of the sum: exponentials then neither overflow nor all vanish.
     top_M1 = x_MK.max(axis=1, keepdims=True)
+    # Where all are −inf, −inf − (−inf) would be NaN.
     top_M1 = np.where(np.isfinite(top_M1), top_M1, 0.0)
     with np.errstate(divide="ignore"):
         return (top_M1 + np.log(np.exp(x_MK - top_M1).mean(axis=1, keepdims=True)))[:, 0]
@@ -161,4 +164,5 @@ def utterance_ids(names: Sequence[str]) -> UInt32[np.ndarray, " N"]:
     >>> utterance_ids(["a.wav", "b.wav"])[1] == utterance_ids(["b.wav"])[0]
     np.True_
     """
+    # Not `hash`, which Python salts anew in every process.
     return np.array([zlib.crc32(name.encode()) for name in names], np.uint32)

@@ -103,6 +103,7 @@ def write_predictions(predictions: Predictions, path: Path) -> None:
     writer.writerows(_row(predictions, n) for n in range(len(predictions.utterance)))
     content = text.getvalue().encode()
     with replacing(path) as file:
+        # No time stamp: the same table gives the same bytes.
         file.write(gzip.compress(content, mtime=0) if path.suffix == ".gz" else content)
 
 
@@ -155,6 +156,7 @@ def _row(predictions: Predictions, n: int) -> list[str]:
     return [
         *(predictions.utterance[n], predictions.speaker[n], predictions.fold[n], str(predictions.seed[n])),
         *(predictions.labels[predictions.truth[n]], predictions.labels[predictions.prediction[n]]),
+        # `repr` has as few digits as are read back bit for bit.
         *(repr(float(score)) for score in predictions.scores_NK[n]),
         *(() if predictions.log_px_N is None else (repr(float(predictions.log_px_N[n])),)),
     ]

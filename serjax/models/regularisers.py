@@ -35,6 +35,7 @@ class BatchNorm(nn.Module):
         scale_F = self.param("scale", nn.initializers.ones, (width,))
         bias_F = self.param("bias", nn.initializers.zeros, (width,))
         mean_F, var_F = running_mean.value, running_var.value
+        # Parameters are made outside the axis "data", over which moments are summed.
         if train and not self.is_initializing():
             n_valid, mean_F, var_F = masked_moments(h, mask, self.axis)
             mean_F = jnp.where(n_valid > 0, mean_F, running_mean.value)
@@ -77,6 +78,7 @@ def masked_moments(
     chex.assert_equal_rank([h, valid])
     chex.assert_is_broadcastable(valid.shape, h.shape)
     n_repeats = h.size // h.shape[axis] // valid.size
+    # Counts are summed over devices too: their parts of a batch may be masked differently.
     n_valid = jax.lax.psum(n_repeats * jnp.sum(valid, dtype=h.dtype), DATA_AXIS)
     share = 1 / jnp.maximum(n_valid, 1.0)
     mean_F = jax.lax.psum(jnp.sum(jnp.where(valid, h, 0.0), axis=others), DATA_AXIS) * share

@@ -167,6 +167,7 @@ def time_stretch(
     if low == high:
         stretched = effects.time_stretch(signal, rate=low, n_fft=n_fft, hop_length=hop_length)
         return as_came(fit_length(stretched, signal.shape[0]), y)
+    # A whole number of 4096ths: one program serves every rate that is drawn.
     steps = jnp.round(draw(key, (low, high), signal.dtype) * FINENESS).astype(jnp.int32)
     return as_came(stretch_by(signal, steps, signal.shape[0], n_fft, hop_length), y)
 
@@ -200,6 +201,7 @@ def pitch_shift(
     low, high = check_range("n_steps", n_steps, -24.0, most=24.0)
     drawn = draw(key, (low, high), signal.dtype)
     steps = jnp.round(2.0 ** (-drawn / 12.0) * FINENESS).astype(jnp.int32)
+    # Shapes cannot depend on what is drawn: the slowest rate of the range makes the longest signal.
     slowest = round(2.0 ** (-high / 12.0) * FINENESS) / FINENESS
     stretched = stretch_by(signal, steps, math.ceil(n_samples / slowest) + 1, n_fft, hop_length)
     return as_came(resample_by(stretched, steps, n_samples, min(1.0, slowest)), y)

@@ -19,6 +19,7 @@ class Clusters:
     def predict_proba(self, x_ND: Float[np.ndarray, "N D"]) -> Float[np.ndarray, "N K"]:
         """Return p(k | x) ∝ exp(−|x − c_k|² / 2σ²): the share of each sphere of a mixture of equal ones."""
         square_NK = ((x_ND[:, None, :] - self.centre_KD[None]) ** 2).sum(axis=2)
+        # Relative to the nearest centre: of a far clip all exponentials would be 0.
         exponent_NK = -(square_NK - square_NK.min(axis=1, keepdims=True)) / (2 * self.variance)
         return np.exp(exponent_NK) / np.exp(exponent_NK).sum(axis=1, keepdims=True)
 

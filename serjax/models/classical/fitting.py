@@ -222,6 +222,7 @@ class _Softmaxed:
         """Return the softmax of the decision values; of two classes there is one, in favour of the second."""
         value = self.estimator.decision_function(x_ND)
         value_NK = value if value.ndim == 2 else np.stack([np.zeros_like(value), value], axis=1)
+        # Relative to the largest value, so that no exponential overflows.
         share_NK = np.exp(value_NK - value_NK.max(axis=1, keepdims=True))
         return share_NK / share_NK.sum(axis=1, keepdims=True)
 

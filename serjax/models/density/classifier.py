@@ -39,6 +39,7 @@ class Member(NamedTuple):
         `log p(x) = log mean_c exp(score_c) + sum_p log |r_pp| - P log(2 pi) / 2`, where the whitening axes are `Q R`.
         """
         scores_NK, axes_DP = self.scores(x_ND), self.whiten.axes_DP
+        # By the R of QR: axes that are not square have no determinant.
         of_axes_P = jnp.log(jnp.abs(jnp.diagonal(jnp.linalg.qr(axes_DP, mode="r")))) - jnp.log(2 * jnp.pi) / 2
         return jax.nn.logsumexp(scores_NK, axis=1) - jnp.log(scores_NK.shape[1]) + of_axes_P.sum()
 
@@ -75,6 +76,7 @@ class DensityClassifier(NamedTuple):
                     x_ND = functionals_ND
                 scores.append(member.scores(x_ND) / self.units[kind])
                 log_px.append((member.ubm is None, member.log_px(x_ND) if log_px_N is None else log_px_N))
+        # False sorts before True: log p(x) is that of the background models if there are any.
         best = min(other for other, _ in log_px)
         return sum(scores[1:], scores[0]), jnp.mean(jnp.stack([it for other, it in log_px if other == best]), axis=0)
 

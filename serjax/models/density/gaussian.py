@@ -65,6 +65,7 @@ def fit_gaussians(
         residual_NP = (x_NP - mean_KP[k][None]) * weight_N[:, None]
         covariance_PP = shrunk(residual_NP.T @ residual_NP / weight_N.sum(), shrinkage)
         mixed_PP = own * covariance_PP + (1 - own) * identity_PP
+        # R is the inverse of the Cholesky factor: |R (x - m)|² is the Mahalanobis distance.
         lower_PP = jnp.linalg.cholesky(mixed_PP)
         return jax.scipy.linalg.solve_triangular(lower_PP, identity_PP, lower=True)
 
@@ -101,6 +102,7 @@ def fit_linear_autoencoders(
     def axes(k: Int[Array, ""]) -> Float[Array, "P Q"]:
         residual_NP = (x_NP - mean_KP[k][None]) * (label_N == k).astype(x_NP.dtype)[:, None]
         _, turn_PP = jnp.linalg.eigh(residual_NP.T @ residual_NP)
+        # `eigh` gives the smallest variance first.
         return turn_PP[:, ::-1][:, :n_axes]
 
     return LinearAutoencoders(mean_KP, jax.lax.map(axes, jnp.arange(n_classes)))

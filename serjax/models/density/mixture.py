@@ -50,6 +50,7 @@ def fit_mixtures(
 
         def improve(_: Int[Array, ""], parts: tuple[Array, Array]) -> tuple[Array, Array]:
             share_NM = jax.nn.softmax(_joint(parts[0], parts[1], x_NP), axis=1) * weight_N[:, None]
+            # A part that no clip is left to keeps a weight above 0, whose logarithm is finite.
             count_M = share_NM.sum(axis=0) + 1e-6
             return jnp.log(count_M / count_M.sum()), share_NM.T @ x_NP / count_M[:, None]
 
@@ -62,5 +63,6 @@ def _joint(
     log_weight_M: Float[Array, " M"], mean_MP: Float[Array, "M P"], x_NP: Float[Array, "N P"]
 ) -> Float[Array, "N M"]:
     """Return `log w_m - |x - m_m|^2 / 2`."""
+    # Multiplied out: one matrix product, and no array of N × M × P.
     squared_NM = jnp.square(x_NP).sum(axis=1)[:, None] - 2 * x_NP @ mean_MP.T + jnp.square(mean_MP).sum(axis=1)[None]
     return log_weight_M[None] - squared_NM / 2

@@ -50,9 +50,11 @@ def fit_ubm(frames_FD: Float[Array, "F D"], key: Key[Array, ""], n_components: i
 
     def improve(_: Int[Array, ""], ubm: Ubm) -> Ubm:
         share_FK = posterior(ubm, x_FD)
+        # A component without frames gets the mean 0, not 0 / 0.
         count_K = share_FK.sum(axis=0) + 1e-3
         mean_KD = share_FK.T @ x_FD / count_K[:, None]
         second_KD = share_FK.T @ jnp.square(x_FD) / count_K[:, None]
+        # E[x²] − E[x]² may be negative by rounding, and a component may shrink to one frame.
         variance_KD = jnp.maximum(second_KD - jnp.square(mean_KD), LEAST_VARIANCE)
         return Ubm(centre_D, scale_D, count_K / count_K.sum(), mean_KD, variance_KD)
 
@@ -72,8 +74,10 @@ def mean_log_likelihood(ubm: Ubm, frames_TD: Float[Array, "T D"], mask_T: Bool[A
       frames_TD: frames of a clip.
       mask_T: which of them count; of none the mean is that of all.
     """
+    # A clip of which nothing counts is heard as a whole.
     mask_T = mask_T | ~mask_T.any()
     x_TD = (frames_TD - ubm.centre_D[None]) / ubm.scale_D[None]
+    # The scales bring log p back from standardised frames to frames as they are.
     constant = jnp.log(ubm.scale_D).sum() + len(ubm.scale_D) * jnp.log(2 * jnp.pi) / 2
     log_px_T = jax.nn.logsumexp(_joint(ubm, x_TD), axis=1) - constant
     return jnp.where(mask_T, log_px_T, 0.0).sum() / mask_T.sum()
@@ -82,6 +86,7 @@ def mean_log_likelihood(ubm: Ubm, frames_TD: Float[Array, "T D"], mask_T: Bool[A
 def _joint(ubm: Ubm, x_FD: Float[Array, "F D"]) -> Float[Array, "F K"]:
     """Return `log p(k) p(x | k)` of standardised frames, without the constant of a Gaussian."""
     precision_KD = 1 / ubm.variance_KD
+    # Multiplied out: matrix products, and no array of F × K × D.
     distance_FK = (
         jnp.square(x_FD) @ precision_KD.T
         - 2 * x_FD @ (ubm.mean_KD * precision_KD).T
@@ -103,6 +108,7 @@ def supervector(
       mask_T: which of them count.
       relevance: frames by which a component has moved half of the way.
     """
+    # Masked frames become 0 first: NaN times a share of 0 is NaN.
     x_TD = jnp.where(mask_T[:, None], (frames_TD - ubm.centre_D[None]) / ubm.scale_D[None], 0.0)
     share_TK = posterior(ubm, x_TD) * mask_T[:, None]
     count_K = share_TK.sum(axis=0)[:, None]

@@ -42,13 +42,16 @@ def principal_axes(x_ND: Float[Array, "N D"], n_axes: int) -> Float[Array, "D P"
     """
     x_ND = x_ND - x_ND.mean(axis=0)[None]
     width = min(n_axes + OVERSAMPLED, *x_ND.shape)
+    # A fixed key: the same vectors always get the same axes.
     start_DW = jax.random.normal(jax.random.key(0), (x_ND.shape[1], width))
 
     q_DW = jnp.linalg.qr(start_DW)[0]
     for _ in range(N_POWERS):
+        # Orthonormal after each round: powers alone turn all columns towards the first axis.
         q_DW = jnp.linalg.qr(x_ND.T @ (x_ND @ q_DW))[0]
     along_NW = x_ND @ q_DW
     _, turn_WW = jnp.linalg.eigh(along_NW.T @ along_NW)
+    # `eigh` gives the smallest variance first.
     return q_DW @ turn_WW[:, ::-1][:, :n_axes]
 
 
@@ -77,6 +80,7 @@ def fit_within_classes(x_ND: Float[Array, "N D"], label_N: Int[Array, " N"], n_c
     centre_D, scale_D = x_ND.mean(axis=0), x_ND.std(axis=0) + 1e-12
     covariance_DD = pooled_covariance((x_ND - centre_D[None]) / scale_D[None], label_N, n_classes)
     variance_D, turn_DD = jnp.linalg.eigh(covariance_DD)
+    # Rounding makes the smallest variances of a singular covariance negative.
     return WithinClasses(centre_D, turn_DD / scale_D[:, None], jnp.maximum(variance_D, 0.0))
 
 

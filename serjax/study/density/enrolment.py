@@ -47,6 +47,7 @@ class Enrolment:
                     f"Speaker {names_S[speaker]} of corpus '{corpus.name}' has {len(rows)} clips here; --enrolment "
                     f"takes more than {N_DRAWN} of each speaker: {N_DRAWN} to draw from, the others to score."
                 )
+            # As many for every `n_clips`: all choices are scored on the same clips.
             drawn_N[rows[:N_DRAWN]] = True
             counts_N[rows[:n_clips]] = True
         return cls(speaker_N, drawn_N, counts_N)
@@ -105,4 +106,5 @@ def name_with_enrolment(protocol: str, n_clips: int | None) -> str:
 def _in_turn(corpus: Corpus, rows_n: Int[np.ndarray, " n"], seed: int) -> Int[np.ndarray, " n"]:
     """Return clips in the order in which they are drawn: of a hash of seed, speaker and file name."""
     lots = [f"{seed}/enrolment/{corpus.utterances[row].lot}".encode() for row in rows_n]
+    # By a hash: a clip's turn does not depend on other clips, nor on where the corpus lies.
     return rows_n[np.argsort([hashlib.sha256(lot).hexdigest() for lot in lots])]

@@ -188,6 +188,7 @@ class System:
         best, reached = best_shrinkage(tried, self.problem.truth_N, validation)
         again = scores(kind, cell, True, (best,)) if flags.refit else tried
         weight = 1.0 if kind == "supervector" else flags.functionals_weight
+        # From held-out clips: on clips that they were fitted to, densities are surer than on others.
         unit = spread(tried[best].scores_NK[validation]) / weight
         return Chosen(tried[best], again[best], {flags.candidate: best, "unit": unit, "validation_uar": reached})
 

@@ -63,6 +63,7 @@ class Frames:
 
         arrays = jnp.asarray(voice_NTD), jnp.asarray(mask_NT)
         versions = [all_clips(*arrays, warp) for warp in (1.0, *warps)]
+        # Frames that count come first in each clip: what lies behind the longest is cut off.
         longest = max(int(counts_NT.sum(axis=1).max()) for _, counts_NT in versions)
         recorded, *copies = [(frames_NTE[:, :longest], counts_NT[:, :longest]) for frames_NTE, counts_NT in versions]
         return cls(recorded, tuple(copies))
@@ -70,6 +71,7 @@ class Frames:
     def draw(self, rows_n: Int[np.ndarray, " n"], n_frames: int, seed: tuple[int, ...]) -> Float[Array, "F E"]:
         """Draw frames of some clips at random."""
         frames_NTE, counts_NT = self.recorded
+        # On the host: how many frames count is known only there, where shapes may depend on it.
         clip_F, place_F = np.nonzero(np.asarray(counts_NT)[rows_n])
         drawn = np.random.default_rng(seed).permutation(len(clip_F))[:n_frames]
         return frames_NTE[rows_n[clip_F[drawn]], place_F[drawn]]
@@ -161,6 +163,7 @@ def fit_members(vectors: Vectors, n_classes: int, flags: Density, candidates: tu
     train_MD, label_M = reduced.vectors.train_MD, reduced.vectors.label_M
     within, members = fit_within_classes(train_MD, label_M, n_classes), {}
     for candidate in candidates:
+        # Logistic regression gets standardised, not whitened vectors: shrunk by 1, all directions have one scale.
         whiten = within.whitening(1.0 if flags.density == "logistic" else candidate)
         density = _fit_density(whiten(train_MD), label_M, n_classes, flags, candidate)
         members[candidate] = Member(vectors.ubm, whiten.after(*reduced.axes) if reduced.axes else whiten, density)
@@ -201,6 +204,7 @@ def reduce_vectors(vectors: Vectors, n_classes: int, flags: Density) -> Reduced:
 
     Functionals stay as they are: principal axes follow those with the largest units.
     """
+    # Around K class means M vectors vary along M − K directions at most.
     n_axes = min(flags.axes, len(vectors.train_MD) - n_classes)
     if not vectors.reduces or n_axes >= vectors.n_features:
         return Reduced(vectors, None)

@@ -75,6 +75,7 @@ class Member:
         return cls(
             *place,
             x_MD=np.concatenate([vectors.train_MD, vectors.x_ND[scored_s]]),
+            # `train_MD` holds the recorded clips and then each copy of them, so their rows repeat.
             clip_M=np.concatenate([np.resize(train_n, len(vectors.train_MD)), scored_s]),
             n_train=len(vectors.train_MD),
             centre_KD=np.asarray(class_means(*fitted_to)),
@@ -202,6 +203,7 @@ class Stage:
                     learning_rate=self.flags.learning_rate,
                     beta=self.flags.beta,
                     epochs=next(limits),
+                    # The learning rate falls as in the longest training, also where a refit stops earlier.
                     decay_epochs=longest,
                     class_weight_K=np.ones(n_classes, np.float32),
                 )
