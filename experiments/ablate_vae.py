@@ -1,7 +1,7 @@
 """The generative classifier, taken apart: latent size × β × hidden width, one VAE per emotion or one for all.
 
-Question: what does the result rest on: the sizes, the weight of the KL term, the score, or that every emotion has a VAE
-of its own and not one that is told the emotion?
+Question: what does the result rest on? The sizes, the weight of the KL term, the score, or one VAE per emotion in place
+of one that has the emotion as an input?
 
     python -m experiments.ablate_vae --corpus ravdess --root RAVDESS --out runs/ablate_vae \
         --results experiments/results/ablate_vae.md

@@ -74,7 +74,7 @@ class Budget(Optimisation):
     epochs: int = 40
     """Passes over the training clips of every model."""
     pretrain_epochs: int = 10
-    """How many of them a VAE makes over all emotions, before each emotion's goes its own way."""
+    """How many of these a VAE makes over all emotions, before one VAE per emotion goes on alone."""
     linear_rate: float = 1e-2
     """Learning rate of logistic regression, instead of the networks' `--learning-rate`."""
 

@@ -104,7 +104,7 @@ COUNTERPARTS = (
     Counterpart(
         "chroma_stft",
         "feature.chroma_stft",
-        differs="`tuning` a clip",
+        differs="one `tuning` per clip",
         batches=False,
         frontend=dsp.Chroma(frames=FRAMES),
     ),

@@ -25,7 +25,7 @@ class Config(GenerativeConfig):
     beta: float = 0.1
     """Weight of the KL term in training; scores use 1."""
     conditional: bool = False
-    """One VAE per fold that is told the emotion, at test each in turn; it makes --pretrain-epochs + --epochs passes."""
+    """One VAE per fold with the emotion as an input, at test each in turn; --pretrain-epochs + --epochs passes."""
 
     def study(self) -> GenerativeStudy:
         """Return the study that the flags say."""

@@ -38,10 +38,10 @@ class Fitting:
     inner_folds: int = 3
     """Folds of the cross-validation that scores a trial."""
     cv_folds: int = 0
-    """Folds of a cross-validation inside each fold's training rows, with the hyper-parameters that were chosen, whose
-    mean accuracy (`cv_war`) stands beside that on test rows; 0: none."""
+    """Folds of a cross-validation inside each fold's training rows, with the hyper-parameters that were chosen; 0: off.
+    Its mean accuracy (`cv_war`) stands beside that on test rows."""
     cv_seeds: int | None = None
-    """Seeds, from 0, of which it is done; default: all."""
+    """Cross-validate for so many seeds, from 0; default: all."""
     class_weights: bool = False
     """Weigh clips by the inverse frequency of their class in training; knn, mlp and kmeans cannot."""
 
