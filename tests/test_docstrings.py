@@ -16,24 +16,20 @@ def faults(source: str) -> Iterator[str]:
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and (text := ast.get_docstring(node)):
             yield from wrong_sections(text.splitlines())
             if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
-                yield from (f"{node.name}: {error}" for error in set(raised(node.body)) - named(text))
+                first, _, rest = text.partition("\n")
+                listed = re.findall(r"^ {2}(\w+): ", rest.partition("\nRaises:\n")[2], re.MULTILINE)
+                named = {*listed, *re.findall(r"\w+", first), "NotImplementedError"}  # which a subclass replaces
+                yield from (f"{node.name}: {error}" for error in set(raised(node.body)) - named)
 
 
 def wrong_sections(lines: list[str]) -> Iterator[str]:
     """Yield headings that are unknown, out of order, or without items indented by 2; and sources inside a paragraph."""
-    headings = [n for n, line in enumerate(lines) if re.fullmatch(r"[A-Z]\w*:", line)]
-    names = [lines[n] for n in headings if lines[n][:-1] in SECTIONS]
-    yield from (lines[n] for n in headings if lines[n] not in names)
-    yield from [] if names == [f"{name}:" for name in SECTIONS if f"{name}:" in names] else names
-    yield from (lines[n] for n in headings if not re.match(" {2}[^ ]", "".join(lines[n + 1 : n + 2])))
+    headings = {n: line[:-1] for n, line in enumerate(lines) if re.fullmatch(r"[A-Z]\w*:", line)}
+    names = [name for name in headings.values() if name in SECTIONS]
+    yield from (name for name in headings.values() if name not in SECTIONS)
+    yield from [] if names == sorted(names, key=SECTIONS.index) else names
+    yield from (name for n, name in headings.items() if not re.match(" {2}[^ ]", "".join(lines[n + 1 : n + 2])))
     yield from (line for line in lines if re.search(r"\S +Sources?: |^(Sources|References?): ", line))
-
-
-def named(text: str) -> set[str]:
-    """Return the errors that a docstring names: under `Raises`, or in its first line."""
-    first, _, rest = text.partition("\n")
-    listed = re.findall(r"^ {2}(\w+): ", rest.partition("\nRaises:\n")[2], re.MULTILINE)
-    return {*listed, *re.findall(r"\w+", first), "NotImplementedError"}  # which marks what a subclass has to write
 
 
 def raised(body: list[ast.stmt]) -> Iterator[str]:
@@ -57,15 +53,12 @@ def test_docstrings_have_one_dialect() -> None:
 
 
 def test_faults_are_found() -> None:
-    start, end = 'def run():\n    """Run.\n\n    ', '\n    """\n    if wrong:\n        raise errors.BadError("no")'
-    assert list(faults(f"{start}Raises:\n      BadError: always.{end}")) == []
-    assert list(faults(f"{start}Source: a book.\n\n    Raises:\n        BadError: always.{end}")) == [
-        "Raises:",
-        "run: BadError",
-    ]
-    assert list(faults(f"{start}Throws:\n      BadError: it. Source: a book.{end}")) == [
-        "Throws:",
-        "  BadError: it. Source: a book.",
-        "run: BadError",
-    ]
-    assert list(faults(f"{start}Raises:\n      BadError: it.\n\n    Args:\n      x: it.{end}")) == ["Raises:", "Args:"]
+    start, good = 'def run():\n    """Run.\n\n    ', "Raises:\n      BadError: always."
+    for text, wrong in {
+        good: [],
+        good.replace("      ", "        "): ["Raises", "run: BadError"],
+        good.replace("Raises", "Throws"): ["Throws", "run: BadError"],
+        f"{good} Source: it.": ["  BadError: always. Source: it."],
+        f"{good}\n\n    Args:\n      x: it.": ["Raises", "Args"],
+    }.items():
+        assert list(faults(f'{start}{text}\n    """\n    if wrong:\n        raise errors.BadError("no")')) == wrong
