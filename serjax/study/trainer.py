@@ -194,9 +194,9 @@ Stages = Generator[Request, Trained, Result]
 
 
 def check_finite(values_RN: Float[np.ndarray, "R *N"], what: str, runs: Sequence[Run], problem: Problem) -> None:
-    """Raise DivergedError where a trained run gives a clip a score that is not finite: no class can be told from it.
+    """Raise DivergedError where a trained run gives a clip a score that is not finite, by which no class can be chosen.
 
-    `values_RN` has one row a clip of the problem for each run.
+    `values_RN` has one row per run and one column per clip of the problem.
     """
     n_runs, n_clips = values_RN.shape[:2]
     finite_RN = np.isfinite(values_RN).reshape(n_runs, n_clips, -1).all(axis=-1)

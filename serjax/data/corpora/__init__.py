@@ -37,7 +37,7 @@ def load_corpus(
 
     Args:
       name: one of `CORPUS_NAMES`; else the path of a CSV table (`table.load_table`), or of a folder with one
-        sub-folder an emotion (`folder.load_folder`).
+        sub-folder per emotion (`folder.load_folder`).
       root: a folder that holds the clips at any depth; None for `synthetic` and a folder. For a table it is where
         the paths start, None: beside it.
       synthetic_clips: how many clips `synthetic` has at most; None: all.

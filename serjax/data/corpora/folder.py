@@ -51,7 +51,7 @@ def _check_labels(paths: Sequence[str], root: Path) -> None:
         there = f"only {sorted(folders)[0]!r} has" if folders else "none has"
         raise CorpusError(
             f"The sub-folders of {where} are the labels of its clips, and {there} an audio file. Make one sub-folder "
-            f"an emotion, or give a CSV (path,emotion,speaker).{_deeper(paths, where)}"
+            f"per emotion, or give a CSV (path,emotion,speaker).{_deeper(paths, where)}"
         )
     if alike := differing({name: word(name) for name in sorted(folders)}):
         capitals = clean(alike[0]).casefold() == clean(alike[1]).casefold() and all(
