@@ -23,7 +23,7 @@ class Frontend:
     Hashable, so that it can be a static argument under `jit`.
 
     Raises:
-        ParameterError: a size is not positive, `frames` under 2, or `n_fft` odd.
+      ParameterError: a size is not positive, `frames` under 2, or `n_fft` odd.
     """
 
     sample_rate_hz: int = 22_050
@@ -96,19 +96,19 @@ def extract(
     clip's features; its place in a block moves their last bits at most.
 
     Args:
-        frontend: what to extract; a static argument under `jit`.
-        wav: waveforms at `frontend.sample_rate_hz`, `(..., N)`. What is shorter than `frontend.n_samples` is padded
-            with zeros at the end, what is longer is cut there.
-        n_valid: valid samples of each clip, which stand at its beginning; statistics over frames leave the others out.
-            `None`: all of `wav`.
-        block: clips in a block; `None`: the whole batch at once (on accelerators).
+      frontend: what to extract; a static argument under `jit`.
+      wav: waveforms at `frontend.sample_rate_hz`, `(..., N)`. What is shorter than `frontend.n_samples` is padded
+        with zeros at the end, what is longer is cut there.
+      n_valid: valid samples of each clip, which stand at its beginning; statistics over frames leave the others out.
+        `None`: all of `wav`.
+      block: clips in a block; `None`: the whole batch at once (on accelerators).
 
     Returns:
-        `(..., frontend.n_frames, frontend.n_features)`.
+      `(..., frontend.n_frames, frontend.n_features)`.
 
     Raises:
-        ParameterError: the block is not positive, the waveforms are not real floating point, or `n_valid` is not one
-            number a clip.
+      ParameterError: the block is not positive, the waveforms are not real floating point, or `n_valid` is not one
+        number per clip.
 
     >>> from serjax.dsp import Mfcc
     >>> extract(Mfcc(), jnp.zeros((3, 54784))).shape
@@ -120,7 +120,7 @@ def extract(
     *lead, n_samples = clips.shape
     valid = jnp.full(lead, n_samples) if n_valid is None else jnp.asarray(n_valid)
     if valid.shape != tuple(lead):
-        raise ParameterError(f"n_valid has shape {valid.shape}, expected {tuple(lead)}: one number a clip.")
+        raise ParameterError(f"n_valid has shape {valid.shape}, expected {tuple(lead)}: one number per clip.")
     clips_BN = fit_length(clips.reshape(math.prod(lead), n_samples), frontend.n_samples)
     valid_B = jnp.minimum(valid.reshape(clips_BN.shape[0]), frontend.n_samples)
     features = jax.vmap(frontend.features)
@@ -142,8 +142,8 @@ def frame_mask(frontend: Frontend, n_valid: Int[ArrayLike, "*batch"]) -> Bool[Ar
     counts if it has any valid sample.
 
     Args:
-        frontend: the frontend whose frames are meant.
-        n_valid: valid samples of each clip, which stand at its beginning; at least 0.
+      frontend: the frontend whose frames are meant.
+      n_valid: valid samples of each clip, which stand at its beginning; at least 0.
 
     >>> from serjax.dsp import Mfcc
     >>> frame_mask(Mfcc(frames=4, hop_length=10, n_fft=16, n_mels=20), jnp.array([0, 10, 29])).astype(int).tolist()

@@ -1,4 +1,4 @@
-"""Frontends whose features are pictures, one row a frame: MFCC, log-mel, chroma, descriptors of the spectrum."""
+"""Frontends whose features are pictures, one row per frame: MFCC, log-mel, chroma, descriptors of the spectrum."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ class LogMel(Frontend):
     """Mel bands in dB; `librosa.power_to_db(librosa.feature.melspectrogram(y=y, ...))`.
 
     Raises:
-        ParameterError: as `Frontend`; or the band does not fit the sampling rate.
+      ParameterError: as `Frontend`; or the band does not fit the sampling rate.
 
     >>> LogMel(n_mels=64).n_features
     64
@@ -73,7 +73,7 @@ class Mfcc(LogMel):
     """Mel-frequency cepstral coefficients; librosa's values for `librosa.feature.mfcc(y=y, ...)`.
 
     Raises:
-        ParameterError: as `LogMel`; or `n_mfcc` is not positive or above `n_mels`.
+      ParameterError: as `LogMel`; or `n_mfcc` is not positive or above `n_mels`.
 
     >>> Mfcc().n_samples, Mfcc().n_features
     (54784, 20)

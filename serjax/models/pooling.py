@@ -13,7 +13,7 @@ Pooling = Literal["flatten", "mean", "statistics", "attention"]
 
 
 class FramePooling(nn.Module):
-    """One vector a clip: all frames in a row, their mean, mean and standard deviation, or an attended mean.
+    """One vector per clip: all frames in a row, their mean, mean and standard deviation, or an attended mean.
 
     What follows `flatten` has as many weights as the picture has frames: longer padding is then another network.
     """

@@ -100,7 +100,7 @@ class Optimisation:
     """How any model is trained."""
 
     batch_size: int = 32
-    """Clips a step."""
+    """Clips per step."""
     optimizer: OptimizerName = "adam"
     """adam, or sgd: gradient descent with momentum."""
     momentum: float = 0.9
@@ -133,7 +133,7 @@ class Training(Optimisation):
     """Passes over the training clips of the emotion that has most, and as many steps for each of the others; the best
     one on validation rows is kept."""
     pretrain_epochs: int = 20
-    """Passes over all emotions' training clips by one model a fold, from which each emotion's starts; 0: none."""
+    """Passes over all emotions' training clips by one model per fold, from which each emotion's starts; 0: none."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ class Classification:
     """What classifies: reconstruction error, ELBO, importance-weighted bound; auto: the best on each fold's validation
     clips. What the others reach is printed beside it."""
     importance_samples: int = 16
-    """Samples of the posterior a clip for ELBO and IWAE."""
+    """Samples of the posterior per clip for ELBO and IWAE."""
     class_prior: ClassPrior = "uniform"
     """Class prior added to ELBO and IWAE: uniform, or the empirical one of the training clips."""
 
@@ -188,7 +188,7 @@ class Machine:
     out: Path | None = None
     """Run folder; default: runs/EXPERIMENT-CORPUS-HASH. The same command goes on where it was stopped."""
     devices: int | None = None
-    """Local devices to train on (CPU: virtual ones are made), of each process; default: all, on CPU one a core."""
+    """Local devices to train on (CPU: virtual ones are made), of each process; default: all, on CPU one per core."""
     coordinator: str | None = None
     """HOST:PORT of process 0 where several processes train together; under Slurm and on TPU pods it is found."""
     num_processes: int | None = None
@@ -200,7 +200,7 @@ class Machine:
     stacking: Stacking | Literal["auto"] = "auto"
     """Runs of one device one after another (map) or in one batched program (vmap); auto: map on CPU, else vmap."""
     stack_size: int | None = None
-    """Models trained at a time; default: 24 a device by map, 512 by vmap (on CPU 8), fewer of networks on pictures."""
+    """Models trained at a time; default: 24 per device by map, 512 by vmap (on CPU 8), fewer networks on pictures."""
     save_every: float = 30.0
     """Seconds between checkpoints at least; stacks that take long to save are saved less often."""
     stream: bool = False

@@ -27,9 +27,9 @@ class Framing:
     sample_rate: int = 22_050
     """Hz; files of another rate are resampled."""
     frames: int = 108
-    """Frames a clip: 108 × 512 samples are 2.5 s."""
+    """Frames per clip: 108 × 512 samples are 2.5 s."""
     n_fft: int = 2048
-    """Samples a frame."""
+    """Samples per frame."""
     hop_length: int = 512
     """Samples between frames."""
     transform: Transform = "fft"
@@ -51,7 +51,7 @@ class Features(Framing):
     """The MFCC picture of a clip."""
 
     n_mfcc: int = 20
-    """Coefficients a frame."""
+    """Coefficients per frame."""
     n_mels: int = 128
     """Mel bands under the cosine transform."""
 

@@ -1,4 +1,4 @@
-"""One supervised study from flags to outcome: a classifier a fold and seed, all trained as stacks of runs.
+"""One supervised study from flags to outcome: one classifier per fold and seed, all trained as stacks of runs.
 
 Stages: `train` (best epoch on validation rows) → and with `--refit` again on train + validation for the number of
 epochs chosen; or with `--keep last` one stage on train + validation, in which nothing is chosen.
@@ -137,7 +137,7 @@ class SupervisedStudy:
             train_war=train_war(problem, runs, logits_RNK),
             chosen_epochs={f"{run.seed}/{run.fold}": int(epoch) for run, epoch in zip(runs, chosen, strict=True)},
         )
-        curves = trainer.history.read, len(runs), ("all",), "cross-entropy / nats a clip"
+        curves = trainer.history.read, len(runs), ("all",), "cross-entropy / nats per clip"
         title = f"{self.experiment} · {problem.title}"
         return Outcome(
             predictions=classify(problem, logits_RNK, "test"),
@@ -154,7 +154,7 @@ def make_runs(
     refit: bool,
     numbers: Mapping[str, Any],
 ) -> list[Run]:
-    """Return one run a cell, each with these `numbers`; with `refit` they train on validation rows too."""
+    """Return one run per cell, each with these `numbers`; with `refit` they train on validation rows too."""
     runs = pooled_runs(problem, refit, training, 0.0, epochs, training.epochs)
     runs = [replace(run, **numbers) for run in runs]
     if training.class_weights:
@@ -219,7 +219,7 @@ def train_war(problem: Problem, runs: list[Run], logits_RNK: Float[np.ndarray, "
 
 @functools.cache
 def compile_classify(model: Classifier, layout: Layout) -> Callable:
-    """Compile `classify_all` for stacks of `(params, inputs)` beside `(dataset, ids)`, once a process."""
+    """Compile `classify_all` for stacks of `(params, inputs)` beside `(dataset, ids)`, once per process."""
 
     def one(run: tuple[Any, RunInputs], shared: tuple[Dataset, Array]) -> Array:
         return classify_all(model, run[0], run[1], shared[0])

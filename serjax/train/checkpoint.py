@@ -43,7 +43,7 @@ class DamagedCheckpointError(CheckpointError):
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """The checkpoints of one stack of runs under `folder`, one sub-folder a number.
+    """The checkpoints of one stack of runs under `folder`, one sub-folder per number.
 
     `fingerprint` names what the stack was made from (configuration, index stream); a checkpoint of another one is
     refused. The manifest is written last: a kill at any moment leaves the older checkpoint whole, and one without a

@@ -207,7 +207,7 @@ def open_program(
 def _train(
     stack: list[Start], train: Callable, clips: Dataset | Streamed, schedule: Schedule, layout: Layout
 ) -> list[TrainState]:
-    """Train for all epochs that are left, some of them a call; return the last state of each share, on the host.
+    """Train for all epochs that are left, some of them per call; return the last state of each share, on the host.
 
     All shares of the stack stand at the same epoch.
     """

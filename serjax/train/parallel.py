@@ -33,7 +33,7 @@ class DeviceError(SerjaxError):
 
 
 def request_devices(n_devices: int | None) -> list[jax.Device]:
-    """Return the first `n_devices` devices of each process; on CPU, make as many virtual ones (default: one a core).
+    """Return the first `n_devices` devices of each process; on CPU, make as many virtual ones (default: one per core).
 
     Virtual CPU devices can be made only before JAX first computes in a process.
 

@@ -115,6 +115,7 @@ def agree(content: bytes) -> list[bytes]:
 
     Raises:
       LostProcessError: the others did not answer.
+      ValueError: the content is too long.
     """
     if len(content) > CONTENT_BYTES - 1:
         raise ValueError(f"{len(content)} bytes to agree on: expected at most {CONTENT_BYTES - 1}, give a hash")

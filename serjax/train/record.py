@@ -20,7 +20,7 @@ class HistoryError(SerjaxError):
 
 
 class History:
-    """`history.jsonl`: one line a run and epoch, with the names of the run (stage, seed, fold, emotion) in it.
+    """`history.jsonl`: one line per run and epoch, with the names of the run (stage, seed, fold, emotion) in it.
 
     A line counts if this process wrote it, or if a checkpoint of its stage vouches for it by number and sha256.
     """
