@@ -6,7 +6,7 @@ from pathlib import Path
 
 from experiments.candidates import Candidate, CandidateConfig, configure
 from serjax.evaluate.metrics import Metric
-from serjax.experiments import generative
+from serjax.experiments import cnn_logmel, generative
 from serjax.figures.tables import TitledTable, say
 from serjax.folder.finished import FinishedRun, read_run
 from serjax.results.comparison import make_table
@@ -19,7 +19,7 @@ from serjax.study.overrides import Overrides, apply
 from serjax.study.stages import complete
 from serjax.train.processes import is_first
 
-StudiedConfig = CandidateConfig | generative.Config
+StudiedConfig = CandidateConfig | generative.Config | cnn_logmel.Config
 
 
 @dataclass(frozen=True)

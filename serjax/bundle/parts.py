@@ -23,7 +23,16 @@ from serjax.models import (
     VectorRecurrent,
 )
 
-FRONTENDS = (dsp.Chroma, dsp.Descriptors, dsp.LogMel, dsp.Mfcc, dsp.SideBySide, dsp.Stats180, dsp.Stats26)
+FRONTENDS = (
+    dsp.Chroma,
+    dsp.Descriptors,
+    dsp.LogMel,
+    dsp.Mfcc,
+    dsp.RelativeLogMel,
+    dsp.SideBySide,
+    dsp.Stats180,
+    dsp.Stats26,
+)
 CLASSIFIERS = (
     CNN,
     CNN1D,

@@ -45,23 +45,28 @@ class System(Hashable, Protocol):
 
 @dataclass(frozen=True)
 class Networks:
-    """A classifier of each seed. Weights: `params`, and `inputs` (`shift_C`, `scale_C`, and `projection_CP`)."""
+    """A classifier of each seed. Weights: `params`, and `inputs` (`shift_C`, `scale_C`, and `projection_CP`).
+
+    A clip counts with copies of it that are rolled by so many frames.
+    """
 
     frontend: Frontend
     network: nn.Module
+    rolls: tuple[int, ...] = (0,)
 
     def scores(self, weights: Weights, wav_BN: Float[Array, "B N"], n_valid_B: Int[Array, " B"]) -> Scores:
         """Return log-probabilities; see `System`."""
         dataset = pictures(self.frontend, wav_BN, n_valid_B)
 
         def one(seed: Weights) -> Float[Array, "B K"]:
-            return classify_all(self.network, seed["params"], run_inputs(seed["inputs"]), dataset)
+            return classify_all(self.network, seed["params"], run_inputs(seed["inputs"]), dataset, self.rolls)
 
         return Scores(jax.nn.log_softmax(jax.vmap(one)(dict(weights))), None)
 
     def describe(self) -> dict[str, Any]:
         """Return it as JSON."""
-        return {"kind": "networks", "frontend": describe(self.frontend), "network": describe(self.network)}
+        parts = {"frontend": describe(self.frontend), "network": describe(self.network)}
+        return {"kind": "networks", **parts, "rolls": list(self.rolls)}
 
 
 @dataclass(frozen=True)
@@ -138,8 +143,11 @@ def system_of(content: Any) -> System:
       BundleError: an unknown kind of system, or parts that do not belong to it.
     """
     match content:
-        case {"kind": "networks", "frontend": frontend, "network": network}:
-            return Networks(_frontend(frontend), _of(build(network), CLASSIFIERS))
+        case {"kind": "networks", "frontend": frontend, "network": network, **rest}:
+            rolls = rest.get("rolls", [0])
+            if not isinstance(rolls, list) or not rolls or not all(type(n) is int for n in rolls):
+                raise BundleError(f"Networks with rolls {rolls!r}: expected whole numbers. Export the run again.")
+            return Networks(_frontend(frontend), _of(build(network), CLASSIFIERS), tuple(rolls))
         case {"kind": "autoencoders", "frontend": frontend, "network": network, **rest}:
             score, n_samples, prior = rest.get("score"), rest.get("n_samples"), rest.get("log_prior")
             if (

@@ -60,7 +60,7 @@ from serjax.dsp.inverse import db_to_amplitude, istft, mel_to_power, mfcc_to_mel
 from serjax.dsp.mel import hz_to_mel, mel_filterbank, mel_frequencies, mel_to_hz, melspectrogram
 from serjax.dsp.parameters import ParameterError
 from serjax.dsp.phase import griffin_lim, mel_to_audio
-from serjax.dsp.pictures import Chroma, Descriptors, LogMel, Mfcc
+from serjax.dsp.pictures import Chroma, Descriptors, LogMel, Mfcc, RelativeLogMel
 from serjax.dsp.pitch import yin, yin_voicing
 from serjax.dsp.resampling import resample
 from serjax.dsp.side_by_side import SideBySide
@@ -80,6 +80,7 @@ __all__ = [
     "MelMeans",
     "Mfcc",
     "ParameterError",
+    "RelativeLogMel",
     "SideBySide",
     "Stats26",
     "Stats180",

@@ -69,6 +69,24 @@ class LogMel(Frontend):
 
 
 @dataclass(frozen=True, kw_only=True)
+class RelativeLogMel(LogMel):
+    """Mel bands in dB below the loudest band of the clip, so that how loud it was recorded does not matter.
+
+    `librosa.power_to_db(librosa.feature.melspectrogram(y=y, ...), ref=np.max)`.
+
+    Raises:
+      ParameterError: as `LogMel`.
+
+    >>> RelativeLogMel(n_mels=64).n_features
+    64
+    """
+
+    def decibels(self, clip_N: Float[Array, " N"]) -> Float[Array, "M T"]:
+        """Compute the mel bands of each frame in dB below the loudest, frames last."""
+        return power_to_db(self.mel(clip_N), ref=jnp.max, top_db=self.top_db)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Mfcc(LogMel):
     """Mel-frequency cepstral coefficients; librosa's values for `librosa.feature.mfcc(y=y, ...)`.
 

@@ -15,8 +15,8 @@ from serjax.bundle.scores import Weights
 from serjax.bundle.systems import Autoencoders, Networks, System
 from serjax.data.folds import Fold
 from serjax.evaluate.generative import PREFERENCE, ScoreName, log_prior
+from serjax.evaluate.logits import even_rolls
 from serjax.export.rebuild import ExportedRun
-from serjax.models.classifiers import dropout_of
 from serjax.study.density.flags import FunctionalFeatures
 from serjax.study.density.study import DensityProblem, DensityStudy
 from serjax.study.density.study import System as DensitySystem
@@ -25,7 +25,7 @@ from serjax.study.generative.models import Models, make_objective, train_models
 from serjax.study.generative.scores import explain
 from serjax.study.generative.study import GenerativeStudy
 from serjax.study.problem import Cell, Problem, Report
-from serjax.study.supervised import SupervisedStudy, make_recipe, make_runs
+from serjax.study.supervised import SupervisedStudy, make_recipe, make_runs, run_numbers
 from serjax.study.trainer import Request, Stages, Trainer, fresh, from_file, take, train_requests
 from serjax.train.runs import Run, stack_inputs
 from serjax.train.shares import Trained
@@ -85,14 +85,15 @@ def _refit_networks(study: SupervisedStudy, metrics: Mapping[str, Any], problem:
         raise BundleError("--copies-before-split trains on copies of test clips: such a run is not exported.")
     epochs = training.epochs if training.keep == "last" else _median(metrics["chosen_epochs"].values())
     model = config.model.build(len(problem.labels))
-    numbers = {"dropout": dropout_of(model), **config.augmentation.run_numbers}
+    numbers = run_numbers(config, model)
     runs = make_runs(problem, training, epochs, refit=True, numbers=numbers)
     recipe = make_recipe(config, problem, runs)
     start = fresh(runs, recipe.objective)
     start = start if training.weights is None else from_file(start, training.weights)
     [trained] = train_requests([Request(trainer, recipe, "refit", runs, start, problem)])
     weights = {"params": trained.params, "inputs": _inputs(runs)}
-    system = Networks(config.features.frontend(), recipe.objective.model)
+    rolls = even_rolls(training.rolled_copies or 1, training.roll_frames)
+    system = Networks(config.features.frontend(), recipe.objective.model, rolls)
     return Refitted(system, by_cell(weights), {"epochs": epochs})
 
 

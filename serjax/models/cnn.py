@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
+from serjax.dsp import delta
 from serjax.models.convolution import Conv, Formulation, halve
 from serjax.models.head import Head
 from serjax.models.pooling import FramePooling, Pooling, has_sound, zero_masked
@@ -15,7 +16,8 @@ from serjax.models.regularisers import BatchNorm, Rate
 class CNN(nn.Module):
     """Blocks of 3×3 convolution, batch norm, ReLU and 2×2 max pooling; then pooling over time and dense layers.
 
-    Masked frames are zero before every convolution, as if the picture ended there.
+    Masked frames are zero before every convolution, as if the picture ended there. With `deltas`, slope and curvature
+    over time are two more channels of the first one.
     """
 
     n_classes: int
@@ -24,13 +26,16 @@ class CNN(nn.Module):
     dropout: Rate = 0.3
     pooling: Pooling = "statistics"
     formulation: Formulation = "im2col"
+    deltas: bool = False
 
     @nn.compact
     def __call__(
         self, x_BTC: Float[Array, "B T C"], mask_BT: Float[Array, "B T"], train: bool = False
     ) -> Float[Array, "B K"]:
         row_B = has_sound(mask_BT)
-        h_FTCB, mask_TB = zero_masked(x_BTC, mask_BT).transpose(1, 2, 0)[None], mask_BT.T
+        x_BTC = zero_masked(x_BTC, mask_BT)
+        channels = [x_BTC, *(delta(x_BTC, axis=1, order=order, mode="constant") for order in (1, 2) if self.deltas)]
+        h_FTCB, mask_TB = jnp.stack([zero_masked(h, mask_BT) for h in channels]).transpose(0, 2, 3, 1), mask_BT.T
         for width in self.channels:
             h_FTCB = Conv(width, (3, 3), self.formulation)(h_FTCB)
             h_FTCB = nn.relu(BatchNorm(axis=0)(h_FTCB, mask_TB[:, None], train))

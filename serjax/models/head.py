@@ -11,6 +11,8 @@ from serjax.models.regularisers import BatchNorm, Dropout, Rate
 class Head(nn.Module):
     """Dense layers with ReLU (batch norm before it, dropout after it), then one linear layer to the classes.
 
+    Without dense layers dropout falls on the vector itself.
+
     Rows where `row_B` is 0 fill up a batch: batch norm leaves them out.
     """
 
@@ -21,7 +23,7 @@ class Head(nn.Module):
 
     @nn.compact
     def __call__(self, h_BD: Float[Array, "B D"], row_B: Float[Array, " B"], train: bool) -> Float[Array, "B K"]:
-        h = h_BD
+        h = h_BD if self.hidden else Dropout(self.dropout)(h_BD, train)
         for width in self.hidden:
             h = nn.Dense(width, use_bias=not self.batch_norm, kernel_init=nn.initializers.he_normal())(h)
             h = BatchNorm()(h, row_B, train) if self.batch_norm else h

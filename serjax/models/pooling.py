@@ -9,11 +9,11 @@ from jaxtyping import Array, Float
 
 from serjax.dsp.functionals import masked_mean, masked_std
 
-Pooling = Literal["flatten", "mean", "statistics", "attention"]
+Pooling = Literal["flatten", "mean", "statistics", "attention", "attentive-statistics"]
 
 
 class FramePooling(nn.Module):
-    """One vector per clip: all frames in a row, their mean, mean and standard deviation, or an attended mean.
+    """One vector per clip: all frames in a row, or their mean, with or without deviation, attended or not.
 
     What follows `flatten` has as many weights as the picture has frames: longer padding is then another network.
     """
@@ -31,19 +31,32 @@ class FramePooling(nn.Module):
                 return statistics_pooling(h_BTC, mask_BT)
             case "attention":
                 return AttentionPooling()(h_BTC, mask_BT)
+            case "attentive-statistics":
+                return AttentionPooling(deviation=True)(h_BTC, mask_BT)
 
 
 class AttentionPooling(nn.Module):
-    """`Σ_t a_t h_t`, `a = softmax_t(vᵀ tanh(W h_t + b))` over the valid frames (Bahdanau et al. 2015)."""
+    """`μ = Σ_t a_t h_t`, `a = softmax_t(vᵀ tanh(W h_t + b))` over the valid frames (Bahdanau et al. 2015).
+
+    With `deviation`, `√(Σ_t a_t (h_t − μ)²)` stands behind it, D = 2 C (Okabe et al. 2018, attentive statistics).
+    """
 
     units: int = 64
+    deviation: bool = False
 
     @nn.compact
-    def __call__(self, h_BTC: Float[Array, "B T C"], mask_BT: Float[Array, "B T"]) -> Float[Array, "B C"]:
+    def __call__(self, h_BTC: Float[Array, "B T C"], mask_BT: Float[Array, "B T"]) -> Float[Array, "B D"]:
         hidden_BTU = nn.tanh(nn.Dense(self.units, name="hidden")(h_BTC))
         score_BT = nn.Dense(1, use_bias=False, name="score")(hidden_BTU)[..., 0]
         weight_BT = masked_softmax(score_BT, mask_BT)
-        return jnp.sum(weight_BT[..., None] * zero_masked(h_BTC, mask_BT), axis=1)
+        h_BTC = zero_masked(h_BTC, mask_BT)
+        mean_BC = jnp.sum(weight_BT[..., None] * h_BTC, axis=1)
+        if not self.deviation:
+            return mean_BC
+        variance_BC = jnp.sum(weight_BT[..., None] * jnp.square(h_BTC - mean_BC[:, None]), axis=1)
+        # Of a frame alone the variance is 0, where the root has no slope: the floor keeps gradients finite.
+        deviation_BC = jnp.where(has_sound(mask_BT)[:, None] > 0, jnp.sqrt(variance_BC + 1e-5), 0.0)
+        return jnp.concatenate([mean_BC, deviation_BC], axis=-1)
 
 
 def statistics_pooling(h_BTC: Float[Array, "B T C"], mask_BT: Float[Array, "B T"]) -> Float[Array, "B D"]:

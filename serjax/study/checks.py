@@ -46,11 +46,16 @@ def _check_classifier_training(training: SupervisedTraining) -> None:
         raise ConfigError(f"--weights {training.weights}: there is no such file.")
     if training.pca_variance is not None and not 0 < training.pca_variance < 1:
         raise ConfigError(f"--pca-variance {training.pca_variance}: expected a share between 0 and 1, such as 0.95.")
-    if training.keep == "last" and (training.refit or training.patience is not None):
-        other = "--refit" if training.refit else "--patience"
+    if training.ema is not None:
+        check_share("--ema", training.ema)
+    check_positive("--rolled-copies", training.rolled_copies)
+    if (training.rolled_copies or 1) > 1 and not training.roll_frames:
         raise ConfigError(
-            f"--keep last trains on validation rows too and chooses nothing, {other} goes by them: give one."
+            f"--rolled-copies {training.rolled_copies} with --roll-frames 0: the copies would be the same. Give "
+            "--roll-frames a number above 0, or leave --rolled-copies out."
         )
+    if training.keep == "last" and training.patience is not None:
+        raise ConfigError("--keep last chooses no epoch, --patience stops by validation rows: give one.")
     if training.class_weights and training.balanced_sampling:
         raise ConfigError(
             "--class-weights and --balanced-sampling each make up for rare classes; together they would do so twice. "

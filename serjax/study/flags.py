@@ -143,13 +143,18 @@ class SupervisedTraining(Optimisation):
     epochs: int = 60
     """Passes over the training clips; the best one on validation rows is kept."""
     keep: Literal["last"] | None = None
-    """last: choose no epoch but keep the last, and train on validation rows too; default: the best on these."""
+    """last: choose no epoch but keep the last, and train on validation rows too (with --refit after these have been
+    scored); default: the best on these."""
     class_weights: bool = False
     """Weigh clips by the inverse frequency of their class in training."""
     balanced_sampling: bool = False
     """Draw training clips so that classes come equally often; an epoch has as many steps as without."""
     weights: Path | None = None
     """Start from the weights of a .npz or .safetensors file, torchvision's VGGs included; default: fresh ones."""
+    ema: float | None = None
+    """Validate and classify with a moving average of the weights that keeps this share per step, e.g. 0.999."""
+    rolled_copies: int | None = None
+    """Classify a clip by the mean probability of so many copies, rolled by up to --roll-frames; default: as it is."""
     pca_variance: float | None = None
     """Project frames onto the principal axes of training rows that hold this share of the variance, e.g. 0.95."""
 

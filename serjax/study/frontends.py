@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
-from serjax.dsp import Chroma, Descriptors, Frontend, LogMel, Mfcc, SideBySide, Stats26, Stats180
+from serjax.dsp import Chroma, Descriptors, Frontend, LogMel, Mfcc, RelativeLogMel, SideBySide, Stats26, Stats180
 from serjax.dsp.parameters import ParameterError, Transform
 from serjax.errors import ConfigError
 
@@ -76,6 +76,25 @@ class MelFeatures(Framing):
     def frontend(self) -> LogMel:
         """Return the DSP front end these flags describe."""
         return LogMel(**self.framing(), n_mels=self.n_mels)
+
+
+@dataclass(frozen=True)
+class BandFeatures(MelFeatures):
+    """The mel picture of a clip in dB, up to a highest frequency."""
+
+    frames: int = 65
+    """Frames per clip: 65 × 1024 samples are 3 s."""
+    hop_length: int = 1024
+    """Samples between frames."""
+    fmax: float | None = 8000.0
+    """Highest frequency of the mel bands in Hz; None: half the sampling rate."""
+    relative: bool = True
+    """Decibels below the loudest band of the clip, so that the level of a recording does not matter."""
+
+    def frontend(self) -> LogMel:
+        """Return the DSP front end these flags describe."""
+        kind = RelativeLogMel if self.relative else LogMel
+        return kind(**self.framing(), n_mels=self.n_mels, fmax_hz=self.fmax)
 
 
 @dataclass(frozen=True)

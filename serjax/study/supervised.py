@@ -1,7 +1,8 @@
 """One supervised study from flags to outcome: one classifier per fold and seed, all trained as stacks of runs.
 
 Stages: `train` (best epoch on validation rows) → and with `--refit` again on train + validation for the number of
-epochs chosen; or with `--keep last` one stage on train + validation, in which nothing is chosen.
+epochs chosen; or with `--keep last` one stage on train + validation, in which nothing is chosen. With both, `train`
+keeps the last epoch too: validation rows are scored, choose nothing, and are trained on in the second stage.
 """
 
 import functools
@@ -17,11 +18,11 @@ from jaxtyping import Array, Float, Int
 
 from serjax.data.balance import class_weights
 from serjax.data.feature_cache import default_cache_dir
-from serjax.evaluate.logits import classify_all
+from serjax.evaluate.logits import classify_all, even_rolls
 from serjax.evaluate.predictions import Predictions, concatenate
 from serjax.figures.training import draw_training
 from serjax.models.classifiers import Classifier, dropout_of, with_dropout
-from serjax.study.augmentation import Augmentation, check_augmentation, with_waveforms
+from serjax.study.augmentation import Augmentation, check_augmentation, check_pictures, with_waveforms
 from serjax.study.checks import check_positive, check_stream, check_training
 from serjax.study.copies import load_copies
 from serjax.study.fingerprint import StudyFlags
@@ -35,10 +36,11 @@ from serjax.study.streamed import load_streamed
 from serjax.study.trainer import Recipe, Request, Stages, Trainer, check_finite, fresh, from_file
 from serjax.train.objectives import ClassifierObjective, PictureAugmentation
 from serjax.train.parallel import Layout
+from serjax.train.pictures import PictureChanges
 from serjax.train.runs import Run, fit_projections
 from serjax.train.shares import Trained
 from serjax.train.state import Dataset, RunInputs
-from serjax.train.waveforms import AugmentedFeatures
+from serjax.train.waveforms import AugmentedFeatures, WaveformAugmentation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +55,7 @@ class SupervisedConfig:
     training: SupervisedTraining = field(default_factory=SupervisedTraining)
     machine: Machine = field(default_factory=Machine)
     augmentation: Augmentation = field(default_factory=Augmentation)
+    pictures: PictureChanges = field(default_factory=PictureChanges)
 
     def study(self) -> "SupervisedStudy":
         """Return the study that the flags say."""
@@ -76,6 +79,7 @@ class SupervisedStudy:
             "model": config.model,
             "training": config.training,
             "augmentation": augmentation if augmentation.picks else None,
+            "pictures": config.pictures if config.pictures.strengths else None,
         }
         changed = augmentation if augmentation.copies_before_split else augmentation.in_train_step
         problem = (config.data, config.features, config.machine.cache, config.machine.stream, changed)
@@ -87,6 +91,7 @@ class SupervisedStudy:
         self.config.model.check()
         check_positive("--stack-size", self.config.machine.stack_size)
         check_augmentation(self.config.augmentation, self.config.data.protocol)
+        check_pictures(self.config.pictures, self.config.features.frontend())
         copies, pca = self.config.augmentation.copies_before_split > 0, self.config.training.pca_variance is not None
         in_memory = {"--copies-before-split": copies, "--pca-variance": pca}
         check_stream(self.config.machine, self.config.features.frontend(), in_memory)
@@ -109,8 +114,10 @@ class SupervisedStudy:
         """Train the classifiers, and classify validation and test clips."""
         config, training = self.config, self.config.training
         model = config.model.build(len(problem.labels))
-        numbers = {"dropout": dropout_of(model), **config.augmentation.run_numbers}
+        numbers = run_numbers(config, model)
         is_last = training.keep == "last"
+        is_held_out = training.refit or not is_last  # validation rows, from what is trained first
+        rolls = even_rolls(training.rolled_copies or 1, training.roll_frames)
 
         def request(name: str, runs: list[Run]) -> Request:
             recipe = make_recipe(config, problem, runs)
@@ -118,16 +125,18 @@ class SupervisedStudy:
             start = start if training.weights is None else from_file(start, training.weights)
             return Request(trainer, recipe, name, runs, start, problem)
 
-        runs = make_runs(problem, training, training.epochs, refit=is_last, numbers=numbers)
+        runs = make_runs(problem, training, training.epochs, refit=not is_held_out, numbers=numbers)
+        if is_last:
+            runs = [replace(run, validation=run.validation[:0]) for run in runs]  # no epoch is chosen: the last is kept
         asked = request("train", runs)
         trained = yield asked
-        logits_RNK = compute_logits(asked, trained)
-        chosen, validation = trained.epoch_R, None if is_last else classify(problem, logits_RNK, "validation")
+        logits_RNK = compute_logits(asked, trained, rolls)
+        chosen, validation = trained.epoch_R, classify(problem, logits_RNK, "validation") if is_held_out else None
         if training.refit:
             runs = make_runs(problem, training, chosen, refit=True, numbers=numbers)
             asked = request("refit-train", runs)
             trained = yield asked
-            logits_RNK = compute_logits(asked, trained)
+            logits_RNK = compute_logits(asked, trained, rolls)
         facts = Facts(
             model=type(model).__name__,
             refit=training.refit or is_last,  # what counts was trained on validation rows too
@@ -145,6 +154,12 @@ class SupervisedStudy:
             validation=validation,
             pictures={"learning.png": partial(draw_training, *curves, title)},
         )
+
+
+def run_numbers(config: SupervisedConfig, model: Classifier) -> dict[str, Any]:
+    """Return what the flags say that is a number of each run."""
+    strengths, ema = config.pictures.strengths, config.training.ema
+    return {"dropout": dropout_of(model), "pictures": strengths, "ema": ema, **config.augmentation.run_numbers}
 
 
 def make_runs(
@@ -182,19 +197,20 @@ def make_recipe(config: SupervisedConfig, problem: Problem, runs: list[Run]) -> 
         augmentation=PictureAugmentation.switched(training.roll_frames, training.noise),
         frames=n_frames,
         n_features=n_coefficients if projection_CP is None else projection_CP.shape[1],
+        changes=config.pictures.switched,
     )
-    if not config.augmentation.in_train_step:
+    augmentation, in_step = config.augmentation, config.augmentation.in_train_step
+    if not in_step and not config.pictures.moves:
         return Recipe(objective, training)
-    return Recipe(
-        objective, training, AugmentedFeatures(config.augmentation.recipe.switched, config.features.frontend())
-    )
+    changed = augmentation.recipe.switched if in_step else WaveformAugmentation()
+    return Recipe(objective, training, AugmentedFeatures(changed, config.features.frontend(), config.pictures.switched))
 
 
-def compute_logits(asked: Request, trained: Trained) -> Float[np.ndarray, "R N K"]:
-    """Return the logits of every clip under every run's classifier."""
+def compute_logits(asked: Request, trained: Trained, rolls: tuple[int, ...] = (0,)) -> Float[np.ndarray, "R N K"]:
+    """Return the logits of every clip, or of its rolled copies, under every run's classifier."""
     trainer, objective, problem = asked.trainer, asked.recipe.objective, asked.problem
     assert isinstance(objective, ClassifierObjective)
-    compiled = compile_classify(objective.model, trainer.layout.by_runs())
+    compiled = compile_classify(objective.model, trainer.layout.by_runs(), rolls)
     logits_RNK = trainer.evaluate(compiled, asked.runs, trained.params, problem)
     check_finite(logits_RNK, "logits", asked.runs, problem)
     return logits_RNK
@@ -218,11 +234,11 @@ def train_war(problem: Problem, runs: list[Run], logits_RNK: Float[np.ndarray, "
 
 
 @functools.cache
-def compile_classify(model: Classifier, layout: Layout) -> Callable:
+def compile_classify(model: Classifier, layout: Layout, rolls: tuple[int, ...] = (0,)) -> Callable:
     """Compile `classify_all` for stacks of `(params, inputs)` beside `(dataset, ids)`, once per process."""
 
     def one(run: tuple[Any, RunInputs], shared: tuple[Dataset, Array]) -> Array:
-        return classify_all(model, run[0], run[1], shared[0])
+        return classify_all(model, run[0], run[1], shared[0], rolls)
 
     return layout.evaluate(one)
 

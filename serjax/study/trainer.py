@@ -33,7 +33,7 @@ TrainableObjective = VaeObjective | AutoencoderObjective | ClassifierObjective
 class Recipe:
     """How runs are trained, whatever the machine.
 
-    `augmented` computes the features of training clips anew in each step, from waveforms of the problem.
+    `augmented` changes training clips at random in each step, their waveforms or the pictures of these.
     """
 
     objective: TrainableObjective
@@ -152,14 +152,19 @@ class Request:
     def program(self) -> tuple[object, ...]:
         """What requests that share stacks have in common: the compiled program, clips, number of runs, machine."""
         own, recipe, (first, *_) = self.trainer, self.recipe, self.runs
-        form = (first.train_class_n is None, None if first.projection_CP is None else first.projection_CP.shape)
+        form = (
+            first.train_class_n is None,
+            first.ema is None,
+            None if first.projection_CP is None else first.projection_CP.shape,
+        )
         machine = (own.layout, own.stack_size, own.save_every_s)
         return (recipe.objective, recipe.augmented, self.schedule, id(self.problem), len(self.runs), form, machine)
 
     @property
     def clips(self) -> Dataset | Streamed:
         """The clips as the device holds them, or as they come from the disk."""
-        problem, sounding = self.problem, self.recipe.augmented is not None
+        problem, augmented = self.problem, self.recipe.augmented
+        sounding = augmented is not None and augmented.sounding
         if isinstance(problem, StreamedProblem):
             return problem.clips(sounding)
         return problem.sounding_dataset if sounding else problem.dataset

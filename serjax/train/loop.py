@@ -262,7 +262,7 @@ def _next_length(length: int, seconds: float) -> int:
 
 def _without_params(state: TrainState) -> TrainState:
     """Return how far the runs are, without what takes long to bring to the host."""
-    return replace(state, params={}, opt_state=(), best=replace(state.best, params={}))
+    return replace(state, params={}, opt_state=(), averaged=None, best=replace(state.best, params={}))
 
 
 def _agree(signum: int, is_due: bool, length: int) -> tuple[int, bool, int]:

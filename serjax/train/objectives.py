@@ -1,6 +1,6 @@
 """What the models minimise, per clip, in nats per element; augmentation happens here and nowhere else."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import chex
 import jax
@@ -9,11 +9,12 @@ import optax
 from jaxtyping import Array, Float, Int, Key
 
 from serjax.models.autoencoder import Autoencoder
-from serjax.models.batch_axis import example_keys
+from serjax.models.batch_axis import example_keys, fold_each
 from serjax.models.classifiers import Classifier, with_dropout
 from serjax.models.conditional_vae import ConditionalVAE
 from serjax.models.tied_vae import TiedVAE
 from serjax.models.vae import VAE, kl_to_standard_normal, squared_error_by_feature
+from serjax.train.pictures import PictureChanges
 from serjax.train.state import Batch, Hyper
 
 Variables = dict[str, chex.ArrayTree]
@@ -155,13 +156,15 @@ class AutoencoderObjective:
 class ClassifierObjective:
     """Cross-entropy of a softmax over classes, `loss = -log softmax(logits)[label]`.
 
-    Training has the dropout rate of the run (`hyper.dropout`), or the model's own where the run has none.
+    Training has the dropout rate of the run (`hyper.dropout`), or the model's own where the run has none. Mixed or
+    smoothed labels are shares `y` of classes: `loss = -Σ_k y_k log softmax(logits)_k`.
     """
 
     model: Classifier
     augmentation: PictureAugmentation
     frames: int
     n_features: int
+    changes: PictureChanges = field(default_factory=PictureChanges)
 
     def init(self, key: Key[Array, ""]) -> Variables:
         """Return fresh variables."""
@@ -173,14 +176,22 @@ class ClassifierObjective:
     ) -> tuple[Float[Array, " B"], Parts, Variables]:
         """Return the loss of each augmented clip, whether it was classified rightly, and the new running moments."""
         key_B = example_keys(key, batch.weight_B.shape[0])
+        batch = self.changes.mask(key_B, batch, hyper.pictures)
         batch = self.augmentation.roll(key_B, batch, hyper.roll_frames)
-        seen_BTC = self.augmentation.corrupt(key_B, batch, hyper.noise)
+        batch = replace(batch, x_BTC=self.augmentation.corrupt(key_B, batch, hyper.noise))
+        target_BK = None
+        if self.changes.softens:
+            batch, target_BK = self.changes.mix(key, batch, self.model.n_classes, hyper.pictures)
         model = self.model if hyper.dropout is None else with_dropout(self.model, hyper.dropout)
         logits_BK, updated = model.apply(
-            params, seen_BTC, batch.mask_BT, train=True, rngs={"dropout": key}, mutable=["batch_stats"]
+            params, batch.x_BTC, batch.mask_BT, train=True, rngs={"dropout": key}, mutable=["batch_stats"]
         )
         right_B = (logits_BK.argmax(axis=-1) == batch.label_B).astype(logits_BK.dtype)
-        return cross_entropy(logits_BK, batch.label_B), {"accuracy": right_B}, dict(updated)
+        if target_BK is None:
+            loss_B = cross_entropy(logits_BK, batch.label_B)
+        else:
+            loss_B = optax.softmax_cross_entropy(logits_BK, target_BK)
+        return loss_B, {"accuracy": right_B}, dict(updated)
 
     def validation_loss(self, params: Variables, batch: Batch, hyper: Hyper) -> Float[Array, " B"]:
         """Return the loss of each clip as it is."""
@@ -195,8 +206,3 @@ def cross_entropy(logits_BK: Float[Array, "B K"], label_B: Int[Array, " B"]) -> 
 def n_elements(batch: Batch) -> Float[Array, " B"]:
     """Return how many elements of each picture are valid, at least 1."""
     return jnp.maximum(jnp.sum(batch.mask_BT, axis=-1) * batch.x_BTC.shape[-1], 1.0)
-
-
-def fold_each(key_B: Key[Array, " B"], purpose: int | Int[Array, ""]) -> Key[Array, " B"]:
-    """Return a key of each key for one purpose, so that no two draws share one."""
-    return jax.vmap(lambda key: jax.random.fold_in(key, purpose))(key_B)

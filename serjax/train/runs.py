@@ -46,6 +46,8 @@ class Run:
     noise: float | None = None
     noise_share: float | None = None
     shift_samples: int | None = None
+    pictures: dict[str, float] | None = None
+    ema: float | None = None
 
     @property
     def entropy(self) -> tuple[int, ...]:
@@ -159,7 +161,14 @@ def stack_hyper(runs: Sequence[Run]) -> Hyper:
         noise=stack_given([run.noise for run in runs]),
         noise_share=stack_given([run.noise_share for run in runs]),
         shift_samples=stack_given([run.shift_samples for run in runs], np.int32),
+        pictures=stack_strengths([run.pictures for run in runs if run.pictures is not None]),
+        ema=stack_given([run.ema for run in runs]),
     )
+
+
+def stack_strengths(of_runs: Sequence[dict[str, float]]) -> dict[str, Float[Array, "R"]] | None:
+    """Return the strengths of the runs, stacked by name; None where they have been given none."""
+    return {name: stack_arrays([own[name] for own in of_runs]) for name in of_runs[0]} if of_runs else None
 
 
 @functools.cache

@@ -44,7 +44,8 @@ class Hyper:
     A run stands still after `epochs`, or when its validation loss has not been lower for `patience` of them; its
     learning rate reaches 0 after `decay_epochs`, which may be later. Where there is a `dropout` it takes the place of
     the rate that the model was built with; so do `roll_frames` and `noise` of strengths of pictures' augmentation that
-    are not 0, `noise_share` and `shift_samples` of waveforms'.
+    are not 0, `noise_share` and `shift_samples` of waveforms', and `pictures` of `PictureChanges`. With `ema`, the
+    decay of a moving average of the parameters, it is this average that validates and is kept.
     """
 
     learning_rate: Float[Array, "*r"]
@@ -58,6 +59,8 @@ class Hyper:
     noise: Float[Array, "*r"] | None = None
     noise_share: Float[Array, "*r"] | None = None
     shift_samples: Int[Array, "*r"] | None = None
+    pictures: dict[str, Float[Array, "*r"]] | None = None
+    ema: Float[Array, "*r"] | None = None
 
 
 @pytree
@@ -88,6 +91,12 @@ class TrainState:
     hyper: Hyper
     best: Best
     rejected: Int[Array, "*r"]
+    averaged: chex.ArrayTree | None = None
+
+    @property
+    def kept(self) -> chex.ArrayTree:
+        """What validates and is kept: the parameters, or their moving average."""
+        return self.params if self.averaged is None else self.averaged
 
     @property
     def trains(self) -> Bool[Array | np.ndarray, "*r"]:
@@ -192,6 +201,7 @@ def init_state(
         hyper=hyper,
         best=best,
         rejected=zero,
+        averaged=None if hyper.ema is None else params,
     )
 
 

@@ -16,7 +16,7 @@ from serjax.train.state import Batch, Best, Dataset, Hyper, RunInputs, TrainStat
 from serjax.train.waveforms import AugmentedFeatures
 
 Metrics = dict[str, Float[Array, "*e"]]
-Held = tuple[dict[str, chex.ArrayTree], optax.OptState]
+Held = tuple[dict[str, chex.ArrayTree], optax.OptState, chex.ArrayTree | None]
 TrainStep = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
 TrainEpochs = Callable[
     [TrainState, RunInputs, Int[Array, "E S B"], Int[Array, ""], Dataset], tuple[TrainState, Metrics]
@@ -80,25 +80,38 @@ def make_train_step(objective: Objective, optimizer: optax.GradientTransformatio
         trains = state.trains
 
         def move(held: Held) -> Held:
-            params, opt_state = held
+            params, opt_state, averaged = held
             given = {"hyper": state.hyper, "gradient_norm": metrics["gradient_norm"]}
             updates, opt_state = optimizer.update(gradient, opt_state, params, **given)
-            moved = {**optax.apply_updates(params, updates), **collections}, opt_state
+            params = {**optax.apply_updates(params, updates), **collections}
+            moved = params, opt_state, None if averaged is None else moving_average(averaged, params, state)
             chex.assert_trees_all_equal_shapes_and_dtypes(held, moved)
             return moved
 
         # A branch and no choice of numbers: reading both sides of a choice took a fifth of the step of a dense VAE.
-        params, opt_state = jax.lax.cond(finite & trains, move, lambda held: held, (state.params, state.opt_state))
+        held = state.params, state.opt_state, state.averaged
+        params, opt_state, averaged = jax.lax.cond(finite & trains, move, lambda held: held, held)
         state = replace(
             state,
             step=state.step + trains,
             params=params,
             opt_state=opt_state,
             rejected=jnp.where(finite, 0, state.rejected + trains),
+            averaged=averaged,
         )
         return state, metrics
 
     return train_step
+
+
+def moving_average(averaged: chex.ArrayTree, params: chex.ArrayTree, state: TrainState) -> chex.ArrayTree:
+    """Return `d a + (1 − d) p` with `d = min(ema, (1 + s) / (10 + s))` at step `s` (Polyak & Juditsky 1992).
+
+    So the start is soon forgotten. Running moments of batch norm are averaged too: they belong to the averaged weights.
+    """
+    assert state.hyper.ema is not None
+    decay = jnp.minimum(state.hyper.ema, (1.0 + state.step) / (10.0 + state.step))
+    return jax.tree.map(lambda a, p: decay * a + (1 - decay) * p, averaged, params)
 
 
 def check_batch(batch: Batch) -> None:
@@ -223,7 +236,7 @@ def step_on_rows(
 def validation_sums(objective: Objective, state: TrainState, inputs: RunInputs, dataset: Dataset) -> Float[Array, " 2"]:
     """Return the weighted sum of the losses of the run's validation rows, and the sum of their weights."""
     batch = gather(dataset, inputs, inputs.validation_V, inputs.validation_weight_V)
-    loss_V = objective.validation_loss(state.params, batch, state.hyper)
+    loss_V = objective.validation_loss(state.kept, batch, state.hyper)
     return jnp.stack([jnp.sum(batch.weight_B * loss_V), jnp.sum(batch.weight_B)])
 
 
@@ -243,5 +256,5 @@ def end_epoch(state: TrainState, sums: Float[Array, " 2"]) -> tuple[TrainState, 
 def remember_best(state: TrainState, loss: Float[Array, ""]) -> TrainState:
     """Keep the parameters if the validation loss is the lowest so far; without validation rows, always the last."""
     better = (loss < state.best.loss) | (jnp.isnan(loss) & jnp.isinf(state.best.loss))
-    now = Best(params=state.params, loss=jnp.where(jnp.isnan(loss), state.best.loss, loss), epoch=state.epoch)
+    now = Best(params=state.kept, loss=jnp.where(jnp.isnan(loss), state.best.loss, loss), epoch=state.epoch)
     return replace(state, best=jax.lax.cond(better, lambda: now, lambda: state.best))

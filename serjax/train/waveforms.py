@@ -1,4 +1,4 @@
-"""Augmentation of the waveform inside the train step: clips are changed at random and their features computed anew.
+"""Augmentation inside the train step: waveforms are changed at random, their features computed anew and changed too.
 
 All of it on the device, clip by clip from keys of their own: a clip's change depends on the run, the step and the
 clip's place in the whole batch, never on its neighbours or on devices.
@@ -6,7 +6,7 @@ clip's place in the whole batch, never on its neighbours or on devices.
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import jax
 import jax.numpy as jnp
@@ -15,8 +15,8 @@ from jaxtyping import Array, Float, Int, Key, UInt32
 from serjax.dsp import Frontend, extract, frame_mask, pitch_shift, time_stretch
 from serjax.dsp.augment.waveforms import noise_by_peak
 from serjax.dsp.framing import fit_length
-from serjax.models.batch_axis import example_keys
-from serjax.train.objectives import fold_each
+from serjax.models.batch_axis import example_keys, fold_each
+from serjax.train.pictures import PictureChanges
 from serjax.train.state import Batch, Dataset, Hyper, RunInputs, normalise
 
 WAVEFORM = 3  # the purpose of a clip's key, beside those of the objectives
@@ -99,14 +99,21 @@ class WaveformAugmentation:
 
 @dataclass(frozen=True)
 class AugmentedFeatures:
-    """Features of changed waveforms, computed inside the train step.
+    """Features of changed waveforms, computed inside the train step, and pictures that are then moved.
 
-    `one_by_one`: clips are changed one after another (on CPU: only what was picked is computed), else all at once.
+    Without waveform changes the features are those of the data set. `one_by_one`: waveforms are changed one after
+    another (on CPU: only what was picked is computed), else all at once.
     """
 
     augmentation: WaveformAugmentation
     frontend: Frontend
+    pictures: PictureChanges = field(default_factory=PictureChanges)
     one_by_one: bool = True
+
+    @property
+    def sounding(self) -> bool:
+        """Whether waveforms are needed."""
+        return self.augmentation.picks > 0
 
     def gather(
         self,
@@ -117,14 +124,19 @@ class AugmentedFeatures:
         rows_B: Int[Array, " B"],
         weight_B: Float[Array, " B"],
     ) -> Batch:
-        """Take rows of the data set as `state.gather` does, with the features of their changed waveforms.
+        """Take rows of the data set as `state.gather` does, changed at random.
 
         `key` is that of the step, `hyper` may have strengths of the run's own; inside the `"data"` axis that splits the
         batch.
         """
-        assert dataset.sound is not None
-        key_B = fold_each(example_keys(key, rows_B.shape[0]), WAVEFORM)
-        x_BTC, mask_BT = self.features(key_B, dataset.sound.wav_NL[rows_B], dataset.sound.n_valid_N[rows_B], hyper)
+        key_B = example_keys(key, rows_B.shape[0])
+        if self.sounding:
+            assert dataset.sound is not None
+            sound = dataset.sound.wav_NL[rows_B], dataset.sound.n_valid_N[rows_B]
+            x_BTC, mask_BT = self.features(fold_each(key_B, WAVEFORM), *sound, hyper)
+        else:
+            x_BTC, mask_BT = dataset.x_NTC[rows_B], dataset.mask_NT[rows_B]
+        x_BTC, mask_BT = self.pictures.move(key_B, x_BTC, mask_BT, hyper.pictures)
         return normalise(x_BTC, mask_BT, dataset.label_N[rows_B], inputs, weight_B)
 
     def features(

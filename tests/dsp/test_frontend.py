@@ -173,6 +173,7 @@ def test_what_lies_behind_a_clip_does_not_enter_its_vector():
     ("frontend", "rows"),
     [
         (dsp.LogMel(frames=FRAMES), lambda y: [dsp.power_to_db(dsp.melspectrogram(y))]),
+        (dsp.RelativeLogMel(frames=FRAMES), lambda y: [dsp.power_to_db(dsp.melspectrogram(y), ref=jnp.max)]),
         (dsp.Chroma(frames=FRAMES), lambda y: [dsp.chroma_stft(y)]),
         (
             dsp.Descriptors(frames=FRAMES),

@@ -120,10 +120,25 @@ def test_the_last_epoch_is_kept_where_none_is_to_be_chosen(tmp_path):
     assert (tmp_path / "figures" / "learning.png").exists()
 
 
-@pytest.mark.parametrize("other", [{"refit": True}, {"patience": 3}])
-def test_what_goes_by_validation_is_refused_where_nothing_is_chosen(other):
-    with pytest.raises(ConfigError, match=rf"--keep last .*--{next(iter(other))} goes by them"):
-        check_training(replace(TRAINING, keep="last", **other))
+def test_validation_rows_are_scored_before_they_train_where_nothing_is_chosen(tmp_path):
+    """Their scores are of models that have not met them, those of test rows of models that have."""
+    base = replace(config(tmp_path), training=replace(TRAINING, keep="last", epochs=3))
+    for name, refit in (("once", False), ("again", True)):
+        machine = Machine(out=tmp_path / name, devices=2, quiet=True)
+        main.run(replace(base, training=replace(base.training, refit=refit), machine=machine))
+    once, again = (json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("once", "again"))
+    assert set(again["chosen_epochs"].values()) == {3}
+    assert again["refit"]
+    assert once["validation_uar"] is None
+    assert 0 < again["validation_uar"] <= 1
+    assert (tmp_path / "once" / "predictions.csv").read_text() == (tmp_path / "again" / "predictions.csv").read_text()
+    rows = [json.loads(line) for line in (tmp_path / "again" / "history.jsonl").read_text().splitlines()]
+    assert {(row["stage"], row["validation_loss"]) for row in rows} == {("train-0", None), ("refit-train-0", None)}
+
+
+def test_patience_is_refused_where_nothing_is_chosen():
+    with pytest.raises(ConfigError, match="--keep last chooses no epoch, --patience stops by validation rows"):
+        check_training(replace(TRAINING, keep="last", patience=3))
 
 
 def test_runs_start_from_the_weights_of_a_file(tmp_path):

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from serjax.models import ConditionalVAE
+from serjax.models.batch_axis import fold_each
 from serjax.models.mlp import MLP
-from serjax.train.objectives import ClassifierObjective, ConditionalVaeObjective, PictureAugmentation, fold_each
+from serjax.train.objectives import ClassifierObjective, ConditionalVaeObjective, PictureAugmentation
 from serjax.train.state import Batch
 from tests.reference import vae as reference
 from tests.train import tiny

@@ -12,7 +12,7 @@ from scripts.golden_train import GOLDEN, OBJECTIVES, first_step
 from serjax.models.batch_axis import example_keys
 from serjax.train.optimizer import make_optimizer
 from serjax.train.state import Batch, gather, init_state
-from serjax.train.step import make_train_step
+from serjax.train.step import make_train_step, remember_best
 from tests.reference import train as reference
 from tests.train import tiny
 
@@ -239,3 +239,18 @@ def test_parameters_are_floating_point_numbers():
     whole = state()
     with pytest.raises(AssertionError, match="type"):
         trace(Wrong(), before=replace(whole, params=whole.params | {"count": jnp.zeros((), jnp.int32)}))
+
+
+def test_the_moving_average_equals_numpy_and_is_what_is_kept():
+    own = replace(HYPER, ema=jnp.array(0.6))
+    params = {"w": jnp.asarray(PARAMS_TC), "count": jnp.zeros(())}
+    now, plain = init_state(params, OPTIMIZER, jax.random.key(0), own), state()
+    expected = np.asarray(PARAMS_TC, np.float64)
+    for s, x_BTC in enumerate(X_SBTC):
+        now, plain = STEP(now, batch(x_BTC))[0], STEP(plain, batch(x_BTC))[0]
+        decay = min(0.6, (1 + s) / (10 + s))
+        expected = decay * expected + (1 - decay) * np.asarray(plain.params["w"], np.float64)
+        np.testing.assert_array_equal(now.params["w"], plain.params["w"])
+        np.testing.assert_allclose(now.kept["w"], expected, rtol=1e-5)
+    assert plain.kept is plain.params
+    np.testing.assert_array_equal(remember_best(now, jnp.array(1.0)).best.params["w"], now.averaged["w"])

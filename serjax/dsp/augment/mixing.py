@@ -5,7 +5,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float, PRNGKeyArray, Real
+from jaxtyping import Array, Float, Int, PRNGKeyArray, Real
 
 from serjax.dsp.augment.draws import as_came, check_range
 from serjax.dsp.compiled import compiled
@@ -43,15 +43,21 @@ def mixup(
         raise ParameterError(f"x has shape {examples.shape}, labels have {targets.shape}: give one label per example.")
     if alpha == 0:
         return as_came(examples, x), as_came(targets, labels)
-    share_key, order_key = jax.random.split(key)
-    share = jax.random.beta(share_key, alpha, alpha, examples.shape[:1], examples.dtype)
-    order = jax.random.permutation(order_key, examples.shape[0])
+    share, order = mixing_shares(key, examples.shape[0], jnp.asarray(alpha, examples.dtype))
 
     def mix(values: Array) -> Array:
         own = share.reshape(share.shape[0], *(1,) * (values.ndim - 1)).astype(values.dtype)
         return own * values + (1.0 - own) * values[order]
 
     return as_came(mix(examples), x), as_came(mix(targets), labels)
+
+
+def mixing_shares(key: PRNGKeyArray, n: int, alpha: Float[Array, ""]) -> tuple[Float[Array, " n"], Int[Array, " n"]]:
+    """Draw what `n` examples keep of themselves, and whom each is mixed with; `alpha` need not be known when traced."""
+    share_key, order_key = jax.random.split(key)
+    positive = jnp.where(alpha > 0, alpha, 1.0)
+    drawn = jax.random.beta(share_key, positive, positive, (n,), alpha.dtype)
+    return jnp.where(alpha > 0, drawn, 1.0), jax.random.permutation(order_key, n)
 
 
 def compose(*changes: Change) -> Change:

@@ -54,11 +54,16 @@ def mel_warp(key: PRNGKeyArray, S: Real[ArrayLike, "bins T"], *, factor: Range) 
     """
     picture = one_example("S", S, 2)
     stretch = draw(key, check_range("factor", factor, 0.5, most=2.0), picture.dtype)
-    place = jnp.clip(jnp.arange(len(picture), dtype=picture.dtype) / stretch, 0, len(picture) - 1)
-    below = jnp.minimum(jnp.floor(place).astype(jnp.int32), max(0, len(picture) - 2))
-    share = (place - below)[:, None]
-    warped = (1 - share) * picture[below] + share * picture[jnp.minimum(below + 1, len(picture) - 1)]
-    return as_came(warped, S)
+    return as_came(interpolate_rows(picture, jnp.arange(len(picture), dtype=picture.dtype) / stretch), S)
+
+
+def interpolate_rows(picture: Float[Array, "N M"], place_N: Float[Array, " N"]) -> Float[Array, "N M"]:
+    """Return rows at places that need not be whole, linear between two; outside the first or last row is repeated."""
+    last = len(picture) - 1
+    place_N = jnp.clip(place_N, 0, last)
+    below_N = jnp.minimum(jnp.floor(place_N).astype(jnp.int32), max(0, last - 1))
+    share = (place_N - below_N)[:, None]
+    return (1 - share) * picture[below_N] + share * picture[jnp.minimum(below_N + 1, last)]
 
 
 @plain_arguments
@@ -111,8 +116,8 @@ def spec_augment(
     # By a table: a share of a number that is not known when traced is to be rounded as Python's floats are.
     widest = jnp.asarray([min(time_width, int(time_share * count)) for count in range(frames + 1)])[length]
     freq_key, time_key = jax.random.split(key)
-    masked_bins = _bands(freq_key, bins, bins, freq_masks, freq_width)
-    masked_frames = _bands(time_key, frames, length, time_masks, widest)
+    masked_bins = in_bands(freq_key, bins, bins, freq_masks, freq_width)
+    masked_frames = in_bands(time_key, frames, length, time_masks, widest)
     inside = (jnp.arange(frames) < length)[None, :]
     filling = value if value != "mean" else picture.mean() if n_valid is None else _mean(picture, inside)
     return as_came(jnp.where((masked_bins[:, None] | masked_frames[None, :]) & inside, filling, picture), S)
@@ -130,7 +135,7 @@ def _mean(picture: Float[Array, "bins T"], inside: Bool[Array, "1 T"]) -> Float[
     return jnp.where(inside, picture, 0.0).sum() / jnp.maximum(1, inside.sum() * len(picture)).astype(picture.dtype)
 
 
-def _bands(
+def in_bands(
     key: PRNGKeyArray, size: int, length: int | Int[Array, ""], count: int, width: int | Int[Array, ""]
 ) -> Bool[Array, " size"]:
     """Tell which of `size` places lie in one of `count` bands among the first `length`."""
