@@ -165,7 +165,7 @@ def torch_device(platform: str) -> str | None:
 
 def make_contestants(settings: Settings, devices: Sequence[jax.Device]) -> dict[Place, Train]:
     """Return what takes turns."""
-    dataset, everywhere = bench_train.make_dataset(), tuple(devices)
+    dataset, everywhere = bench_train.make_dataset(*NETWORKS[settings.network].picture), tuple(devices)
     layouts: dict[Place, Layout] = {("alone", 1): Layout(everywhere[:1])}
     if len(devices) > 1:
         layouts["split", 1] = Layout(everywhere, shard="data")

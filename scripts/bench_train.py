@@ -1,4 +1,4 @@
-"""Time one training step of three networks on pictures of 108 frames × 20 MFCC, batch 32: ours and PyTorch's.
+"""Time one training step of networks on pictures of 108 frames × 20 MFCC, batch 32: ours and PyTorch's.
 
     python -m scripts.bench_train [--devices 2] [--stacking map] [--repeats 5] [--networks VAE CNN LSTM]
 
@@ -20,7 +20,7 @@ import shlex
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import chex
@@ -33,6 +33,8 @@ from jaxtyping import Array, Float, Int
 from rich.console import Console
 from rich.table import Table
 
+from serjax.dsp import LogMel
+from serjax.experiments import cnn_logmel
 from serjax.models import VAE
 from serjax.models.cnn import CNN
 from serjax.models.cnn_lstm import TimeDistributed
@@ -41,9 +43,11 @@ from serjax.provenance import program
 from serjax.train.loop import Schedule, compile_training, index_blocks
 from serjax.train.objectives import ClassifierObjective, PictureAugmentation, VaeObjective
 from serjax.train.parallel import Layout, Stacking, request_devices
+from serjax.train.pictures import PictureChanges
 from serjax.train.runs import Run, init_params, stack_inputs, stack_states
 from serjax.train.state import Batch, Dataset, RunInputs, TrainState, gather
 from serjax.train.step import TrainEpochs
+from serjax.train.waveforms import AugmentedFeatures, WaveformAugmentation
 
 N_CLIPS, FRAMES, N_MFCC, N_CLASSES = 1440, 108, 20, 8
 CLIP_NORM = 1.0
@@ -51,7 +55,7 @@ SCHEDULE = Schedule(batch_size=32, steps=32, warmup_steps=20, clip_norm=CLIP_NOR
 EPOCHS = 10_000  # more than any call reaches
 EPOCHS_A_CALL = 2
 STEPS_A_CALL = SCHEDULE.steps * EPOCHS_A_CALL
-Name = Literal["VAE", "CNN", "LSTM", "dense"]
+Name = Literal["VAE", "CNN", "LSTM", "dense", "logmel"]
 Call = Callable[[], None]
 
 
@@ -62,6 +66,20 @@ class Network:
     objective: VaeObjective | ClassifierObjective
     n_runs: int
     most: float
+    changes: PictureChanges = field(default_factory=PictureChanges)
+
+    @property
+    def picture(self) -> tuple[int, int]:
+        """How many frames and coefficients a picture has."""
+        shape = self.objective if isinstance(self.objective, ClassifierObjective) else self.objective.model
+        return shape.frames, shape.n_features
+
+    @property
+    def augmented(self) -> AugmentedFeatures | None:
+        """What moves pictures before they are normalised."""
+        frames, n_mels = self.picture
+        frontend = LogMel(frames=frames, n_mels=n_mels)
+        return AugmentedFeatures(WaveformAugmentation(), frontend, self.changes) if self.changes.moves else None
 
 
 def classifier(model: CNN | TimeDistributed | MLP) -> ClassifierObjective:
@@ -69,25 +87,35 @@ def classifier(model: CNN | TimeDistributed | MLP) -> ClassifierObjective:
     return ClassifierObjective(model, PictureAugmentation(), FRAMES, N_MFCC)
 
 
+def log_mel() -> Network:
+    """Return `serjax.experiments.cnn_logmel` as it is by default, without its averaged weights."""
+    config = cnn_logmel.Config()
+    frontend, augmentation = config.features.frontend(), PictureAugmentation(config.training.roll_frames)
+    shape = frontend.n_frames, frontend.n_features
+    objective = ClassifierObjective(config.model.build(N_CLASSES), augmentation, *shape, config.pictures)
+    return Network(objective, n_runs=2, most=1.0, changes=config.pictures)
+
+
 NETWORKS: dict[Name, Network] = {
     "VAE": Network(VaeObjective(VAE(FRAMES, N_MFCC), PictureAugmentation()), n_runs=4, most=0.5),
     "CNN": Network(classifier(CNN(N_CLASSES)), n_runs=2, most=1.3),
     "LSTM": Network(classifier(TimeDistributed(N_CLASSES, filters=())), n_runs=2, most=1.0),
     "dense": Network(classifier(MLP(N_CLASSES, pooling="statistics")), n_runs=8, most=1.0),
+    "logmel": log_mel(),
 }
 
 
-def make_dataset() -> Dataset:
-    """Return noise as long and as many as the clips of RAVDESS, every frame valid."""
+def make_dataset(frames: int = FRAMES, n_features: int = N_MFCC) -> Dataset:
+    """Return noise as many as the clips of RAVDESS, every frame valid."""
     rng = np.random.default_rng(0)
-    x_NTC = jnp.asarray(rng.normal(size=(N_CLIPS, FRAMES, N_MFCC)), jnp.float32)
-    return Dataset(x_NTC, jnp.ones((N_CLIPS, FRAMES)), jnp.asarray(rng.integers(0, N_CLASSES, N_CLIPS), jnp.int32))
+    x_NTC = jnp.asarray(rng.normal(size=(N_CLIPS, frames, n_features)), jnp.float32)
+    return Dataset(x_NTC, jnp.ones((N_CLIPS, frames)), jnp.asarray(rng.integers(0, N_CLASSES, N_CLIPS), jnp.int32))
 
 
-def make_runs(n: int) -> list[Run]:
+def make_runs(n: int, n_features: int = N_MFCC) -> list[Run]:
     """Return runs that train on 1 024 clips each and validate on 128."""
     rng = np.random.default_rng(0)
-    shift_C, scale_C = np.zeros(N_MFCC, np.float32), np.ones(N_MFCC, np.float32)
+    shift_C, scale_C = np.zeros(n_features, np.float32), np.ones(n_features, np.float32)
     rows = [rng.permutation(N_CLIPS).astype(np.int32) for _ in range(n)]
     numbers = (shift_C, scale_C, 1e-3, 0.1, EPOCHS, EPOCHS, np.ones(N_CLASSES, np.float32))
     return [Run(0, str(r), "all", rows[r][:1_024], rows[r][1_024:1_152], *numbers) for r in range(n)]
@@ -125,8 +153,8 @@ def ours(network: Network, layout: Layout, dataset: Dataset, bare: bool) -> Call
         optimizer = optax.adam(1e-3)
         train = layout.train(make_bare_epochs(network, optimizer))
     else:
-        optimizer, train = compile_training(network.objective, SCHEDULE, layout)
-    runs = make_runs(network.n_runs)
+        optimizer, train = compile_training(network.objective, SCHEDULE, layout, network.augmented)
+    runs = make_runs(network.n_runs, network.picture[1])
     shared, inputs = layout.put_shared(dataset), layout.put_runs(stack_inputs(runs))
     state = layout.put_runs(stack_states(runs, init_params(runs, network.objective), optimizer))
     blocks = index_blocks(runs, SCHEDULE)
@@ -192,11 +220,12 @@ def main(
     networks: tuple[Name, ...] = ("VAE", "CNN", "LSTM"),
 ) -> None:
     """Print milliseconds per step and run, and ratios."""
-    layout, dataset = Layout(tuple(request_devices(devices)), stacking=stacking), make_dataset()
+    layout = Layout(tuple(request_devices(devices)), stacking=stacking)
     columns = ("ours", "bare", "PyTorch", "fused")
     table = Table("network", *columns, "ours / PyTorch", "at most", "ours / fused", "ours / bare")
     table.title = f"ms per step and run, batch 32, {describe(layout.devices)}, stacking {stacking}"
     for name in networks:
+        dataset = make_dataset(*NETWORKS[name].picture)
         seconds = take_turns(make_calls(name, layout, dataset), repeats)
         per_step = 1e3 / (NETWORKS[name].n_runs * STEPS_A_CALL)
         cells = [f"{per_step * statistics.median(seconds[c]):.2f}" if c in seconds else "" for c in columns]

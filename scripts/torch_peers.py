@@ -59,6 +59,34 @@ class CNN(nn.Module):
         return functional.cross_entropy(self.head(torch.cat([h_BDT.mean(dim=-1), deviation_BD], dim=-1)), label_B)
 
 
+class LogMel(nn.Module):
+    """Four blocks and attentive statistics pooling on 64 mel bands, as `serjax.experiments.cnn_logmel`; mixup."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        widths = (1, 32, 64, 128, 128)
+        self.blocks = nn.Sequential(*[CNN.block(a, b) for a, b in itertools.pairwise(widths)])
+        features = 4 * widths[-1]
+        self.score = nn.Sequential(nn.Linear(features, 64), nn.Tanh(), nn.Linear(64, 1, bias=False))
+        self.head = nn.Sequential(nn.Dropout(0.4), nn.Linear(2 * features, N_CLASSES))
+
+    def loss(self, x_BTC: Tensor, label_B: Tensor) -> Tensor:
+        """Return the cross-entropy of clips that were shifted, masked and mixed in pairs."""
+        x_BTC = masked(shifted(x_BTC))
+        n_clips = len(x_BTC)
+        share_B = torch.distributions.Beta(0.3, 0.3).sample((n_clips,)).to(x_BTC.device)
+        order_B = torch.randperm(n_clips, device=x_BTC.device)
+        x_BTC = share_B[:, None, None] * x_BTC + (1 - share_B[:, None, None]) * x_BTC[order_B]
+        h_BTD = self.blocks(x_BTC[:, None]).transpose(1, 2).flatten(2)
+        weight_BT1 = torch.softmax(self.score(h_BTD), dim=1)
+        mean_BD = (weight_BT1 * h_BTD).sum(dim=1)
+        deviation_BD = torch.sqrt((weight_BT1 * (h_BTD - mean_BD[:, None]).square()).sum(dim=1) + 1e-5)
+        log_BK = torch.log_softmax(self.head(torch.cat([mean_BD, deviation_BD], dim=-1)), dim=-1)
+        target_BK = functional.one_hot(label_B, N_CLASSES).to(log_BK)
+        target_BK = share_B[:, None] * target_BK + (1 - share_B[:, None]) * target_BK[order_B]
+        return -(target_BK * log_BK).sum(dim=-1).mean()
+
+
 class LSTM(nn.Module):
     """Two layers, 64 and 32 wide, dense 64: `serjax.models.cnn_lstm.TimeDistributed` without filters."""
 
@@ -92,11 +120,12 @@ class Dense(nn.Module):
         return functional.cross_entropy(self.head(torch.cat([mean_BC, deviation_BC], dim=-1)), label_B)
 
 
-NETWORKS: dict[str, type[VAE] | type[CNN] | type[LSTM] | type[Dense]] = {
+NETWORKS: dict[str, type[VAE] | type[CNN] | type[LogMel] | type[LSTM] | type[Dense]] = {
     "VAE": VAE,
     "CNN": CNN,
     "LSTM": LSTM,
     "dense": Dense,
+    "logmel": LogMel,
 }
 
 
@@ -114,7 +143,7 @@ class Training:
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=LEARNING_RATE, fused=fused or None)
         self.x_NTC = torch.tensor(x_NTC, device=self.device)
         self.label_N = torch.tensor(label_N.astype(np.int64), device=self.device)
-        self.shift_C, self.scale_C = (fill(N_MFCC, device=self.device) for fill in (torch.zeros, torch.ones))
+        self.shift_C, self.scale_C = (fill(x_NTC.shape[-1], device=self.device) for fill in (torch.zeros, torch.ones))
         self.clip_norm = clip_norm
 
     def steps(self, rows_SB: np.ndarray) -> Callable[[], None]:
@@ -144,3 +173,28 @@ def roll(x_BTC: Tensor) -> Tensor:
     shift_B1 = torch.randint(-ROLL_FRAMES, ROLL_FRAMES + 1, (n_clips, 1), device=device)
     place_B1, place_T = torch.arange(n_clips, device=device)[:, None], torch.arange(n_frames, device=device)
     return x_BTC[place_B1, (place_T - shift_B1) % n_frames]
+
+
+def shifted(x_BTC: Tensor) -> Tensor:
+    """Move the bands of every clip up or down by up to two, which need not be whole; edges are repeated."""
+    n_clips, _, n_bands = x_BTC.shape
+    band_C, by_B1 = torch.arange(n_bands, device=x_BTC.device), 4 * torch.rand(n_clips, 1, device=x_BTC.device) - 2
+    place_BC = (band_C - by_B1).clamp(0, n_bands - 1)
+    below_BC = place_BC.floor().long().clamp(max=n_bands - 2)
+    share_B1C = (place_BC - below_BC)[:, None]
+    low_BTC, high_BTC = (x_BTC.gather(2, at[:, None].expand_as(x_BTC)) for at in (below_BC, below_BC + 1))
+    return (1 - share_B1C) * low_BTC + share_B1C * high_BTC
+
+
+def masked(x_BTC: Tensor) -> Tensor:
+    """Set a band of up to twelve bands and a run of up to twelve frames of every clip to 0."""
+    n_clips, n_frames, n_bands = x_BTC.shape
+    hidden = [_band(n_clips, size, x_BTC.device).unsqueeze(axis) for size, axis in ((n_frames, 2), (n_bands, 1))]
+    return x_BTC.masked_fill(hidden[0] | hidden[1], 0.0)
+
+
+def _band(n_clips: int, size: int, device: torch.device) -> Tensor:
+    width_B1 = torch.randint(0, 13, (n_clips, 1), device=device)
+    first_B1 = (torch.rand(n_clips, 1, device=device) * (size - width_B1 + 1)).long()
+    place_S = torch.arange(size, device=device)
+    return (place_S >= first_B1) & (place_S < first_B1 + width_B1)

@@ -102,7 +102,7 @@ def test_the_table_is_printed_and_written(monkeypatch, tmp_path, capsys):
     assert lines[8] == "| 8 runs, vmap | 2 of 2 | 1 | 5.0 | 11.36 | 720 | 20.0 | 4.20 | 4.20 |"
 
 
-@pytest.mark.parametrize("name", ["VAE", "CNN", "dense"])  # an LSTM of PyTorch has each bias twice
+@pytest.mark.parametrize("name", ["VAE", "CNN", "dense", "logmel"])  # an LSTM of PyTorch has each bias twice
 def test_networks_have_as_many_parameters_in_pytorch(name):
     pytest.importorskip("torch")
     from scripts.torch_peers import NETWORKS as PEERS
