@@ -190,10 +190,10 @@ def fit_temperatures(predictions: Predictions, validation: Predictions | None) -
     Returns:
       T by `seed/fold`, None for a cell without validation clips.
     """
-    fitted: dict[str, float | None] = dict.fromkeys(_cells(predictions).tolist())
+    fitted: dict[str, float | None] = dict.fromkeys(cells_of(predictions).tolist())
     if validation is None:
         return fitted
-    log_NK, cell_N = log_posterior(validation.scores_NK), _cells(validation)
+    log_NK, cell_N = log_posterior(validation.scores_NK), cells_of(validation)
     for cell in fitted:
         rows = np.flatnonzero(cell_N == cell)
         fitted[cell] = fit_temperature(log_NK[rows], validation.truth[rows]) if len(rows) else None
@@ -202,7 +202,7 @@ def fit_temperatures(predictions: Predictions, validation: Predictions | None) -
 
 def calibrated(predictions: Predictions, temperature: Mapping[str, float | None]) -> Float[np.ndarray, "N K"] | None:
     """Return the log-probabilities of test clips at the temperatures of their cells, None unless each cell has one."""
-    cell_N, log_NK = _cells(predictions), log_posterior(predictions.scores_NK)
+    cell_N, log_NK = cells_of(predictions), log_posterior(predictions.scores_NK)
     for cell, fitted in temperature.items():
         if fitted is None:
             return None
@@ -211,7 +211,8 @@ def calibrated(predictions: Predictions, temperature: Mapping[str, float | None]
     return log_NK
 
 
-def _cells(predictions: Predictions) -> np.ndarray:
+def cells_of(predictions: Predictions) -> np.ndarray:
+    """Return the cell of each row, `seed/fold`."""
     return np.array([f"{seed}/{fold}" for seed, fold in zip(predictions.seed, predictions.fold, strict=True)])
 
 

@@ -66,10 +66,13 @@ class Predictions:
 
     def rows(self, keep_N: Bool[np.ndarray, "N"]) -> "Predictions":
         """Return the rows for which `keep_N` is true."""
-        kept = np.flatnonzero(keep_N)
-        columns: dict[str, Any] = {name: tuple(getattr(self, name)[n] for n in kept) for name in NAMES}
-        numbers = {name: getattr(self, name)[kept] for name in NUMBERS}
-        return replace(self, **columns, **numbers, log_px_N=None if self.log_px_N is None else self.log_px_N[kept])
+        return self.taken(np.flatnonzero(keep_N))
+
+    def taken(self, order_n: Int[np.ndarray, "n"]) -> "Predictions":
+        """Return the rows of these numbers, in their order."""
+        columns: dict[str, Any] = {name: tuple(getattr(self, name)[n] for n in order_n) for name in NAMES}
+        numbers = {name: getattr(self, name)[order_n] for name in NUMBERS}
+        return replace(self, **columns, **numbers, log_px_N=None if self.log_px_N is None else self.log_px_N[order_n])
 
     def confusion(self) -> Int[np.ndarray, "K K"]:
         """Return the [truth, prediction] counts of all rows."""
