@@ -11,6 +11,7 @@ from serjax.models.classifiers import (
     LogisticRegression,
     MobileNet,
     Recurrent,
+    ResidualLSTM,
     TimeDistributed,
     VectorRecurrent,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "LogisticRegression",
     "MobileNet",
     "Recurrent",
+    "ResidualLSTM",
     "TiedVAE",
     "TimeDistributed",
     "VectorRecurrent",

@@ -18,11 +18,22 @@ from serjax.models.mlp import MLP
 from serjax.models.mobilenet import MobileNet
 from serjax.models.recurrent import Recurrent
 from serjax.models.regularisers import Rate
+from serjax.models.residual_lstm import ResidualLSTM
 from serjax.models.vector_recurrent import VectorRecurrent
 from serjax.models.vgg import VGG
 
 Classifier = (
-    LogisticRegression | MLP | CNN | CNN1D | Recurrent | VectorRecurrent | TimeDistributed | CNNLSTM | VGG | MobileNet
+    LogisticRegression
+    | MLP
+    | CNN
+    | CNN1D
+    | Recurrent
+    | VectorRecurrent
+    | TimeDistributed
+    | CNNLSTM
+    | ResidualLSTM
+    | VGG
+    | MobileNet
 )
 
 

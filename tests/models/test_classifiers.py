@@ -22,6 +22,7 @@ from serjax.models import (
     LogisticRegression,
     MobileNet,
     Recurrent,
+    ResidualLSTM,
     TimeDistributed,
     VectorRecurrent,
 )
@@ -66,6 +67,7 @@ CASES = {
     "cnn lstm": Case(CNNLSTM(K, channels=(6,), hidden=(8,), dense=(8,))),
     "cnn lstm both ways": Case(CNNLSTM(K, "lstm", (4,), True, "attention", (8,), channels=(6,))),
     "lstm both ways": Case(TimeDistributed(K, "lstm", (4,), True, "statistics", (8,), filters=())),
+    "residual lstm": Case(ResidualLSTM(K, 8), learning_rate=0.03),
     "vgg": Case(VGG(K, (1, 2), 12, 1 / 16, (8,)), extends=False),
     "mobilenet": Case(MobileNet(K, **MOBILE), extends=False),
 }
@@ -76,6 +78,7 @@ HEAVY = {
     "cnn lstm",
     "cnn lstm both ways",
     "lstm both ways",
+    "residual lstm",
     "vgg",
     "mobilenet",
     "rnn",
@@ -268,6 +271,7 @@ S4_HEAD = 256 * 128 + 2 * 256 + 2 * 128 + 128 * 16 + 16
         (Recurrent(8), (108, 20), lstm(20, 64) + lstm(64, 32) + dense(32, 8)),
         (Recurrent(8, "gru", (64,)), (108, 20), 3 * 64 * (20 + 64 + 2) + dense(64, 8)),
         (Recurrent(8, "rnn", (64,), True), (108, 20), 2 * dense(20 + 64, 64) + dense(128, 8)),
+        (ResidualLSTM(8), (124, 46), lstm(46, 46) + 2 * 46 + lstm(46, 64) + 64 + 2 * 64 + dense(64, 8)),
         (TimeDistributed(8), (108, 20), TD_CONVOLUTIONS + lstm(2560, 64) + lstm(64, 32) + 32 * 64 + 128 + dense(64, 8)),
         # published without dense layers for three channels: 14 714 688, 20 024 384, 3 206 976 (Keras Applications)
         (VGG(16), (128, 130), 14_714_688 - 2 * 9 * 64 + 7 * 7 * 512 * 256 + S4_HEAD),
