@@ -22,6 +22,7 @@ from serjax.experiments import (
     logreg,
     lstm_mfcc,
     mobilenet_mel,
+    reslstm,
     rnn_stats,
     vgg_mel,
 )
@@ -48,6 +49,7 @@ EXPERIMENTS = (
     cnn_lstm_mfcc,
     vgg_mel,
     mobilenet_mel,
+    reslstm,
 )
 VECTORS = {cnn1d_pca: 66, rnn_stats: 180, dense_stats: 26}
 DATA = Data(synthetic_clips=96, protocol="speaker-6fold")
