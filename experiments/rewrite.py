@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from experiments import generative_curves, generative_results
+from experiments import generative_curves, generative_results, leaky_numbers
 from serjax.command import run_command
 from serjax.errors import ConfigError
 from serjax.figures.tables import say
@@ -70,6 +70,8 @@ def markdown_of(content: Mapping[str, Any], picture: str) -> str:
         return classifiers.markdown(classifiers.page_of(content), picture)
     if "groups" in content:
         return generative_results.markdown(content, picture)
+    if "rungs" in content:
+        return leaky_numbers.markdown(content, picture)
     if "header" in content:
         return generative_curves.markdown(content, picture)
     return table_page.markdown(table_page.TablePage(**content))
