@@ -90,11 +90,11 @@ class Config:
 
     systems: tuple[System, ...] = get_args(System)
     """Which systems climb down the ladder."""
-    epochs: int = 30
+    epochs: int = 20
     """Passes over the training clips, of networks."""
     rates: tuple[float, ...] = (1e-3, 3e-3)
     """Learning rates of the grid of networks; rung 3 has the first."""
-    dropouts: tuple[float, ...] = (0.3, 0.5)
+    dropouts: tuple[float, ...] = (0.3,)
     """Dropouts of the grid of networks; rung 3 has the first."""
     channels: tuple[int, ...] = (16, 32, 64)
     """Channels of the CNN's convolutions."""
