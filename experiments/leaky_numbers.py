@@ -161,7 +161,7 @@ def run(config: Config) -> None:
     ]
     title = f"From random folds to new speakers · {config.data.corpus_name}, {speakers}"
     print_table(title, HEADER, cells(rows))
-    figure = curves([("rung", _curves(config.systems, rows))], "UAR", None, title)
+    figure = curves([("rung: 1, 2 random folds; 5 the result", _curves(config.systems, rows))], "UAR", None, title)
     content = {"title": title, "rungs": RUNGS, "cells": cells(rows), "published": PUBLISHED, "made": provenance()}
     for path in page.files:
         write_files(path, content, lambda picture: markdown(content, picture), figure)
