@@ -24,7 +24,7 @@ from serjax.escape import markdown as escaped
 from serjax.escape import markdown_code
 from serjax.evaluate.predictions import Predictions
 from serjax.evaluate.statistics import Estimate, estimate
-from serjax.experiments import cnn_mel, generative, reslstm
+from serjax.experiments import cnn_logmel, generative, reslstm
 from serjax.figures.comparison import Curve, curves
 from serjax.figures.markdown import markdown_image, markdown_list, markdown_page, markdown_section, markdown_table
 from serjax.figures.tables import interval, print_table, say, signed
@@ -34,13 +34,12 @@ from serjax.provenance import provenance
 from serjax.results.page import write_files
 from serjax.study.density.flags import Density, Supervectors
 from serjax.study.flags import Data, Machine, SupervisedTraining
-from serjax.study.frontends import MelFeatures
 from serjax.study.overrides import Overrides, apply, product, vary
 from serjax.study.problem import labelled_corpus
 from serjax.study.stages import Study, complete
 
 System = Literal["cnn", "reslstm", "generative"]
-Network = cnn_mel.Config | reslstm.Config
+Network = cnn_logmel.Config | reslstm.Config
 HEADER = ("system", "rung", "UAR", "sd", "95 % interval", "− rung 5")
 RUNGS = (
     "random folds; test folds choose epoch and setting",
@@ -96,7 +95,7 @@ class Config:
     """Learning rates of the grid of networks; rung 3 has the first."""
     dropouts: tuple[float, ...] = (0.3,)
     """Dropouts of the grid of networks; rung 3 has the first."""
-    channels: tuple[int, ...] = (16, 32, 64)
+    channels: tuple[int, ...] = (16, 32, 64, 64)
     """Channels of the CNN's convolutions."""
     shrinkages: tuple[float, ...] = (0.1, 0.2, 0.4)
     """Grid of densities: shares of the identity in the within-class covariance."""
@@ -106,7 +105,7 @@ class Config:
     """Train on validation clips too, once they have chosen; rungs of test choice train on them at once."""
     results: Path | None = None
     """Write the page here too: NAME.md, with NAME.json and NAME.png beside it."""
-    data: Data = field(default_factory=lambda: Data(offset=0.0))
+    data: Data = field(default_factory=Data)
     machine: Machine = field(default_factory=Machine)
 
     def on_test(self, network: Network) -> ChosenOnTest:
@@ -124,11 +123,16 @@ class Config:
         data, machine = replace(self.data, protocol=protocol), self.machine
         training = SupervisedTraining(epochs=self.epochs, refit=self.refit)
         if system == "reslstm":
-            base = reslstm.Config(data=data, machine=machine, training=replace(training, roll_frames=0))
+            whole = replace(data, offset=0.0)  # as published
+            base = reslstm.Config(data=whole, machine=machine, training=replace(training, roll_frames=0))
             return dict(apply(base, self.grid))
-        model = replace(cnn_mel.Config().model, channels=self.channels)
-        cnn = cnn_mel.Config(
-            data=data, machine=machine, features=MelFeatures(frames=160), model=model, training=training
+        own = cnn_logmel.Config()
+        cnn = replace(
+            own,
+            data=data,
+            machine=machine,
+            model=replace(own.model, channels=self.channels),
+            training=replace(own.training, keep=None, epochs=self.epochs, refit=self.refit),
         )
         return dict(apply(cnn, self.grid))
 
