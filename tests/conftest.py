@@ -6,10 +6,14 @@ the process that started first.
 """
 
 import atexit
+import ctypes
+import gc
 import os
 import shutil
 import signal
+import sys
 import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 if "SERJAX_TESTS" not in os.environ:  # else this is a worker of the one that made it
@@ -25,6 +29,7 @@ os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
 
 import jax  # noqa: E402 (reads the environment)
 import matplotlib as mpl  # noqa: E402
+import psutil  # noqa: E402
 import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
@@ -42,6 +47,8 @@ settings.register_profile("thorough", max_examples=120, deadline=None)
 settings.load_profile("quick")
 
 OLDER_EMITTERS = " --xla_cpu_use_fusion_emitters=false"  # compile in half the time
+MOST_BYTES = 1_200_000_000  # of a process between two tests; a test may need half as much again
+STEP_BYTES = 200_000_000
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -54,3 +61,47 @@ def pytest_configure(config: pytest.Config) -> None:
     has_older = jax.__version_info__ < (0, 11)  # later releases die of the flag
     os.environ["XLA_FLAGS"] = flags if thorough or not has_older else flags + OLDER_EMITTERS
     assert len(jax.devices()) == 8
+
+
+class Room:
+    """Lets compiled programs go where a process has become large: it holds those of all its tests else."""
+
+    def __init__(self) -> None:
+        self.process, self.most_bytes = psutil.Process(), MOST_BYTES
+
+    def make(self) -> None:
+        """Forget what was compiled and give memory back; where little comes back, wait until there is more."""
+        if self.process.memory_info().rss <= self.most_bytes:
+            return
+        jax.clear_caches()
+        gc.collect()
+        if sys.platform == "linux":
+            ctypes.CDLL(None).malloc_trim(0)
+        self.most_bytes = max(MOST_BYTES, self.process.memory_info().rss + STEP_BYTES)
+
+
+ROOM = Room()
+
+
+def pytest_runtest_logfinish() -> None:
+    """Make room after each test."""
+    ROOM.make()
+
+
+def leave_blank(folder: Path, pictures: Mapping[str, Callable[[Path], None]]) -> dict[str, str]:
+    """Leave an empty file for each picture that a finished run would draw: where none is looked at."""
+    folder.mkdir(exist_ok=True)
+    for name in pictures:
+        (folder / name).touch()
+    return {}
+
+
+@pytest.fixture
+def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw no figure of a run, which takes a third of the time of a small study."""
+    monkeypatch.setattr("serjax.folder.manifest.draw", leave_blank)
+
+
+@pytest.fixture
+def with_figures() -> None:
+    """Draw figures also in a folder of tests that mostly go without."""

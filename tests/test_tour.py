@@ -92,15 +92,17 @@ class Recorded(NamedTuple):
 def record(work: Callable[[], None], stops: Sequence[Place], ends: Place) -> Recorded:
     """Return what `work` enters, in whichever thread; what happens while a module is imported counts too."""
     places = {(str(PROJECT.modules[stop.module].path), stop.name): stop for stop in (*stops, ends)}
-    package, passed, files = str(ROOT / "serjax"), list[Place](), set[str]()
+    package, passed, files, ended = str(ROOT / "serjax"), list[Place](), set[str](), False
 
     def note(frame: FrameType, event: str, _: object) -> None:
+        nonlocal ended
         code = frame.f_code
         if event != "call" or not code.co_filename.startswith(package):
             return
         if (place := places.get((code.co_filename, code.co_qualname))) is not None:
             passed.append(place)
-        if code.co_flags & inspect.CO_OPTIMIZED and ends not in passed:  # a function, not the body of a class or module
+            ended = ended or place == ends
+        if code.co_flags & inspect.CO_OPTIMIZED and not ended:  # a function, not the body of a class or module
             files.add(code.co_filename)
 
     before = sys.getprofile()

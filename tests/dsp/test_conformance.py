@@ -65,7 +65,8 @@ CASES = [
     *test_augment.CASES,
 ]
 FAINT = (1e-12, 1e-16, 1e-18, 1e-19, 1e-20, 1e-24, 1e-36)
-every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+# All questions to a function one after the other: what is compiled for one serves the next.
+every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name, scope="module")
 
 
 @every_case

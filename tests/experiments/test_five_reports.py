@@ -197,6 +197,7 @@ def test_what_is_known_of_a_vote_needs_no_folder_of_its_members(tmp_path: Path) 
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("with_figures")
 def test_a_row_runs_once_and_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     runs = tmp_path / "runs"
     config = five_reports.Config(rows=("S2.3",), synthetic=96, jobs=2, runs=runs, quiet=True)

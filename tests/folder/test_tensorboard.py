@@ -13,10 +13,10 @@ from serjax.errors import SerjaxError
 from serjax.folder.tensorboard import EventFiles
 from serjax.study.stages import complete
 from serjax.train.loop import Interrupted
-from tests.study.fixtures import no_figures, no_sound
+from tests.study.fixtures import no_sound
 from tests.study.test_stages import linear, stop_after_first_epoch
 
-__all__ = ["no_figures", "no_sound"]
+__all__ = ["no_sound"]
 
 
 def events(path: Path) -> Iterator[Event]:

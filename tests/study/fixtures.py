@@ -2,7 +2,6 @@
 
 import pytest
 
-from serjax.figures import canvas as plots
 from serjax.study import problem, trainer
 from serjax.train.objectives import ClassifierObjective
 from tests.study.stand_ins import noise
@@ -42,7 +41,8 @@ def traces(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     return noted
 
 
-@pytest.fixture
-def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Save no figure: for tests of many studies that look at none, where they take a third of the time."""
-    monkeypatch.setattr(plots, "save", lambda figure, path, dpi=150: None)
+@pytest.fixture(autouse=True)
+def usually_no_figures(request: pytest.FixtureRequest) -> None:
+    """Draw no figure but where a test asks for them, or in a fixture that several tests share."""
+    if "with_figures" not in request.fixturenames:
+        request.getfixturevalue("no_figures")

@@ -215,7 +215,7 @@ def test_clips_that_are_scored_enter_no_mean() -> None:
     np.testing.assert_array_equal(poisoned_validation.scores_NK, validation.scores_NK)
 
 
-@pytest.mark.usefixtures("no_sound", "no_figures")
+@pytest.mark.usefixtures("no_sound")
 def test_run_folders_say_it(tmp_path: Path) -> None:
     def configure(n_clips: int | None) -> Config:
         return Config(

@@ -22,7 +22,7 @@ from serjax.train.loop import Interrupted
 from serjax.train.parallel import Layout
 from tests.study.test_stages import linear, stop_after_first_epoch, vae
 
-pytestmark = pytest.mark.usefixtures("no_sound", "no_figures")
+pytestmark = pytest.mark.usefixtures("no_sound")
 LAYOUT = Layout(tuple(jax.devices()[:2]))
 MOST = RunsPerDevice(map=3, vmap=100)
 

@@ -64,7 +64,7 @@ def test_quiet_says_nothing(log_json: bool, clock: list[float], capsys: pytest.C
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.usefixtures("no_sound", "no_figures")
+@pytest.mark.usefixtures("no_sound")
 def test_a_run_tells_training_and_scoring(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     machine = Machine(out=tmp_path / "o", cache=tmp_path / "cache", devices=1, log_json=True)
     features = Features(sample_rate=8_000, n_mfcc=5, frames=6, n_fft=256, hop_length=128, n_mels=12)

@@ -14,6 +14,8 @@ import pytest
 DATA = ["--synthetic-clips", "96", "--emotions", "happy", "sad", "angry", "--protocol", "speaker-5fold"]
 MODEL = ["--hidden", "32", "--latent-dim", "8", "--importance-samples", "2"]
 TRAINING = ["--epochs", "12", "--pretrain-epochs", "2", "--devices", "2", "--save-every", "0", "--quiet"]
+pytestmark = pytest.mark.slow  # each command is a process that imports and compiles all
+
 FIGURES = ("uar", "uar_ci95", "war", "macro_f1", "per_fold", "confusion", "scores", "chosen_epochs", "noise_variance")
 
 
@@ -53,7 +55,7 @@ def n_lines(out: Path) -> int:
     return len(history.read_bytes().splitlines()) if history.exists() else 0
 
 
-@pytest.mark.parametrize("kills", [1, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [1, pytest.param(20, marks=pytest.mark.nightly)])
 def test_sigkill_at_random_moments_changes_nothing(tmp_path, whole, kills):
     draw = random.Random(kills)
     codes = []
@@ -70,7 +72,6 @@ def test_sigkill_at_random_moments_changes_nothing(tmp_path, whole, kills):
     assert codes.count(-signal.SIGKILL) > kills // 2  # most came before the end, else the test shows nothing
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_in_training_saves_and_the_same_command_goes_on(tmp_path, whole, how):
     out = tmp_path / "stopped"
@@ -84,7 +85,6 @@ def test_a_signal_in_training_saves_and_the_same_command_goes_on(tmp_path, whole
     assert finish(out) == whole.figures
 
 
-@pytest.mark.slow
 def test_a_large_network_in_training_answers_a_signal_within_ten_seconds(tmp_path):
     out = tmp_path / "vgg"
     model = ["--synthetic-clips", "96", "--size", "64", "--width", "0.25", "--epochs", "999", "--devices", "1"]

@@ -21,7 +21,7 @@ from serjax.study.supervised import SupervisedStudy
 from serjax.train.loop import Interrupted
 from serjax.train.processes import ProcessesError
 
-pytestmark = pytest.mark.usefixtures("no_sound", "no_figures")
+pytestmark = pytest.mark.usefixtures("no_sound")
 
 DATA = Data(synthetic_clips=96, emotions=("happy", "sad"), protocol="speaker-6fold")
 FEATURES = FeatureFlags(sample_rate=8_000, n_mfcc=5, frames=6, n_fft=256, hop_length=128, n_mels=12)

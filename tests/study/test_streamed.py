@@ -83,7 +83,7 @@ def finished(config: vae_mfcc.Config | logreg.Config, out: Path, stream: bool) -
     return out
 
 
-@pytest.mark.usefixtures("short", "no_figures")
+@pytest.mark.usefixtures("short")
 @pytest.mark.parametrize("config", [VAE, LOGREG, AUGMENTED], ids=["vae", "logreg", "augmented"])
 def test_a_streamed_study_ends_as_one_in_memory(config, tmp_path):
     held, own = (finished(config, tmp_path / f"{stream}", stream) for stream in (False, True))

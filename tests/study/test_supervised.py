@@ -62,6 +62,7 @@ def config(out):
     return logreg.Config(data=DATA, features=PICTURE, training=TRAINING, machine=machine)
 
 
+@pytest.mark.usefixtures("with_figures")
 def test_a_run_leaves_its_folder_and_is_not_repeated(tmp_path, capsys):
     main.run(config(tmp_path / "run"))
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
@@ -111,6 +112,7 @@ def test_validation_scores_are_of_models_that_never_saw_these_rows(tmp_path):
     assert found["last"]["ece"] is None
 
 
+@pytest.mark.usefixtures("with_figures")
 def test_the_last_epoch_is_kept_where_none_is_to_be_chosen(tmp_path):
     run = replace(config(tmp_path), training=replace(TRAINING, keep="last", learning_rate=3.0, epochs=5))
     main.run(run)

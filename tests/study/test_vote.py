@@ -178,6 +178,7 @@ def test_other_protocols_and_unfinished_runs_are_refused(runs: dict[str, Path], 
     assert not (tmp_path / "o" / "config.json").exists()
 
 
+@pytest.mark.usefixtures("with_figures")
 def test_the_command_writes_a_run_folder_and_prints_it(
     runs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -64,6 +64,7 @@ def test_labels_that_are_no_emotions_are_called_classes(tmp_path: Path, capsys: 
         assert "┃ emotion" not in printed
 
 
+@pytest.mark.usefixtures("with_figures")
 def test_labels_of_test_clips_leave_temperatures_as_they_are(tmp_path: Path) -> None:
     """And the picture says whether probabilities are calibrated."""
     emotion_N = np.tile(np.arange(3), 24)

@@ -126,7 +126,8 @@ def test_two_processes_equal_one_and_all_get_the_result(tmp_path, one_process):
     assert results(tmp_path, 2) == [one_process, one_process]
 
 
-@pytest.mark.parametrize("killed", [1, pytest.param(0, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("killed", [1, 0])
 def test_a_death_ends_the_other_and_the_same_command_resumes(tmp_path, one_process, killed):
     """Also where the shares of the stack are left at different epochs."""
     started = start(2, tmp_path, 1, "--pause", "0.3")
@@ -254,7 +255,7 @@ def test_another_out_is_an_error_of_all(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("twice", ["0", "1"])
+@pytest.mark.parametrize("twice", ["0", pytest.param("1", marks=pytest.mark.slow)])
 def test_a_number_that_two_processes_have_is_an_error_of_the_second(tmp_path, twice):
     started = start(2, tmp_path, 1, own=dict.fromkeys(range(2), ("--process-id", twice)))
     while all(process.poll() is None for process in started):
