@@ -62,6 +62,7 @@ def test_the_model_is_trained(tmp_path: Path) -> None:
     assert metrics["uar"] > 0.2  # chance .125
 
 
+@pytest.mark.usefixtures("no_figures")
 @pytest.mark.parametrize("example", [(2, "rates")], indirect=True)
 def test_the_study_writes_its_page(example: ModuleType, tmp_path: Path) -> None:
     example.run(example.Config(epochs=1, data=SMALL, machine=Machine(out=tmp_path / "rates", quiet=True)))

@@ -133,6 +133,7 @@ def test_the_tour_has_about_fifteen_stops_each_on_a_function_that_exists():
     assert len((ROOT / "docs/tour.md").read_text().splitlines()) <= 120
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_a_clip_passes_the_stops_in_their_order(tmp_path: Path):
     recorded = record(lambda: run(tiny(tmp_path)), STOPS, ends=WRITTEN)
     assert WRITTEN in recorded.stops

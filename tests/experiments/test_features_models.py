@@ -23,6 +23,7 @@ from serjax.folder.run_folder import RunFolderError
 from serjax.study import problem
 from serjax.study.flags import Data, Machine, SupervisedTraining
 from serjax.study.frontends import PictureFeatures
+from tests.conftest import leave_blank
 from tests.results.test_comparison import predictions, write_run
 from tests.study.stand_ins import noise
 
@@ -76,6 +77,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("trained")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(problem, "load_features", noise)
+        patch.setattr("serjax.folder.manifest.draw", leave_blank)
         complete(below(out), ("all", "logreg"))
         complete(below(out), ("descriptors", "vae"))
     return out

@@ -19,6 +19,7 @@ from serjax.study.density.study import DensityProblem, DensityStudy, Scorer, Sys
 from serjax.study.density.system import Frames, Said, fit_members, functionals, rows_of
 from serjax.study.flags import Data, Machine
 from serjax.study.problem import Cell, labelled_corpus, split_for_seeds
+from tests.conftest import leave_blank
 from tests.study.stand_ins import METRICS
 
 CONFIG = generative.Config(
@@ -34,7 +35,9 @@ CONFIG = generative.Config(
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of a whole run."""
     out = tmp_path_factory.mktemp("density") / "run"
-    main.run(replace(CONFIG, machine=replace(CONFIG.machine, out=out, cache=out.parent / "cache")))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("serjax.folder.manifest.draw", leave_blank)
+        main.run(replace(CONFIG, machine=replace(CONFIG.machine, out=out, cache=out.parent / "cache")))
     return out
 
 
