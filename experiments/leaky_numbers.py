@@ -148,7 +148,11 @@ class Config:
 
 
 def run(config: Config) -> None:
-    """Train what is not finished, then print and write the page."""
+    """Train what is not finished, then print and write the page.
+
+    Raises:
+      ConfigError: a protocol is given, or the corpus has too few speakers for folds by speaker.
+    """
     if config.data.protocol is not None:
         raise ConfigError("--protocol is what this study compares: leave it out.")
     rows_of = replace(config, results=None, machine=Machine())

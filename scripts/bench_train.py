@@ -79,7 +79,9 @@ class Network:
         """What moves pictures before they are normalised."""
         frames, n_mels = self.picture
         frontend = LogMel(frames=frames, n_mels=n_mels)
-        return AugmentedFeatures(WaveformAugmentation(), frontend, self.changes) if self.changes.moves else None
+        return (
+            AugmentedFeatures(WaveformAugmentation(), frontend, pictures=self.changes) if self.changes.moves else None
+        )
 
 
 def classifier(model: CNN | TimeDistributed | MLP) -> ClassifierObjective:

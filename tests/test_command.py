@@ -244,6 +244,7 @@ def test_what_an_encoding_lacks_is_written_as_its_code_point_and_a_closed_stream
     sys.stderr.close()
 
 
+@pytest.mark.slow
 def test_a_reader_that_has_read_enough_is_no_error():
     command = [sys.executable, "-m", "serjax.experiments.vae_mfcc", "--help"]
     writer = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)

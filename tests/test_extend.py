@@ -52,6 +52,7 @@ def test_the_corpus_is_read(example: ModuleType, tmp_path: Path) -> None:
     assert len(split_corpus(corpus, "random-5fold", selecting=False).folds) == 5
 
 
+@pytest.mark.slow
 def test_the_model_is_trained(tmp_path: Path) -> None:
     (tmp_path / "loudest.py").write_text(BLOCKS[1], encoding="utf-8")
     flags = ["--synthetic-clips", "96", "--protocol", "random-80-20", "--epochs", "20", "--out", "run", "--width", "40"]
@@ -62,6 +63,7 @@ def test_the_model_is_trained(tmp_path: Path) -> None:
     assert metrics["uar"] > 0.2  # chance .125
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_figures")
 @pytest.mark.parametrize("example", [(2, "rates")], indirect=True)
 def test_the_study_writes_its_page(example: ModuleType, tmp_path: Path) -> None:

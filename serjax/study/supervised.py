@@ -203,7 +203,9 @@ def make_recipe(config: SupervisedConfig, problem: Problem, runs: list[Run]) -> 
     if not in_step and not config.pictures.moves:
         return Recipe(objective, training)
     changed = augmentation.recipe.switched if in_step else WaveformAugmentation()
-    return Recipe(objective, training, AugmentedFeatures(changed, config.features.frontend(), config.pictures.switched))
+    return Recipe(
+        objective, training, AugmentedFeatures(changed, config.features.frontend(), pictures=config.pictures.switched)
+    )
 
 
 def compute_logits(asked: Request, trained: Trained, rolls: tuple[int, ...] = (0,)) -> Float[np.ndarray, "R N K"]:

@@ -107,8 +107,8 @@ class AugmentedFeatures:
 
     augmentation: WaveformAugmentation
     frontend: Frontend
-    pictures: PictureChanges = field(default_factory=PictureChanges)
     one_by_one: bool = True
+    pictures: PictureChanges = field(default_factory=PictureChanges)
 
     @property
     def sounding(self) -> bool:

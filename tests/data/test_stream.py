@@ -31,6 +31,7 @@ def ignore(done, total):
     pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_workers", [0, 2])
 @pytest.mark.parametrize("first", [0, 1])
 def test_blocks_come_in_their_order_whoever_decodes_them(n_workers, first):
@@ -97,6 +98,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_workers_end_with_the_process_that_started_them(tmp_path):
     """Killed, it can tell them nothing."""
     script = tmp_path / "reading.py"

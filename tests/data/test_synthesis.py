@@ -201,6 +201,7 @@ def test_loudness_follows_the_accent():
     np.testing.assert_allclose(rise_db(accented) - rise_db(plain), 6 * (1 - bump_at_edge), atol=0.15)
 
 
+@pytest.mark.slow
 def test_jit_eager_and_vmap_agree():
     score = steady_vowel(jitter=0.01, shimmer_db=0.5, breath_db=-30, wander_st=0.5)
     compiled = jax.jit(synthesis.synthesize)(jax.random.key(7), score)

@@ -97,6 +97,7 @@ def test_paths_of_no_plan_are_refused(path):
         SyntheticSource().read([path], WHOLE)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_samples_alone_or_among_others():
     first = SyntheticSource().read(SOME, WHOLE)
     alone = [SyntheticSource().read([path], WHOLE) for path in SOME]
@@ -107,6 +108,7 @@ def test_the_same_seed_gives_the_same_samples_alone_or_among_others():
     assert np.abs(first.values_BN - other.values_BN).max(axis=1).min() > 0.001
 
 
+@pytest.mark.slow
 def test_more_clips_than_a_block_come_in_their_order():
     paths = [utterance.path for utterance in synthetic_corpus(40).utterances]
     many = SyntheticSource().read(paths, WHOLE)

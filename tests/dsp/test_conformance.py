@@ -69,6 +69,7 @@ FAINT = (1e-12, 1e-16, 1e-18, 1e-19, 1e-20, 1e-24, 1e-36)
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name, scope="module")
 
 
+@pytest.mark.slow
 @every_case
 def test_jit_equals_eager(case):
     batch = jnp.asarray(case.batch)

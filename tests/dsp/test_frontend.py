@@ -162,6 +162,7 @@ def test_vectors_are_those_of_the_unpadded_clips(frontend, means):
             assert error <= 5e-6  # measured: 3.5e-7
 
 
+@pytest.mark.slow
 def test_what_lies_behind_a_clip_does_not_enter_its_vector():
     for frontend in (dsp.Stats180(frames=FRAMES), dsp.Stats26(frames=FRAMES)):
         quiet = dsp.extract(frontend, CLIPS_BN[2], n_valid=15_000)

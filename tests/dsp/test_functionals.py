@@ -88,6 +88,7 @@ def test_constants():
     assert dsp.masked_slope(x, valid) == 0.0
 
 
+@pytest.mark.slow
 def test_gradient_is_the_slope():
     x = POWER_BFT[0].astype(np.float64)
     valid = np.arange(12) % 4 < 3

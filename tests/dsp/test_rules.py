@@ -217,6 +217,7 @@ def test_an_empty_batch_gives_an_empty_array(case):
     assert jax.eval_shape(case.function, case.batch[:0]).shape == (0, *one.shape[1:])
 
 
+@pytest.mark.slow
 @every_case
 def test_loops_give_the_same_values_without_jit(case):
     if not has_loop(case):

@@ -46,6 +46,7 @@ def test_a_warp_moves_a_peak_and_f0_by_the_same_factor():
     np.testing.assert_allclose(frames[:, 21], 5.0 + np.log(1.2), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_spoken_frames_are_cepstra_of_what_sounds_with_slopes_across_pauses():
     voice = RNG.normal(size=(60, 67)).astype(np.float32)
     voice[:, 64] = np.where(np.arange(60) % 3 == 0, -90, -20)  # every third frame is a pause
@@ -63,6 +64,7 @@ def test_spoken_frames_are_cepstra_of_what_sounds_with_slopes_across_pauses():
     np.testing.assert_allclose(frames[: len(rows), 23:46], slopes, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_more_padding_changes_nothing():
     clip = (HUM * np.hanning(SR) + 0.01 * HISS).astype(np.float32)[:8000]
     n_valid = np.int32(8000)
@@ -72,6 +74,7 @@ def test_more_padding_changes_nothing():
     np.testing.assert_allclose(short, long[:71], rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_functionals_are_statistics_of_the_rows():
     frontend = Functionals(frames=101)
     clip = (HUM * np.hanning(SR) + 0.01 * HISS).astype(np.float32)

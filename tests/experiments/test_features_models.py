@@ -27,6 +27,8 @@ from tests.conftest import leave_blank
 from tests.results.test_comparison import predictions, write_run
 from tests.study.stand_ins import noise
 
+pytestmark = pytest.mark.slow
+
 PICTURES = PictureFeatures(
     kinds=("mfcc", "descriptors"), sample_rate=8_000, n_mfcc=5, mfcc_bands=12, frames=12, n_fft=256, hop_length=128
 )
@@ -185,6 +187,7 @@ def test_all_models_train_for_as_many_passes_by_the_same_flags() -> None:
     assert shared.items() <= classifier.items()
     assert shared.items() <= vae.items()
     only = {"epochs", "pretrain_epochs", "keep", "class_weights", "balanced_sampling", "weights", "pca_variance"}
+    only |= {"ema", "rolled_copies"}
     assert {k: v for k, v in classifier.items() if k not in only} == {k: v for k, v in vae.items() if k not in only}
     linear = asdict(budget.of_classifier("logreg"))
     assert {k: v for k, v in linear.items() if v != classifier[k]} == {"learning_rate": 0.01}

@@ -20,6 +20,8 @@ from serjax.study.frontends import Features
 from serjax.study.progress import progresses
 from serjax.study.stages import complete
 
+pytestmark = pytest.mark.slow
+
 PICTURE = Features(sample_rate=8_000, n_mfcc=5, frames=12, n_fft=256, hop_length=128, n_mels=12)
 DATA = Data(synthetic_clips=48, emotions=("angry", "sad"), protocol="speaker-5fold")
 

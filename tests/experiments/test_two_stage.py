@@ -19,6 +19,7 @@ DATA = Data(synthetic_clips=96, emotions=("happy", "sad", "angry"), protocol="sp
 FEATURES = TableFeatures(features=("mfcc",), frames=108)  # the front end that other tests have compiled
 
 
+@pytest.mark.slow
 def test_both_are_fitted_to_the_same_rows_and_printed_with_their_difference(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -53,6 +53,7 @@ def problem(tmp_path_factory) -> DensityProblem:
     return replace(made, cells=cells_to_fit(made, 2))
 
 
+@pytest.mark.slow
 def test_a_classifier_in_memory_and_its_bundle_agree(problem, tmp_path):
     """Two seeds; through files and from waveforms; measured 1e-7."""
     refitted = refit_densities(CONFIG.study(), {"chosen": CHOSEN}, problem, lambda done, total: None)

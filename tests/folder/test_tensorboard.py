@@ -43,6 +43,7 @@ def test_names_of_runs_stay_inside_the_folder(tmp_path: Path) -> None:
     assert [(value.tag, value.simple_value) for value in second.summary.value] == [("loss", 0.25)]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_sound", "no_figures")
 def test_a_stopped_run_that_goes_on_has_the_epochs_of_its_history(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

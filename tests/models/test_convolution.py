@@ -97,6 +97,7 @@ np.testing.assert_allclose(jax.jit(gradient)(h_BTF), gradient(h_BTF), atol=1e-4)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flags", ["with", "without"])
 def test_the_gradient_of_halving_is_kept_where_a_compiler_rounds_otherwise(flags):
     """In a process of its own, for tests compile without the passes that do; without flags a maximum fails here."""

@@ -74,6 +74,7 @@ def test_stackings_sizes_and_devices_each_have_their_place(monkeypatch):
     assert ("split", 1) not in make_contestants(TINY, jax.devices()[:1])
 
 
+@pytest.mark.slow
 def test_all_take_turns(monkeypatch):
     monkeypatch.setattr(bench_scaling, "torch_device", lambda platform: None)
     found = measure(TINY, n_devices=1)

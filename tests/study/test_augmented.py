@@ -23,6 +23,8 @@ from serjax.study.flags import Data, Machine, SupervisedTraining
 from serjax.study.frontends import Features
 from serjax.study.problem import load_problem
 
+pytestmark = pytest.mark.slow
+
 DATA = Data(synthetic_clips=96, protocol="random-80-20")
 PICTURE = Features(sample_rate=8_000, n_mfcc=5, frames=12, n_fft=256, hop_length=128, n_mels=12)
 TRAINING = SupervisedTraining(epochs=1, batch_size=32)

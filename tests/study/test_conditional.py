@@ -34,6 +34,8 @@ from serjax.train.record import History
 from serjax.train.shares import DivergedError
 from tests.study.test_stages import assert_same, stop_after_first_epoch
 
+pytestmark = pytest.mark.slow
+
 LABELS = ("happy", "sad")
 FLAGS = vae_mfcc.Config(
     beta=1.0,

@@ -24,6 +24,8 @@ from serjax.study.problem import Cell
 from serjax.study.stages import complete
 from tests.data.test_splits import NoSound
 
+pytestmark = pytest.mark.slow
+
 EMOTIONS = ("happy", "sad", "angry")
 N_SPEAKERS, N_TAKES, N_FUNCTIONALS = 5, 8, 6
 OFFSETS = np.random.default_rng(1).normal(0, 9, size=(3, N_SPEAKERS, 1)).astype(np.float32)  # of copies, speakers

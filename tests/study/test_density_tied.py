@@ -29,6 +29,8 @@ from tests.study.test_density_vae import (
     vectors_of,
 )
 
+pytestmark = pytest.mark.slow
+
 TIED = replace(DENSITY, density="tied-vae", shrinkages=(0.1,))
 NEARLY_NONE = replace(VAES, latent_dim=4, learning_rate=1e-12, vae_epochs=1)
 

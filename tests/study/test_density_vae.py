@@ -29,6 +29,8 @@ from serjax.train.record import History
 from serjax.train.shares import Trained
 from tests.study.test_stages import assert_same, stop_after_first_epoch
 
+pytestmark = pytest.mark.slow
+
 DATA = Data(synthetic_clips=192, emotions=("happy", "sad", "angry"), protocol="speaker-5fold")
 SHRINKAGES = (0.9, 0.1)
 DENSITY = Density(density="vae", shrinkages=SHRINKAGES)

@@ -124,6 +124,7 @@ def test_history_has_each_epoch_of_each_run_once(finished):
 SLOW = pytest.mark.slow
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "machine",
     [
@@ -168,6 +169,7 @@ def test_shuffled_labels_score_at_chance(tmp_path, monkeypatch):
         assert score["uar_ci95"][0] <= 0.5 <= score["uar_ci95"][1]
 
 
+@pytest.mark.slow
 def test_the_autoencoder_runs_through_the_same_study(tmp_path):
     config = ae_mfcc.Config(
         data=DATA,

@@ -17,7 +17,7 @@ from serjax.study.supervised import SupervisedStudy
 from serjax.train.loop import Interrupted
 from tests.study.test_stages import DATA, FEATURES, TRAINING, assert_same
 
-pytestmark = pytest.mark.usefixtures("no_sound")
+pytestmark = [pytest.mark.usefixtures("no_sound"), pytest.mark.slow]
 
 DENSE = dense_stats.Config(
     data=replace(DATA, offset=0.0),

@@ -39,6 +39,7 @@ def at(out: Path, config: cnn_logmel.Config):
     return replace(config, machine=Machine(out=out, quiet=True, devices=1, stack_size=24)).study()
 
 
+@pytest.mark.slow
 def test_strengths_and_decay_are_numbers_of_a_run(tmp_path: Path, stacks: list[list[int]]) -> None:
     configs = apply(SMALL, product(vary("mixup", 0.1, 0.9), vary("ema", 0.1, 0.9)))
     complete([at(tmp_path / name, config) for name, config in configs.items()])
@@ -49,6 +50,7 @@ def test_strengths_and_decay_are_numbers_of_a_run(tmp_path: Path, stacks: list[l
     assert len({(tmp_path / one / "predictions.csv").read_text() for one in configs}) == 4
 
 
+@pytest.mark.slow
 def test_studies_with_other_changes_do_not_share_a_program(tmp_path: Path, stacks: list[list[int]]) -> None:
     configs = apply(SMALL, vary("ema", 0.5, None))
     complete([at(tmp_path / name, config) for name, config in configs.items()])
@@ -88,6 +90,7 @@ def test_averages_that_make_no_sense_are_refused(flags, says) -> None:
         replace(SMALL, training=replace(SMALL.training, **flags)).study().check()
 
 
+@pytest.mark.slow
 def test_copies_give_their_mean_probability_in_runs_and_bundles() -> None:
     model, rng = CNN(3, (4,), (), pooling="attentive-statistics"), np.random.default_rng(0)
     x_NTC, mask_NT = rng.normal(size=(5, 16, 12)).astype(np.float32), np.ones((5, 16), np.float32)

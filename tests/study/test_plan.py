@@ -81,6 +81,7 @@ def test_process_0_says_what_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert settled(tmp_path) == Plan("vmap", 9)
 
 
+@pytest.mark.slow
 def test_a_study_that_goes_on_cuts_its_stacks_as_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stacks: list[list[int]]
 ) -> None:
@@ -98,6 +99,7 @@ def test_a_study_that_goes_on_cuts_its_stacks_as_before(
     assert plan_in(study.flags.out) == {"stacking": "map", "stack_size": 4}
 
 
+@pytest.mark.slow
 def test_stacks_are_not_cut_otherwise_than_they_were_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The plan is kept as it was, so that the command without the flag goes on; by map results are those of any."""
     with monkeypatch.context() as patch:
@@ -113,6 +115,7 @@ def test_stacks_are_not_cut_otherwise_than_they_were_begun(tmp_path: Path, monke
     assert out == whole
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [linear, vae])
 def test_a_folder_goes_on_with_the_clips_it_was_begun_with(
     make: Callable[[Path, float], GenerativeStudy | SupervisedStudy], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

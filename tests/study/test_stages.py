@@ -60,6 +60,7 @@ def assert_same(ours: Path, theirs: Path) -> None:
         }
 
 
+@pytest.mark.slow
 def test_classifiers_of_several_learning_rates_are_one_stack_a_stage(tmp_path: Path, stacks: list[list[int]]) -> None:
     complete([linear(tmp_path / f"together-{rate}", rate) for rate in RATES])
     assert stacks == [[6, 6], [6, 6]]  # train, refit-train
@@ -79,6 +80,7 @@ def test_vaes_of_several_betas_are_one_stack_a_stage(tmp_path: Path, stacks: lis
     assert_same(tmp_path / "together-10.0", tmp_path / "alone")
 
 
+@pytest.mark.slow
 def test_a_stack_that_was_stopped_goes_on_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     complete([linear(tmp_path / "whole", 0.1)])
     studies = [linear(tmp_path / f"stopped-{rate}", rate) for rate in RATES]
@@ -100,6 +102,7 @@ def stop_after_first_epoch(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("serjax.study.progress.Progresses.training", report)
 
 
+@pytest.mark.slow
 def test_other_rates_seeds_and_folds_compile_nothing(
     tmp_path: Path, stacks: list[list[int]], traces: list[object]
 ) -> None:

@@ -23,6 +23,8 @@ from serjax.study.problem import Problem, load_problem
 from serjax.study.streamed import load_streamed
 from serjax.train import programs
 
+pytestmark = pytest.mark.slow
+
 DATA = Data(synthetic_clips=96, emotions=("happy", "sad"), protocol="speaker-5fold")
 PICTURE = Features(sample_rate=8_000, n_mfcc=5, frames=12, n_fft=256, hop_length=128, n_mels=12)
 MACHINE = Machine(devices=1, quiet=True, stream_workers=0)

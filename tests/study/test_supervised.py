@@ -82,6 +82,7 @@ def test_a_run_leaves_its_folder_and_is_not_repeated(tmp_path, capsys):
     assert capsys.readouterr().out == first
 
 
+@pytest.mark.slow
 def test_refit_and_components_run_through(tmp_path):
     run = replace(config(tmp_path), training=replace(TRAINING, refit=True, pca_variance=0.9, epochs=1))
     main.run(run)
@@ -221,6 +222,7 @@ class AboutToTrainError(Exception):
     """Everything before the training went well."""
 
 
+@pytest.mark.slow
 def test_optimiser_and_sampling_reach_the_training(tmp_path, monkeypatch):
     handed = []
 
@@ -317,6 +319,7 @@ def test_a_batch_is_projected_and_weighted_by_class():
     np.testing.assert_array_equal(after.mask_BT[3], 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda module: module.__name__.rpartition(".")[2])
 def test_every_experiment_builds_its_network(experiment):
     frames, n_features = (1, VECTORS[experiment]) if experiment in VECTORS else (108, 20)

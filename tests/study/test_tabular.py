@@ -78,6 +78,7 @@ def test_the_gender_stage_is_reported(finished: Path) -> None:
     assert metrics(finished / "logistic")["gender_war"] is None
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_with_the_folds_that_are_missing(
     finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -191,6 +192,7 @@ def test_one_model_is_the_run_folder_itself(finished: Path, tmp_path: Path) -> N
     assert not (tmp_path / "o" / "tree").exists()
 
 
+@pytest.mark.slow
 def test_tuning_is_repeated_in_each_fold_and_shared_by_two_stages(tmp_path: Path) -> None:
     choice = Choice(models=("knn",), two_stage=True)
     tabular.run(config(tmp_path / "o", choice=choice, fitting=Fitting(tune=2, pca_variance=0.9)))

@@ -29,6 +29,8 @@ from serjax.study.runs import pooled_runs
 from serjax.study.stages import complete
 from tests.reference.dsp import vowel
 
+pytestmark = pytest.mark.slow
+
 LABELS = ("happy", "sad")
 MEL = MelFeatures(sample_rate=8_000, frames=10, n_fft=256, hop_length=128, n_mels=12)
 FLAGS = tied_vae_mel.Config(

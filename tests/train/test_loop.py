@@ -77,6 +77,7 @@ def whole(tmp_path_factory):
     return outcome(trained), stage.history.path.read_text(), epochs, stage
 
 
+@pytest.mark.slow
 def test_a_stack_whose_runs_have_all_lost_patience_is_finished(tmp_path):
     """It reports its last epoch, has the history of those that were trained, and goes on from a checkpoint as ever."""
     runs = [replace(run, epochs=50, decay_epochs=50, learning_rate=0.3, patience=2) for run in RUNS]

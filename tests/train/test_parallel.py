@@ -54,6 +54,7 @@ def test_four_devices_equal_one(one_device, shard, stacking):
     np.testing.assert_array_equal(state.key_data, one_device[0].key_data)
 
 
+@pytest.mark.slow
 def test_a_run_does_not_know_its_neighbours(one_device):
     """A stack of nothing but copies of one run ends, bit for bit, with what that run got among the others.
 
@@ -109,6 +110,7 @@ def test_the_compiled_stack_calls_no_host(shard):
     assert "callback" in talking.lower(jnp.arange(2)).as_text()  # so the search would find one
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("stacking", "held_once"), [("map", True), ("vmap", False)])
 def test_runs_that_take_turns_leave_their_states_where_they_are(stacking, held_once):
     """By XLA's own account a program of three more runs needs no more beside what it is given, but for their losses."""

@@ -88,6 +88,7 @@ def test_pairs_are_those_of_the_whole_batch_on_any_number_of_devices(shares):
     jax.tree.map(np.testing.assert_array_equal, split(ALL, shares), split(ALL, 1))
 
 
+@pytest.mark.slow
 def test_a_run_has_strengths_of_its_own():
     for strong in (ALL, PictureChanges(0.1, 1.0, 0.1, 3.0, freq_mask=2, time_mask=2, mixup=0.2, label_smoothing=0.0)):
         own = {name: jnp.asarray(value, jnp.float32) for name, value in vars(strong).items()}

@@ -248,6 +248,7 @@ def test_flags_that_are_wrong_in_one_process_end_both(tmp_path, wrong):
     assert not (tmp_path / "o").exists()
 
 
+@pytest.mark.slow
 def test_another_out_is_an_error_of_all(tmp_path):
     started = start(2, tmp_path / "a", 1, own={1: ("--out", str(tmp_path / "b"))})
     for code, said in endings(started, 40):

@@ -23,6 +23,8 @@ from serjax.train.waveforms import AugmentedFeatures
 from tests.train import test_waveforms as sounding
 from tests.train import tiny
 
+pytestmark = pytest.mark.slow
+
 RUNS = [replace(run, epochs=3, decay_epochs=3) for run in sounding.make_runs()]
 RUNS[1] = replace(RUNS[1], epochs=2)
 SCHEDULE = sounding.SCHEDULE

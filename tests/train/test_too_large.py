@@ -55,6 +55,7 @@ def test_results_of_all_devices_and_what_is_computed_on_the_way_must_fit(
     check_fits(in_place, devices, 3, 6)  # the result takes the place of what is given
 
 
+@pytest.mark.slow
 def test_a_stack_that_does_not_fit_is_refused_before_anything_is_trained(
     stage: tiny.Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -143,6 +143,7 @@ def test_without_a_pick_a_batch_is_that_of_the_data_set():
         np.testing.assert_allclose(getattr(batch, name), values, rtol=1e-5, atol=1e-5, err_msg=name)
 
 
+@pytest.mark.slow
 def test_a_clip_does_not_know_its_neighbours():
     """Changed one by one, at once, among others or alone: the same, by its own key."""
     heard = AugmentedFeatures(replace(OFF, picks=1, **EACH), FRONTEND)
