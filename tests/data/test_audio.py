@@ -349,6 +349,6 @@ def test_mutated_files_are_refused_or_finite(
     fuzz(good, tmp_path_factory.mktemp("fuzz"), seed, n_files=40)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_ten_thousand_mutated_files(tmp_path: Path, good: dict[str, bytes]) -> None:
     fuzz(good, tmp_path, seed=7, n_files=10_000)

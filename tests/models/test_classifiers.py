@@ -85,7 +85,7 @@ HEAVY = {
     "rnn vector",
 }  # seconds to compile
 every_model = pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow) if name in HEAVY else name for name in CASES]
+    "name", [pytest.param(name, marks=pytest.mark.nightly) if name in HEAVY else name for name in CASES]
 )
 
 
