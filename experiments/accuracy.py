@@ -5,7 +5,8 @@
 
 Trains `serjax.experiments.cnn_logmel` as it is, then with one ingredient taken out or put in at a time. All of it is
 compared on the same test speakers, paired by speaker. What is given by `--runs` is finished, and stands below with its
-folds, minutes and commands. Without arguments it runs on synthetic speech; finished rows are kept.
+folds, minutes and commands. With `--no-ingredients` nothing is trained: the page compares the finished runs with the
+first of them. Without arguments it runs on synthetic speech; finished rows are kept.
 """
 
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ import numpy as np
 
 from experiments.generative_results import RUNS, row_of
 from experiments.sweep import Page, ablate, publish
+from serjax.errors import ConfigError
 from serjax.experiments import cnn_logmel
 from serjax.figures.tables import Cell, TitledTable
 from serjax.folder.finished import FinishedRun, read_result, read_run
@@ -54,6 +56,8 @@ class Config:
 
     runs: tuple[Path, ...] = ()
     """Folders of finished runs that stand on the page too: their recipe, UAR, folds, minutes and command."""
+    ingredients: bool = True
+    """Train the network with each ingredient taken out or put in."""
     channels: tuple[int, ...] | None = None
     """Channels of the network in all rows, e.g. narrower ones to save time; default: as the experiment has them."""
     epochs: int | None = None
@@ -65,12 +69,21 @@ class Config:
 
 
 def run(config: Config) -> None:
-    """Train what is not finished, then print and write the page."""
+    """Train what is not finished, then print and write the page.
+
+    Raises:
+      ConfigError: there is nothing to show.
+    """
+    if not (config.ingredients or config.runs):
+        raise ConfigError("--no-ingredients trains nothing: give the folders of finished runs by --runs.")
     rows = replace(config, runs=(), results=None, machine=Machine())
     page = Page.of("accuracy", config.data, config.machine, config.results, rows)
     finished = [read_run(path) for path in config.runs]  # says at once what is missing
-    ablated = ablate(network(config), chain(BASE, TAKEN_OUT, PUT_IN), page.out)
-    publish(ablated, page, NOTES, tables_of(finished) if finished else ())
+    more = tables_of(finished) if finished else ()
+    if config.ingredients:
+        publish(ablate(network(config), chain(BASE, TAKEN_OUT, PUT_IN), page.out), page, NOTES, more)
+    else:
+        publish({run.path.name: run for run in finished}, page, (), more)
 
 
 def network(config: Config) -> cnn_logmel.Config:

@@ -4,10 +4,10 @@ Question: how far does a network get on new speakers without pretraining, if it 
 
     python -m serjax.experiments.cnn_logmel --corpus ravdess --root RAVDESS --refit
 
-RAVDESS speech, eight emotions, speaker-6fold, one seed: UAR .600 [.552, .648] on new speakers after training on 20, .568
-on validation speakers after training on 16; 79 minutes on 2 CPU cores that other work shared. `cnn_mel`, with nothing
-of this recipe and 16 training speakers, has .460. No epoch is chosen: the last of 50 is kept. The recipe is that
-of a prototype whose figures on test speakers had been seen (experiments/results/accuracy.md).
+RAVDESS speech, eight emotions, speaker-6fold, one seed: UAR .600 [.552, .648] on new speakers after training on 20, and
+.568 on validation speakers after training on 16. It took 79 minutes on 2 CPU cores that other work shared. `cnn_mel`,
+with nothing of this recipe and 16 training speakers, has .460. No epoch is chosen: the last of 50 is kept. The recipe
+is that of a prototype whose figures on test speakers had been seen (experiments/results/accuracy.md).
 """
 
 from dataclasses import dataclass, field

@@ -4,9 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from experiments import accuracy
 from experiments.rewrite import markdown_of
+from serjax.errors import ConfigError
 from serjax.folder.finished import read_result
 from serjax.results.page import read_content
 from serjax.study.flags import Data, Machine
@@ -23,7 +25,7 @@ def test_each_row_changes_one_ingredient_and_finished_runs_stand_below(made_up: 
     found = predictions([0, 1, 2], n_seeds=2)
     write_run(tmp_path / "vote", found, {})
     page, out = tmp_path / "accuracy.md", Machine(out=tmp_path / "out", quiet=True)
-    config = accuracy.Config((tmp_path / "vote",), (4,), 3, page, Data(synthetic_clips=96), out)
+    config = accuracy.Config((tmp_path / "vote",), True, (4,), 3, page, Data(synthetic_clips=96), out)
     accuracy.run(config)
     configs: list[SupervisedConfig] = [study.config for study in made_up]
     base = configs[0]
@@ -42,3 +44,13 @@ def test_each_row_changes_one_ingredient_and_finished_runs_stand_below(made_up: 
     per_fold = read_result(tmp_path / "vote" / "metrics.json")["per_fold"]
     np.testing.assert_allclose(folds[0][1], np.mean([of_seed["fold-1"]["uar"] for of_seed in per_fold.values()]))
     assert markdown_of(content, "accuracy.png") == page.read_text()
+
+
+def test_finished_runs_are_compared_without_training(made_up: list[Study], tmp_path: Path) -> None:
+    runs = tuple(write_run(tmp_path / name, predictions(wrong), {}) for name, wrong in (("a", []), ("b", [0, 1])))
+    page, out = tmp_path / "accuracy.md", Machine(out=tmp_path / "out", quiet=True)
+    accuracy.run(accuracy.Config(runs, ingredients=False, results=page, machine=out))
+    assert not made_up
+    assert [row["name"] for row in rows(page)] == ["a", "b"]
+    with pytest.raises(ConfigError, match="--no-ingredients trains nothing"):
+        accuracy.run(accuracy.Config(ingredients=False, machine=out))
