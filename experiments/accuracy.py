@@ -48,6 +48,10 @@ NOTES = (
     "its name says. The recipe is that of a prototype whose figures on test speakers had been seen. The rows chose "
     "nothing.",
 )
+OF_RUNS = (
+    "The vote is fitted to the validation clips that its validation figure is of. The recipe of the network is that of "
+    "a prototype whose figures on test speakers had been seen.",
+)
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ def run(config: Config) -> None:
     if config.ingredients:
         publish(ablate(network(config), chain(BASE, TAKEN_OUT, PUT_IN), page.out), page, NOTES, more)
     else:
-        publish({run.path.name: run for run in finished}, page, (), more)
+        publish({run.path.name: run for run in finished}, page, OF_RUNS, more)
 
 
 def network(config: Config) -> cnn_logmel.Config:
