@@ -27,6 +27,8 @@ from serjax.study.flags import Data
 from serjax.study.problem import Cell, Problem
 from serjax.study.progress import progresses
 
+pytestmark = pytest.mark.slow
+
 LABELS = ("happy", "sad", "angry")
 FEW = (
     Rival("pca", "PCA an emotion", (PcaPerClass(1), PcaPerClass(3))),

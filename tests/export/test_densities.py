@@ -24,6 +24,8 @@ from serjax.study.density.system import Frames
 from serjax.study.problem import Cell
 from tests.export.made import write_corpus
 
+pytestmark = pytest.mark.slow
+
 CONFIG = Config(
     features=VoiceFeatures(vectors=("supervector", "mfcc"), frames=101, n_mfcc=8, slices=2),
     background=Supervectors(components=4, backgrounds=2, background_frames=800, warps=(1.1,)),
@@ -53,7 +55,6 @@ def problem(tmp_path_factory) -> DensityProblem:
     return replace(made, cells=cells_to_fit(made, 2))
 
 
-@pytest.mark.slow
 def test_a_classifier_in_memory_and_its_bundle_agree(problem, tmp_path):
     """Two seeds; through files and from waveforms; measured 1e-7."""
     refitted = refit_densities(CONFIG.study(), {"chosen": CHOSEN}, problem, lambda done, total: None)

@@ -25,6 +25,8 @@ from serjax.study.generative.scores import explain
 from serjax.study.supervised import compute_logits
 from tests.export.made import EMOTIONS, vae_config
 
+pytestmark = pytest.mark.slow
+
 
 def read(path):
     return json.loads(path.read_text())
