@@ -15,6 +15,8 @@ from tests.dsp.cases import CLIPS_BN, POWER_BFT
 from tests.dsp.test_conformance import every_case
 from tests.reference.dsp import relative_error
 
+pytestmark = pytest.mark.slow
+
 Y, S, D = CLIPS_BN[0], POWER_BFT[0], (POWER_BFT[0] * (1 + 0.5j)).astype(np.complex64)
 KEY = "a new key"  # in its place; none is used twice
 STFT = {"n_fft": 64, "hop_length": 16, "win_length": 48, "window": "hamming", "center": True, "pad_mode": "edge"}
@@ -217,7 +219,6 @@ def test_an_empty_batch_gives_an_empty_array(case):
     assert jax.eval_shape(case.function, case.batch[:0]).shape == (0, *one.shape[1:])
 
 
-@pytest.mark.slow
 @every_case
 def test_loops_give_the_same_values_without_jit(case):
     if not has_loop(case):

@@ -22,6 +22,8 @@ from serjax.study.problem import Cell, labelled_corpus, split_for_seeds
 from tests.conftest import leave_blank
 from tests.study.stand_ins import METRICS
 
+pytestmark = pytest.mark.slow
+
 CONFIG = generative.Config(
     data=Data(synthetic_clips=96, emotions=("angry", "sad"), protocol="speaker-5fold"),
     features=VoiceFeatures(frames=101),
@@ -57,7 +59,6 @@ def test_a_run_folder_tells_emotions_apart(finished: Path) -> None:
     assert metrics["n_parameters"] > 2 * 2 * 69 * 4  # two background models, means and variances
 
 
-@pytest.mark.slow
 def test_a_run_that_was_stopped_fits_only_what_is_missing(
     finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -107,7 +108,6 @@ def system_of(problem: DensityProblem) -> System:
     return System(problem, frames, config)
 
 
-@pytest.mark.slow
 def test_what_test_clips_are_changes_nothing_for_others(problem: DensityProblem) -> None:
     """Their sound and labels are poisoned: what is fitted and chosen stays the same to the last bit."""
     cell = problem.cells[0]
@@ -157,7 +157,6 @@ def test_functionals_are_whitened_as_they_are_where_clips_are_fewer_than_feature
     np.testing.assert_allclose(found.log_px_N, np.logaddexp(*of_classes_KN) - np.log(2), rtol=1e-5)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "density", [Density(), Density(density="pca"), Density(own=0.3), *map(Density, ("mixture", "logistic"))]
 )
