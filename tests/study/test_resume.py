@@ -72,6 +72,7 @@ def test_sigkill_at_random_moments_changes_nothing(tmp_path, whole, kills):
     assert codes.count(-signal.SIGKILL) > kills // 2  # most came before the end, else the test shows nothing
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_in_training_saves_and_the_same_command_goes_on(tmp_path, whole, how):
     out = tmp_path / "stopped"
@@ -85,6 +86,7 @@ def test_a_signal_in_training_saves_and_the_same_command_goes_on(tmp_path, whole
     assert finish(out) == whole.figures
 
 
+@pytest.mark.nightly
 def test_a_large_network_in_training_answers_a_signal_within_ten_seconds(tmp_path):
     out = tmp_path / "vgg"
     model = ["--synthetic-clips", "96", "--size", "64", "--width", "0.25", "--epochs", "999", "--devices", "1"]

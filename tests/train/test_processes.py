@@ -144,6 +144,7 @@ def test_a_death_ends_the_other_and_the_same_command_resumes(tmp_path, one_proce
     assert results(tmp_path, 2) == [one_process, one_process]
 
 
+@pytest.mark.nightly
 def test_a_signal_to_one_stops_both_and_one_process_goes_on(tmp_path, one_process):
     started = start(2, tmp_path, 1, "--pause", "0.3")
     wait_for_checkpoint(tmp_path, started)
@@ -155,6 +156,7 @@ def test_a_signal_to_one_stops_both_and_one_process_goes_on(tmp_path, one_proces
     assert results(tmp_path, 1) == [one_process]
 
 
+@pytest.mark.nightly
 def test_another_number_of_devices_goes_on(tmp_path, one_process):
     """Each run is trained by one device, so not even rounding differs."""
     (started,) = start(1, tmp_path, 1, "--pause", "0.3")
@@ -166,6 +168,7 @@ def test_another_number_of_devices_goes_on(tmp_path, one_process):
     assert results(tmp_path, 1) == [one_process]
 
 
+@pytest.mark.nightly
 def test_two_processes_share_batches_too(tmp_path, one_process):
     finish(start(1, tmp_path / "one", 2, "--shard", "data"))
     finish(start(2, tmp_path / "two", 1, "--shard", "data"))
@@ -173,6 +176,7 @@ def test_two_processes_share_batches_too(tmp_path, one_process):
     assert results(tmp_path / "two", 1)[0]["epoch"] == one_process["epoch"]
 
 
+@pytest.mark.nightly
 def test_an_experiment_on_two_processes_equals_it_on_one(tmp_path):
     """One run folder, written and printed once, with the figures of one process of two devices."""
     alone = finish(start(1, tmp_path / "one", 2, program=tuple(LOGREG)))
@@ -186,6 +190,7 @@ def test_an_experiment_on_two_processes_equals_it_on_one(tmp_path):
     assert ["UAR" in printed for printed in (*alone, *both)] == [True, True, False]
 
 
+@pytest.mark.nightly
 def test_studies_of_one_stack_on_two_processes_equal_them_on_one(tmp_path):
     """Two run folders and one page, each written once; started again, nothing is trained."""
     alone = finish(start(1, tmp_path / "one", 2, program=tuple(BETAS)))
