@@ -15,13 +15,13 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.generative_results import RUNS, row_of
+from experiments.generative_results import RUNS, command_of, row_of
 from experiments.sweep import Page, ablate, publish
 from serjax.errors import ConfigError
 from serjax.experiments import cnn_logmel
 from serjax.figures.tables import Cell, TitledTable
 from serjax.folder.finished import FinishedRun, read_result, read_run
-from serjax.folder.manifest import CONFIG, METRICS
+from serjax.folder.manifest import METRICS
 from serjax.main import train_command
 from serjax.study.flags import Data, Machine
 from serjax.study.overrides import BASE, chain, product, vary
@@ -113,12 +113,6 @@ def of_folds(run: FinishedRun, folds: Sequence[str]) -> tuple[Cell, ...]:
     per_fold = read_result(run.path / METRICS)["per_fold"]
     found = ([of_seed[fold]["uar"] for of_seed in per_fold.values() if fold in of_seed] for fold in folds)
     return run.path.name, *(float(np.mean(uars)) if uars else None for uars in found)
-
-
-def command_of(run: FinishedRun) -> tuple[Cell, ...]:
-    """Return the command of a run, and the commit of the code that ran it."""
-    git = read_result(run.path / METRICS).get("git")
-    return run.path.name, str(read_result(run.path / CONFIG)["command"]), str(git or "not recorded")
 
 
 if __name__ == "__main__":

@@ -78,7 +78,7 @@ def run(config: Config) -> None:
         "runs": rows,
         "published": PUBLISHED,
         "groups": [group.cells for group in groups],
-        "commands": [command_of(one) for one in runs],
+        "commands": [command_line(one) for one in runs],
     }
     print_table(title, RUNS, rows)
     print_table(f"{runs[0].path.name}, {corpus.name}", GROUPS, [group.cells for group in groups])
@@ -97,10 +97,16 @@ def row_of(run: FinishedRun) -> tuple[Cell, ...]:
     return *said, reached.mean, reached.sd, interval(reached.interval), ece, f"{run.seconds / 60:.1f}"
 
 
-def command_of(run: FinishedRun) -> str:
-    """Return the name of a run, its command, and the commit of the code that ran it, as Markdown."""
-    command, git = read_result(run.path / CONFIG)["command"], read_result(run.path / METRICS).get("git")
-    return f"{run.path.name}: {markdown_code(str(command))}, git {git or 'not recorded'}"
+def command_of(run: FinishedRun) -> tuple[str, str, str]:
+    """Return the name of a run, its command, and the commit of the code that ran it."""
+    git = read_result(run.path / METRICS).get("git")
+    return run.path.name, str(read_result(run.path / CONFIG)["command"]), str(git or "not recorded")
+
+
+def command_line(run: FinishedRun) -> str:
+    """Return `command_of` as Markdown."""
+    name, command, git = command_of(run)
+    return f"{name}: {markdown_code(command)}, git {git}"
 
 
 class Group(NamedTuple):

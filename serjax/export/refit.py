@@ -15,7 +15,6 @@ from serjax.bundle.scores import Weights
 from serjax.bundle.systems import Autoencoders, Networks, System
 from serjax.data.folds import Fold
 from serjax.evaluate.generative import PREFERENCE, ScoreName, log_prior
-from serjax.evaluate.logits import even_rolls
 from serjax.export.rebuild import ExportedRun
 from serjax.study.density.flags import FunctionalFeatures
 from serjax.study.density.study import DensityProblem, DensityStudy
@@ -25,7 +24,7 @@ from serjax.study.generative.models import Models, make_objective, train_models
 from serjax.study.generative.scores import explain
 from serjax.study.generative.study import GenerativeStudy
 from serjax.study.problem import Cell, Problem, Report
-from serjax.study.supervised import SupervisedStudy, make_recipe, make_runs, run_numbers
+from serjax.study.supervised import SupervisedStudy, make_recipe, make_runs, rolls_of, run_numbers
 from serjax.study.trainer import Request, Stages, Trainer, fresh, from_file, take, train_requests
 from serjax.train.runs import Run, stack_inputs
 from serjax.train.shares import Trained
@@ -92,8 +91,7 @@ def _refit_networks(study: SupervisedStudy, metrics: Mapping[str, Any], problem:
     start = start if training.weights is None else from_file(start, training.weights)
     [trained] = train_requests([Request(trainer, recipe, "refit", runs, start, problem)])
     weights = {"params": trained.params, "inputs": _inputs(runs)}
-    rolls = even_rolls(training.rolled_copies or 1, training.roll_frames)
-    system = Networks(config.features.frontend(), recipe.objective.model, rolls)
+    system = Networks(config.features.frontend(), recipe.objective.model, rolls_of(training))
     return Refitted(system, by_cell(weights), {"epochs": epochs})
 
 

@@ -117,7 +117,7 @@ class SupervisedStudy:
         numbers = run_numbers(config, model)
         is_last = training.keep == "last"
         is_held_out = training.refit or not is_last  # validation rows, from what is trained first
-        rolls = even_rolls(training.rolled_copies or 1, training.roll_frames)
+        rolls = rolls_of(training)
 
         def request(name: str, runs: list[Run]) -> Request:
             recipe = make_recipe(config, problem, runs)
@@ -160,6 +160,11 @@ def run_numbers(config: SupervisedConfig, model: Classifier) -> dict[str, Any]:
     """Return what the flags say that is a number of each run."""
     strengths, ema = config.pictures.strengths, config.training.ema
     return {"dropout": dropout_of(model), "pictures": strengths, "ema": ema, **config.augmentation.run_numbers}
+
+
+def rolls_of(training: SupervisedTraining) -> tuple[int, ...]:
+    """Return by how many frames the copies are rolled with which a clip is classified; 0 alone: as it is."""
+    return even_rolls(training.rolled_copies or 1, training.roll_frames)
 
 
 def make_runs(

@@ -239,7 +239,7 @@ def test_an_error_that_nobody_catches_ends_the_process_at_once():
     check_survivor(*other)
 
 
-@pytest.mark.parametrize("wrong", [0, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("wrong", [0, 1])
 def test_flags_that_are_wrong_in_one_process_end_both(tmp_path, wrong):
     """The other is told by JAX: at once of process 0, else as soon as no heartbeat came."""
     started = start(2, tmp_path / "o", 1, program=tuple(LOGREG), own={wrong: ("--epochs", "0")})
@@ -256,7 +256,7 @@ def test_another_out_is_an_error_of_all(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("twice", ["0", pytest.param("1", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("twice", ["0", "1"])
 def test_a_number_that_two_processes_have_is_an_error_of_the_second(tmp_path, twice):
     started = start(2, tmp_path, 1, own=dict.fromkeys(range(2), ("--process-id", twice)))
     while all(process.poll() is None for process in started):
