@@ -37,7 +37,21 @@ def test_attention_equals_numpy():
     np.testing.assert_array_equal(pooled_BC[4], 0)
 
 
-@pytest.mark.parametrize("pooling", ["flatten", "mean", "statistics", "attention"])
+def test_attentive_statistics_equal_numpy():
+    pooling = AttentionPooling(units=6, deviation=True)
+    params = random_params(jax.eval_shape(pooling.init, jax.random.key(0), H_BTC, MASK_BT), seed=1)
+    pooled_BD = jax.jit(pooling.apply)(params, H_BTC, MASK_BT)
+    for pooled_D, h_TC in zip(pooled_BD, valid_frames(), strict=False):
+        hidden = np.tanh(dense(params["params"]["hidden"], h_TC))
+        weight_T = np.exp(hidden @ np.asarray(params["params"]["score"]["kernel"], np.float64))[:, 0]
+        weight_T /= weight_T.sum()
+        mean_C = weight_T @ h_TC
+        deviation_C = np.sqrt(weight_T @ (h_TC - mean_C) ** 2 + 1e-5)
+        np.testing.assert_allclose(pooled_D, np.concatenate([mean_C, deviation_C]), atol=1e-5)
+    np.testing.assert_array_equal(pooled_BD[4], 0)
+
+
+@pytest.mark.parametrize("pooling", ["flatten", "mean", "statistics", "attention", "attentive-statistics"])
 def test_masked_frames_and_clips_give_no_gradient_and_no_nan(pooling):
     layer = FramePooling(pooling)
     mask_BT = jnp.asarray(MASK_BT)

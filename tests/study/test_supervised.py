@@ -139,6 +139,8 @@ def test_validation_rows_are_scored_before_they_train_where_nothing_is_chosen(tm
     assert (tmp_path / "once" / "predictions.csv").read_text() == (tmp_path / "again" / "predictions.csv").read_text()
     rows = [json.loads(line) for line in (tmp_path / "again" / "history.jsonl").read_text().splitlines()]
     assert {(row["stage"], row["validation_loss"]) for row in rows} == {("train-0", None), ("refit-train-0", None)}
+    losses = [[row["loss"] for row in rows if row["stage"] == stage] for stage in ("train-0", "refit-train-0")]
+    assert losses[0] != losses[1]  # of other rows
 
 
 def test_patience_is_refused_where_nothing_is_chosen():
