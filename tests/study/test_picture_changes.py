@@ -96,7 +96,7 @@ def test_copies_give_their_mean_probability_in_runs_and_bundles() -> None:
     x_NTC, mask_NT = rng.normal(size=(5, 16, 12)).astype(np.float32), np.ones((5, 16), np.float32)
     mask_NT[2, 9:] = 0
     shapes = jax.eval_shape(model.init, jax.random.key(0), x_NTC, mask_NT)
-    params = jax.tree.map(jnp.asarray, random_params(shapes, seed=1))
+    params = jax.tree.map(jnp.abs, random_params(shapes, seed=1))  # variances are positive
     shift_C, scale_C = fit_normaliser(x_NTC, mask_NT, np.arange(5))
     inputs = RunInputs(jnp.asarray(shift_C), jnp.asarray(scale_C), jnp.ones(3), None, jnp.zeros(1, int), jnp.ones(1))
     dataset = Dataset(jnp.asarray(x_NTC), jnp.asarray(mask_NT), jnp.zeros(5, int))
@@ -104,6 +104,7 @@ def test_copies_give_their_mean_probability_in_runs_and_bundles() -> None:
     copies = [model.apply(params, jnp.roll(z_NTC, n, 1), jnp.roll(mask_NT, n, 1)) for n in (-3, 0, 3)]
     expected_NK = np.mean([jax.nn.softmax(logits_NK) for logits_NK in copies], axis=0)
     found_NK = classify_all(model, params, inputs, dataset, even_rolls(3, 3))
+    assert np.isfinite(expected_NK).all()
     np.testing.assert_allclose(np.exp(found_NK), expected_NK, atol=1e-6)
     system = Networks(RelativeLogMel(frames=16, n_mels=12), model, even_rolls(3, 3))
     assert system_of(system.describe()) == system
