@@ -50,9 +50,30 @@ class Conv(nn.Module):
 def im2col(x: Float[Array, "C *s"], kernel: Float[Array, "*k C F"], stride: int) -> Float[Array, "F *o"]:
     """Return the convolution as one product `[F, k·C] × [k·C, windows]`."""
     columns = jnp.concatenate(_windows(x, kernel.shape[:-2], stride), axis=0)
-    matrix = kernel.reshape(-1, kernel.shape[-1])
-    rows = jnp.dot(matrix.T, columns.reshape(columns.shape[0], -1))
-    return rows.reshape(-1, *columns.shape[1:])
+    rows_FN = _product(kernel.reshape(-1, kernel.shape[-1]), columns.reshape(columns.shape[0], -1))
+    return rows_FN.reshape(-1, *columns.shape[1:])
+
+
+@jax.custom_vjp
+def _product(matrix_KF: Float[Array, "K F"], columns_KN: Float[Array, "K N"]) -> Float[Array, "F N"]:
+    """Return `matrixᵀ columns`. The slope of `columns` comes as `[K, N]`, so that windows are read in long runs.
+
+    JAX's own would be `[N, K]`: what XLA then gathers from it, number by number, took as long as all products.
+    """
+    return jnp.dot(matrix_KF.T, columns_KN)
+
+
+def _product_backward(
+    kept: tuple[Float[Array, "K F"], Float[Array, "K N"]], slope_FN: Float[Array, "F N"]
+) -> tuple[Float[Array, "K F"], Float[Array, "K N"]]:
+    matrix_KF, columns_KN = kept
+    matrix_slope_KF = jax.lax.dot_general(columns_KN, slope_FN, (((1,), (1,)), ((), ())))  # .T would be copied
+    return matrix_slope_KF, jnp.dot(matrix_KF, slope_FN)
+
+
+_product.defvjp(
+    lambda matrix_KF, columns_KN: (_product(matrix_KF, columns_KN), (matrix_KF, columns_KN)), _product_backward
+)
 
 
 def shift_and_add(x: Float[Array, "C *s"], kernel: Float[Array, "*k one C"], stride: int) -> Float[Array, "C *o"]:

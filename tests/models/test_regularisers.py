@@ -141,3 +141,29 @@ def test_dropout_rests_outside_training():
     h = jnp.ones((8, 5))
     np.testing.assert_array_equal(Dropout(0.3).apply({}, h, False), h)
     np.testing.assert_array_equal(Dropout(0.0).apply({}, h, True), h)
+
+
+@pytest.mark.parametrize("n_devices", [1, 4])
+@pytest.mark.parametrize("share_valid", [0.6, 0.0])
+def test_gradients_of_batch_norm_are_those_that_jax_derives(n_devices, share_valid):
+    h, mask_BT = case(share_valid)
+    weight = jnp.asarray(np.random.default_rng(1).normal(size=SHAPE), jnp.float32)
+
+    def total(params, h):
+        variables = {**VARIABLES, "params": params}
+        out = split_batch(functools.partial(normalise, variables), n_devices)(h, mask_BT)[0]
+        return jnp.sum(jnp.sin(weight * out.reshape(SHAPE)))
+
+    @jax.numpy_rank_promotion("allow")
+    def plain(params, h):
+        valid, kept = mask_BT[..., None, None] > 0, VARIABLES["batch_stats"]
+        mean, var = kept["mean"], kept["var"]
+        if share_valid > 0:
+            n = SHAPE[2] * jnp.sum(valid)
+            mean = jnp.sum(jnp.where(valid, h, 0), axis=(0, 1, 2)) / n
+            var = jnp.sum(jnp.where(valid, jnp.square(h - mean), 0), axis=(0, 1, 2)) / n
+        return jnp.sum(jnp.sin(weight * ((h - mean) / jnp.sqrt(var + 1e-5) * params["scale"] + params["bias"])))
+
+    params = VARIABLES["params"]
+    got, expected = (jax.grad(function, argnums=(0, 1))(params, h) for function in (total, plain))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4), got, expected)
