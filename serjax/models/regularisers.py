@@ -36,14 +36,16 @@ class BatchNorm(nn.Module):
         running_var = self.variable("batch_stats", "var", jnp.ones, (width,))
         scale_F = self.param("scale", nn.initializers.ones, (width,))
         bias_F = self.param("bias", nn.initializers.zeros, (width,))
-        kept = running_mean.value, running_var.value
+        mean_F, var_F = running_mean.value, running_var.value
         # Parameters are made outside the axis "data", over which moments are summed.
         if not train or self.is_initializing():
-            return _normalised(h, kept[0], scale_F * jax.lax.rsqrt(kept[1] + self.epsilon), bias_F, self.axis)
-        y, mean_F, var_F = _by_its_moments(h, mask, scale_F, bias_F, kept, self.axis, self.epsilon)
-        running_mean.value = self.momentum * kept[0] + (1 - self.momentum) * mean_F
-        running_var.value = self.momentum * kept[1] + (1 - self.momentum) * var_F
-        return y
+            return _normalised(h, mean_F, scale_F * jax.lax.rsqrt(var_F + self.epsilon), bias_F, self.axis)
+        n_valid, *moments = masked_moments(jax.lax.stop_gradient(h), mask, self.axis)
+        mean_F, var_F = (jnp.where(n_valid > 0, own, old) for own, old in zip(moments, (mean_F, var_F), strict=True))
+        running_mean.value = self.momentum * running_mean.value + (1 - self.momentum) * mean_F
+        running_var.value = self.momentum * running_var.value + (1 - self.momentum) * var_F
+        inverse_F = jax.lax.rsqrt(var_F + self.epsilon)
+        return _by_its_moments(h, mask, scale_F, bias_F, (mean_F, inverse_F, n_valid), self.axis)
 
 
 class Dropout(nn.Module):
@@ -65,62 +67,45 @@ class Dropout(nn.Module):
         return jnp.where(keep, h * (1 / (1 - self.rate)), 0.0)
 
 
-Kept = tuple[Float[Array, " F"], Float[Array, " F"]]
-Moments = tuple[Float[Array, "*s"], Float[Array, " F"], Float[Array, " F"]]
-Residuals = tuple[Float[Array, "*s"], Float[Array, "*m"], Float[Array, " F"], Kept, Float[Array, ""]]
+Moments = tuple[Float[Array, " F"], Float[Array, " F"], Float[Array, ""]]
+Given = tuple[Float[Array, "*s"], Float[Array, "*m"], Float[Array, " F"], Float[Array, " F"], Moments]
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(5, 6))
+@functools.partial(jax.custom_vjp, nondiff_argnums=(5,))
 def _by_its_moments(
     h: Float[Array, "*s"],
     mask: Float[Array, "*m"],
     scale_F: Float[Array, " F"],
     bias_F: Float[Array, " F"],
-    running: Kept,
+    moments: Moments,
     axis: int,
-    epsilon: float,
-) -> Moments:
-    """Return the batch normalised, and by which mean and variance; by the running ones where nothing is valid.
+) -> Float[Array, "*s"]:
+    """Return the batch normalised by its own mean and `1 / σ`, of so many valid places.
 
-    Gradients are those of `y` alone, written out: what JAX derives from two passes over `h` reads it more often, and
-    takes twice as long on CPU. Mean and variance are for the running ones, which nothing is differentiated by.
+    The slope goes through these moments too, written out: what JAX derives from two passes over `h` reads it more
+    often, and takes longer on CPU.
     """
-    return _by_its_moments_forward(h, mask, scale_F, bias_F, running, axis, epsilon)[0]
-
-
-def _by_its_moments_forward(
-    h: Float[Array, "*s"],
-    mask: Float[Array, "*m"],
-    scale_F: Float[Array, " F"],
-    bias_F: Float[Array, " F"],
-    running: Kept,
-    axis: int,
-    epsilon: float,
-) -> tuple[Moments, Residuals]:
-    n_valid, mean_F, var_F = masked_moments(h, mask, axis)
-    mean_F, var_F = (jnp.where(n_valid > 0, own, old) for own, old in zip((mean_F, var_F), running, strict=True))
-    inverse_F = jax.lax.rsqrt(var_F + epsilon)
-    y = _normalised(h, mean_F, scale_F * inverse_F, bias_F, axis)
-    return (y, mean_F, var_F), (h, mask, scale_F, (mean_F, inverse_F), n_valid)
+    mean_F, inverse_F, _ = moments
+    return _normalised(h, mean_F, scale_F * inverse_F, bias_F, axis)
 
 
 def _by_its_moments_backward(
-    axis: int, epsilon: float, kept: Residuals, slopes: Moments
+    axis: int, given: Given, slope: Float[Array, "*s"]
 ) -> tuple[Float[Array, "*s"], None, Float[Array, " F"], Float[Array, " F"], None]:
     """Return `∂h = scale / σ · (∂y − [valid] (Σ ∂y + z Σ ∂y z) / n)`, `z = (h − μ) / σ` (Ioffe 2015, section 3)."""
-    h, mask, scale_F, (mean_F, inverse_F), n_valid = kept
+    h, mask, scale_F, _, (mean_F, inverse_F, n_valid) = given
     others = tuple(a for a in range(h.ndim) if a != axis % h.ndim)
-    slope, z = slopes[0], _normalised(h, mean_F, inverse_F, jnp.zeros_like(mean_F), axis)
-    bias_F, by_scale_F = jnp.sum(slope, axis=others), jnp.sum(slope * z, axis=others)
+    z = _normalised(h, mean_F, inverse_F, jnp.zeros_like(mean_F), axis)
+    bias_slope_F, scale_slope_F = jnp.sum(slope, axis=others), jnp.sum(slope * z, axis=others)
     # The moments are of the whole batch, so a device's clips move what the other devices' clips become.
-    sum_F, sum_z_F = (value_F / jnp.maximum(n_valid, 1.0) for value_F in jax.lax.psum((bias_F, by_scale_F), DATA_AXIS))
-    through_moments = _as_channels(sum_F, h, axis) + z * _as_channels(sum_z_F, h, axis)
-    through_moments = jnp.where(jnp.expand_dims(mask > 0, axis), through_moments, 0.0)
+    sums = jax.lax.psum((bias_slope_F, scale_slope_F), DATA_AXIS)
+    mean, mean_z = (_as_channels(sum_F / jnp.maximum(n_valid, 1.0), h, axis) for sum_F in sums)
+    through_moments = jnp.where(jnp.expand_dims(mask > 0, axis), mean + z * mean_z, 0.0)
     slope_h = _as_channels(scale_F * inverse_F, h, axis) * (slope - through_moments)
-    return slope_h, None, by_scale_F, bias_F, None
+    return slope_h, None, scale_slope_F, bias_slope_F, None
 
 
-_by_its_moments.defvjp(_by_its_moments_forward, _by_its_moments_backward)
+_by_its_moments.defvjp(lambda *given: (_by_its_moments(*given), given[:-1]), _by_its_moments_backward)
 
 
 def _normalised(
