@@ -43,7 +43,7 @@ from serjax.provenance import program
 from serjax.train.loop import Schedule, compile_training, index_blocks
 from serjax.train.objectives import ClassifierObjective, PictureAugmentation, VaeObjective
 from serjax.train.parallel import Layout, Stacking, request_devices
-from serjax.train.pictures import PictureChanges
+from serjax.train.pictures import ClassifierChanges
 from serjax.train.runs import Run, init_params, stack_inputs, stack_states
 from serjax.train.state import Batch, Dataset, RunInputs, TrainState, gather
 from serjax.train.step import TrainEpochs
@@ -66,7 +66,7 @@ class Network:
     objective: VaeObjective | ClassifierObjective
     n_runs: int
     most: float
-    changes: PictureChanges = field(default_factory=PictureChanges)
+    changes: ClassifierChanges = field(default_factory=ClassifierChanges)
 
     @property
     def picture(self) -> tuple[int, int]:

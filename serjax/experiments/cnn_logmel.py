@@ -21,7 +21,7 @@ from serjax.study.flags import RunsPerDevice, SupervisedTraining
 from serjax.study.frontends import BandFeatures
 from serjax.study.networks import NetworkFlags
 from serjax.study.supervised import SupervisedConfig
-from serjax.train.pictures import PictureChanges
+from serjax.train.pictures import ClassifierChanges
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ class Config(SupervisedConfig):
             epochs=50, keep="last", learning_rate=4e-3, weight_decay=0.02, roll_frames=10, warmup_steps=100, ema=0.99
         )
     )
-    pictures: PictureChanges = field(
-        default_factory=lambda: PictureChanges(mel_shift=2.0, freq_mask=12, time_mask=12, mixup=0.3)
+    pictures: ClassifierChanges = field(
+        default_factory=lambda: ClassifierChanges(mel_shift=2.0, freq_mask=12, time_mask=12, mixup=0.3)
     )
 
 

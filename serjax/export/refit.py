@@ -20,7 +20,7 @@ from serjax.study.density.flags import FunctionalFeatures
 from serjax.study.density.study import DensityProblem, DensityStudy
 from serjax.study.density.study import System as DensitySystem
 from serjax.study.density.system import Frames
-from serjax.study.generative.models import Models, make_objective, train_models
+from serjax.study.generative.models import Models, train_models
 from serjax.study.generative.scores import explain
 from serjax.study.generative.study import GenerativeStudy
 from serjax.study.problem import Cell, Problem, Report
@@ -98,11 +98,11 @@ def _refit_networks(study: SupervisedStudy, metrics: Mapping[str, Any], problem:
 def _refit_autoencoders(
     study: GenerativeStudy, metrics: Mapping[str, Any], problem: Problem, trainer: Trainer
 ) -> Refitted:
-    objective = make_objective(study.kind, study.model, study.training, problem)
+    recipe = study.recipe(problem)
     epochs = _chosen_epochs(study, metrics, problem)
     per_cell = [epochs["all"]] if study.conditional else [epochs[label] for label in problem.labels]
-    chosen = _as_if_trained(objective.model, per_cell, epochs.get("all"), len(problem.cells))
-    models = drive(train_models(problem, trainer, objective, study.training, study.beta, chosen))
+    chosen = _as_if_trained(recipe.objective.model, per_cell, epochs.get("all"), len(problem.cells))
+    models = drive(train_models(problem, trainer, recipe, study.numbers, chosen))
     score = chosen_score(study.classification.score, metrics)
     variance_c = np.ones(len(problem.cells))
     if score != "reconstruction":

@@ -12,7 +12,7 @@ from serjax.errors import ConfigError
 from serjax.study.flags import Data
 from serjax.study.problem import Problem, Report, window_of
 from serjax.train.pictures import PictureChanges
-from serjax.train.waveforms import WaveformAugmentation
+from serjax.train.waveforms import AugmentedFeatures, WaveformAugmentation
 
 SPEAKERS_SHARED: tuple[Protocol, ...] = ("random-80-20", "random-5fold")
 
@@ -71,13 +71,24 @@ def check_pictures(changes: PictureChanges, frontend: Frontend) -> None:
     if of_bands and (not isinstance(frontend, LogMel) or isinstance(frontend, Mfcc)):
         flag, kind = of_bands[0].replace("_", "-"), type(frontend).__name__
         raise ConfigError(
-            f"--{flag} is for mel pictures, as cnn_mel and cnn_logmel have them; the features here are {kind}. Leave "
-            "it out, or take one of these experiments."
+            f"--{flag} is for mel pictures, as cnn_logmel and tied_vae_mel have them; the features here are {kind}. "
+            "Leave it out, or take one of these experiments."
         )
     of_frames = [name for name in given if name in ("time_rate", "freq_mask", "time_mask")]
     if of_frames and frontend.n_frames == 1:
         flag = of_frames[0].replace("_", "-")
         raise ConfigError(f"--{flag} is for pictures of frames; here a clip is one vector. Leave it out.")
+
+
+def augmented_features(
+    heard: WaveformAugmentation, pictures: PictureChanges, frontend: Frontend
+) -> AugmentedFeatures | None:
+    """Return what changes clips before they are normalised in the train step; None where nothing does.
+
+    Strengths are numbers of the runs, so that those which differ in them share a program.
+    """
+    changed = AugmentedFeatures(heard, frontend, pictures=pictures.switched)
+    return changed if changed.sounding or pictures.moves else None
 
 
 def _check_copies(augmentation: Augmentation, protocol: Protocol | None) -> None:

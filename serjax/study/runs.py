@@ -1,7 +1,8 @@
 """From a problem to the runs of a stage: which rows each trains on, with which normaliser and numbers."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -16,15 +17,16 @@ def emotion_runs(
     problem: Problem,
     refit: bool,
     training: Optimisation,
-    beta: float,
+    numbers: Mapping[str, Any],
     epochs: Int[np.ndarray, " R"] | int,
     decay_epochs: int,
 ) -> list[Run]:
     """Return one run for each cell and emotion, in this order; with `refit` they train on validation rows too.
 
-    Each is trained for its `epochs` along a learning-rate curve that ends after `decay_epochs`.
+    Each is trained for its `epochs` along a learning-rate curve that ends after `decay_epochs`. `numbers` are those of
+    a run that its study adds, such as `beta`.
     """
-    make_run, n_classes = _with_numbers(problem, training, beta, decay_epochs), len(problem.labels)
+    make_run, n_classes = _with_numbers(problem, training, numbers, decay_epochs), len(problem.labels)
     limits_cK = np.broadcast_to(epochs, len(problem.cells) * n_classes).reshape(-1, n_classes)
     runs = []
     for cell, limits_K in zip(problem.cells, limits_cK, strict=True):
@@ -40,12 +42,12 @@ def pooled_runs(
     problem: Problem,
     refit: bool,
     training: Optimisation,
-    beta: float,
+    numbers: Mapping[str, Any],
     epochs: Int[np.ndarray, " R"] | int,
     decay_epochs: int,
 ) -> list[Run]:
     """Return one run for each cell, trained on the clips of all emotions; else as `emotion_runs`."""
-    make_run = _with_numbers(problem, training, beta, decay_epochs)
+    make_run = _with_numbers(problem, training, numbers, decay_epochs)
     runs = []
     for cell, limit in zip(problem.cells, np.broadcast_to(epochs, len(problem.cells)), strict=True):
         train, validation = _rows(cell.fold, refit)
@@ -55,18 +57,20 @@ def pooled_runs(
     return runs
 
 
-def _with_numbers(problem: Problem, training: Optimisation, beta: float, decay_epochs: int) -> Callable[..., Run]:
+def _with_numbers(
+    problem: Problem, training: Optimisation, numbers: Mapping[str, Any], decay_epochs: int
+) -> Callable[..., Run]:
     """Return what makes a run of the rest: with the numbers that all runs of a stage have; all classes count alike."""
     return functools.partial(
         Run,
         learning_rate=training.learning_rate,
-        beta=beta,
         decay_epochs=decay_epochs,
         class_weight_K=np.ones(len(problem.labels), np.float32),
         weight_decay=training.weight_decay or 0.0,
         patience=training.patience,
         roll_frames=training.roll_frames,
         noise=training.noise,
+        **numbers,
     )
 
 

@@ -22,7 +22,13 @@ from serjax.evaluate.logits import classify_all, even_rolls
 from serjax.evaluate.predictions import Predictions, concatenate
 from serjax.figures.training import draw_training
 from serjax.models.classifiers import Classifier, dropout_of, with_dropout
-from serjax.study.augmentation import Augmentation, check_augmentation, check_pictures, with_waveforms
+from serjax.study.augmentation import (
+    Augmentation,
+    augmented_features,
+    check_augmentation,
+    check_pictures,
+    with_waveforms,
+)
 from serjax.study.checks import check_positive, check_stream, check_training
 from serjax.study.copies import load_copies
 from serjax.study.fingerprint import StudyFlags
@@ -36,11 +42,11 @@ from serjax.study.streamed import load_streamed
 from serjax.study.trainer import Recipe, Request, Stages, Trainer, check_finite, fresh, from_file
 from serjax.train.objectives import ClassifierObjective, PictureAugmentation
 from serjax.train.parallel import Layout
-from serjax.train.pictures import PictureChanges
+from serjax.train.pictures import ClassifierChanges
 from serjax.train.runs import Run, fit_projections
 from serjax.train.shares import Trained
 from serjax.train.state import Dataset, RunInputs
-from serjax.train.waveforms import AugmentedFeatures, WaveformAugmentation
+from serjax.train.waveforms import WaveformAugmentation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +61,7 @@ class SupervisedConfig:
     training: SupervisedTraining = field(default_factory=SupervisedTraining)
     machine: Machine = field(default_factory=Machine)
     augmentation: Augmentation = field(default_factory=Augmentation)
-    pictures: PictureChanges = field(default_factory=PictureChanges)
+    pictures: ClassifierChanges = field(default_factory=ClassifierChanges)
 
     def study(self) -> "SupervisedStudy":
         """Return the study that the flags say."""
@@ -175,8 +181,7 @@ def make_runs(
     numbers: Mapping[str, Any],
 ) -> list[Run]:
     """Return one run per cell, each with these `numbers`; with `refit` they train on validation rows too."""
-    runs = pooled_runs(problem, refit, training, 0.0, epochs, training.epochs)
-    runs = [replace(run, **numbers) for run in runs]
+    runs = pooled_runs(problem, refit, training, {"beta": 0.0, **numbers}, epochs, training.epochs)
     if training.class_weights:
         n_classes = len(problem.labels)
         weights_RK = [class_weights(problem.truth_N, run.train, n_classes) for run in runs]
@@ -204,13 +209,8 @@ def make_recipe(config: SupervisedConfig, problem: Problem, runs: list[Run]) -> 
         n_features=n_coefficients if projection_CP is None else projection_CP.shape[1],
         changes=config.pictures.switched,
     )
-    augmentation, in_step = config.augmentation, config.augmentation.in_train_step
-    if not in_step and not config.pictures.moves:
-        return Recipe(objective, training)
-    changed = augmentation.recipe.switched if in_step else WaveformAugmentation()
-    return Recipe(
-        objective, training, AugmentedFeatures(changed, config.features.frontend(), pictures=config.pictures.switched)
-    )
+    heard = config.augmentation.recipe.switched if config.augmentation.in_train_step else WaveformAugmentation()
+    return Recipe(objective, training, augmented_features(heard, config.pictures, config.features.frontend()))
 
 
 def compute_logits(asked: Request, trained: Trained, rolls: tuple[int, ...] = (0,)) -> Float[np.ndarray, "R N K"]:

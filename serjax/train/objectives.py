@@ -14,7 +14,7 @@ from serjax.models.classifiers import Classifier, with_dropout
 from serjax.models.conditional_vae import ConditionalVAE
 from serjax.models.tied_vae import TiedVAE
 from serjax.models.vae import VAE, kl_to_standard_normal, squared_error_by_feature
-from serjax.train.pictures import PictureChanges
+from serjax.train.pictures import ClassifierChanges, PictureChanges
 from serjax.train.state import Batch, Hyper
 
 Variables = dict[str, chex.ArrayTree]
@@ -73,6 +73,7 @@ class VaeObjective:
 
     model: VAE | ConditionalVAE
     augmentation: PictureAugmentation
+    changes: PictureChanges = field(default_factory=PictureChanges, kw_only=True)
 
     def init(self, key: Key[Array, ""]) -> chex.ArrayTree:
         """Return fresh parameters."""
@@ -86,7 +87,7 @@ class VaeObjective:
         key_B = example_keys(key, batch.weight_B.shape[0])
         batch = self.augmentation.roll(key_B, batch, hyper.roll_frames)
         noise_BZ = jax.vmap(lambda key: jax.random.normal(key, (self.model.latent_dim,)))(fold_each(key_B, 2))
-        seen_BTC = self.augmentation.corrupt(key_B, batch, hyper.noise)
+        seen_BTC = corrupted(self.augmentation, self.changes, key_B, batch, hyper)
         output_BTC, mean_BZ, logvar_BZ = self.model.apply(params, seen_BTC, noise_BZ, *self._told(batch.label_B))
         return *self._loss(output_BTC, kl_to_standard_normal(mean_BZ, logvar_BZ), batch, hyper), {}
 
@@ -129,6 +130,7 @@ class AutoencoderObjective:
 
     model: Autoencoder
     augmentation: PictureAugmentation
+    changes: PictureChanges = field(default_factory=PictureChanges, kw_only=True)
 
     def init(self, key: Key[Array, ""]) -> chex.ArrayTree:
         """Return fresh parameters."""
@@ -140,7 +142,8 @@ class AutoencoderObjective:
         """Return the loss of each augmented clip, with its mean squared error."""
         key_B = example_keys(key, batch.weight_B.shape[0])
         batch = self.augmentation.roll(key_B, batch, hyper.roll_frames)
-        return *self._loss(self.model.apply(params, self.augmentation.corrupt(key_B, batch, hyper.noise)), batch), {}
+        seen_BTC = corrupted(self.augmentation, self.changes, key_B, batch, hyper)
+        return *self._loss(self.model.apply(params, seen_BTC), batch), {}
 
     def validation_loss(self, params: Variables, batch: Batch, hyper: Hyper) -> Float[Array, " B"]:
         """Return the loss of each clip as it is."""
@@ -164,7 +167,7 @@ class ClassifierObjective:
     augmentation: PictureAugmentation
     frames: int
     n_features: int
-    changes: PictureChanges = field(default_factory=PictureChanges)
+    changes: ClassifierChanges = field(default_factory=ClassifierChanges)
 
     def init(self, key: Key[Array, ""]) -> Variables:
         """Return fresh variables."""
@@ -196,6 +199,17 @@ class ClassifierObjective:
     def validation_loss(self, params: Variables, batch: Batch, hyper: Hyper) -> Float[Array, " B"]:
         """Return the loss of each clip as it is."""
         return cross_entropy(self.model.apply(params, batch.x_BTC, batch.mask_BT), batch.label_B)
+
+
+def corrupted(
+    augmentation: PictureAugmentation, changes: PictureChanges, key_B: Key[Array, " B"], batch: Batch, hyper: Hyper
+) -> Float[Array, "B T C"]:
+    """Return what an autoencoder's encoder sees: with noise, and with bands and frames hidden that are to be restored.
+
+    The target keeps both (Vincent et al. 2008).
+    """
+    seen = replace(batch, x_BTC=augmentation.corrupt(key_B, batch, hyper.noise))
+    return changes.mask(key_B, seen, hyper.pictures).x_BTC
 
 
 def cross_entropy(logits_BK: Float[Array, "B K"], label_B: Int[Array, " B"]) -> Float[Array, " B"]:

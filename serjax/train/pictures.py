@@ -6,6 +6,7 @@ What is drawn for a clip depends on the run, the step and the clip's place in th
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -20,11 +21,12 @@ MOVE, MASK = 4, 5  # purposes of a clip's key, beside those of the objectives an
 MIX = 1 << 20  # purpose of the step's key, above all places in a batch, by which the keys of clips are made
 Strengths = Mapping[str, Float[Array, ""]]
 Mixed = tuple[Batch, Float[Array, "B K"]]
+Changes = TypeVar("Changes", bound="PictureChanges")
 
 
 @dataclass(frozen=True)
 class PictureChanges:
-    """How training pictures are changed at random; what is 0 is off. A run may have strengths of its own."""
+    """How training pictures are changed at random; what is 0 is off. An autoencoder has to restore what is hidden."""
 
     mel_warp: float = 0.0
     """Pictures in training: mel bands stretched by up to this share, as by another vocal tract, e.g. 0.1."""
@@ -38,34 +40,25 @@ class PictureChanges:
     """SpecAugment in training: a band of up to so many bands or coefficients becomes their mean, e.g. 12."""
     time_mask: int = 0
     """SpecAugment in training: up to so many frames in a row become the mean, e.g. 25."""
-    mixup: float = 0.0
-    """Training clips are mixed in pairs, labels too, with shares drawn from Beta(a, a): a, e.g. 0.3."""
-    label_smoothing: float = 0.0
-    """Share of each training label that is spread evenly over all classes, e.g. 0.1."""
 
     @property
-    def switched(self) -> "PictureChanges":
+    def switched(self: Changes) -> Changes:
         """What is on where a strength is not 0, for runs that have their own: so they share a program.
 
-        >>> PictureChanges(mixup=0.2).switched == PictureChanges(mixup=0.4).switched
+        >>> PictureChanges(mel_warp=0.1).switched == PictureChanges(mel_warp=0.2).switched
         True
         """
-        return PictureChanges(**{name: type(value)(value != 0) for name, value in vars(self).items()})
+        return type(self)(**{name: type(value)(value != 0) for name, value in vars(self).items()})
 
     @property
     def strengths(self) -> dict[str, float] | None:
         """The strengths as numbers of a run; None where nothing is on."""
-        return {name: float(value) for name, value in vars(self).items()} if self != PictureChanges() else None
+        return {name: float(value) for name, value in vars(self).items()} if any(vars(self).values()) else None
 
     @property
     def moves(self) -> bool:
         """Whether pictures are changed before they are normalised."""
         return any((self.mel_warp, self.mel_shift, self.time_rate, self.gain_db))
-
-    @property
-    def softens(self) -> bool:
-        """Whether labels become shares of several classes."""
-        return any((self.mixup, self.label_smoothing))
 
     def move(
         self, key_B: Key[Array, " B"], x_BTC: Float[Array, "B T C"], mask_BT: Float[Array, "B T"], own: Strengths | None
@@ -110,6 +103,25 @@ class PictureChanges:
 
         return replace(batch, x_BTC=jax.vmap(one)(fold_each(key_B, MASK), batch.x_BTC, batch.mask_BT))
 
+    def _given(self, own: Strengths | None) -> Strengths:
+        """Return the run's strengths, or these."""
+        return own or {field.name: jnp.asarray(getattr(self, field.name), jnp.float32) for field in fields(self)}
+
+
+@dataclass(frozen=True)
+class ClassifierChanges(PictureChanges):
+    """How training pictures of a classifier, and their labels, are changed at random; what is 0 is off."""
+
+    mixup: float = 0.0
+    """Training clips are mixed in pairs, labels too, with shares drawn from Beta(a, a): a, e.g. 0.3."""
+    label_smoothing: float = 0.0
+    """Share of each training label that is spread evenly over all classes, e.g. 0.1."""
+
+    @property
+    def softens(self) -> bool:
+        """Whether labels become shares of several classes."""
+        return any((self.mixup, self.label_smoothing))
+
     def mix(self, key: Key[Array, ""], batch: Batch, n_classes: int, own: Strengths | None) -> Mixed:
         """Return clips mixed in pairs of the whole batch, and the target of each as shares of classes.
 
@@ -122,10 +134,6 @@ class PictureChanges:
             batch = replace(batch, x_BTC=x_BTC, mask_BT=(mask_BT > 0).astype(mask_BT.dtype))
         smoothing = given["label_smoothing"]
         return batch, (1 - smoothing) * target_BK + smoothing / n_classes
-
-    def _given(self, own: Strengths | None) -> Strengths:
-        """Return the run's strengths, or these."""
-        return own or {field.name: jnp.asarray(getattr(self, field.name), jnp.float32) for field in fields(self)}
 
 
 def _mix_pairs(

@@ -14,7 +14,7 @@ from serjax.results.page import read_content
 from serjax.study.flags import Data, Machine
 from serjax.study.stages import Study
 from serjax.study.supervised import SupervisedConfig
-from serjax.train.pictures import PictureChanges
+from serjax.train.pictures import ClassifierChanges
 from tests.experiments.test_declared_studies import made_up, rows
 from tests.results.test_comparison import predictions, write_run
 
@@ -35,7 +35,7 @@ def test_each_row_changes_one_ingredient_and_finished_runs_stand_below(made_up: 
         assert replace(changed, machine=base.machine) != base
         parts = [getattr(changed, name) == getattr(base, name) for name in ("training", "model", "pictures")]
         assert sum(parts) == 2
-        differing = [n for n in vars(PictureChanges()) if vars(changed.pictures)[n] != vars(base.pictures)[n]]
+        differing = [n for n in vars(ClassifierChanges()) if vars(changed.pictures)[n] != vars(base.pictures)[n]]
         assert len(differing) <= 1 or differing == ["freq_mask", "time_mask"]
     assert rows(page)[0]["name"] == "base"
     content = read_content(page.with_suffix(".json"))

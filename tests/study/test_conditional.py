@@ -21,7 +21,7 @@ from serjax.models import ConditionalVAE
 from serjax.study import problem as problem_module
 from serjax.study.flags import Classification, Data, Machine, Model, Training
 from serjax.study.frontends import Features as FeatureFlags
-from serjax.study.generative.models import Models, make_objective, train_models
+from serjax.study.generative.models import Models, train_models
 from serjax.study.generative.scores import Explained, explain
 from serjax.study.generative.study import GenerativeStudy
 from serjax.study.problem import Problem
@@ -133,11 +133,11 @@ def test_one_that_was_stopped_goes_on(finished: Path, tmp_path: Path, monkeypatc
 def trained(problem: Problem, out: Path) -> tuple[Trainer, Models]:
     """Train the models of a problem's cells, without refitting."""
     out.mkdir()
-    objective = make_objective(ConditionalVAE, FLAGS.model, FLAGS.training, problem)
+    study = FLAGS.study()
     layout = Layout(tuple(jax.devices()[:1]))
     places = (99, 1e9, out / "checkpoints", History(out / "history.jsonl"), "x", lambda *_: None)
     trainer = Trainer(layout, *places)
-    stages = train_models(problem, trainer, objective, FLAGS.training, FLAGS.beta)
+    stages = train_models(problem, trainer, study.recipe(problem), study.numbers)
     request = next(stages)
     assert [run.train.tolist() for run in request.runs] == [cell.fold.train.tolist() for cell in problem.cells]
     with pytest.raises(StopIteration) as stop:

@@ -37,7 +37,7 @@ def problem():
 
 @pytest.fixture
 def models(problem):
-    runs = emotion_runs(problem, False, Training(), 0.1, 1, 1)
+    runs = emotion_runs(problem, False, Training(), {"beta": 0.1}, 1, 1)
     trained = Trained({}, np.ones(len(runs), np.int32), np.zeros(len(runs), np.float32))
     return Models(VAE(1, 1), runs, {}, runs, trained)
 

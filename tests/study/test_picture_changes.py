@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,17 +13,19 @@ from serjax.bundle.systems import Networks, system_of
 from serjax.dsp import RelativeLogMel
 from serjax.errors import ConfigError
 from serjax.evaluate.logits import classify_all, even_rolls
-from serjax.experiments import cnn_logmel, cnn_mfcc, dense_stats
+from serjax.experiments import cnn_logmel, cnn_mfcc, dense_stats, tied_vae_mel, vae_mfcc
 from serjax.models.cnn import CNN
-from serjax.study.flags import Machine
+from serjax.study.flags import Machine, Model, Training
 from serjax.study.frontends import BandFeatures
+from serjax.study.generative.tied import TiedModel, TiedTraining
 from serjax.study.overrides import apply, product, vary
 from serjax.study.stages import complete
 from serjax.train.pictures import PictureChanges
 from serjax.train.runs import fit_normaliser
 from serjax.train.state import Dataset, RunInputs
 from tests.reference.vae import random_params
-from tests.study.test_stages import DATA, assert_same
+from tests.study.test_stages import DATA, FEATURES, assert_same
+from tests.study.test_tied import MEL
 
 pytestmark = pytest.mark.usefixtures("no_sound", "no_figures")
 
@@ -33,9 +36,18 @@ SMALL = cnn_logmel.Config(
     training=replace(cnn_logmel.Config().training, epochs=2, roll_frames=4, rolled_copies=3),
     pictures=replace(cnn_logmel.Config().pictures, freq_mask=3, time_mask=5),
 )
+AUTOENCODERS = vae_mfcc.Config(
+    data=DATA, features=FEATURES, model=Model(latent_dim=2, hidden=(4,)), training=Training(epochs=2, pretrain_epochs=0)
+)
+TIED = tied_vae_mel.Config(
+    data=DATA,
+    features=MEL,
+    model=TiedModel(latent_dim=3, hidden=(8,)),
+    training=TiedTraining(epochs=2, learning_rate=0.01, batch_size=8, roll_frames=1),
+)
 
 
-def at(out: Path, config: cnn_logmel.Config):
+def at(out: Path, config: Any):
     return replace(config, machine=Machine(out=out, quiet=True, devices=1, stack_size=24)).study()
 
 
@@ -57,10 +69,34 @@ def test_studies_with_other_changes_do_not_share_a_program(tmp_path: Path, stack
     assert stacks == [[6], [6]]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("config", "changes"),
+    [
+        (AUTOENCODERS, PictureChanges(time_rate=0.1, freq_mask=2, time_mask=3)),
+        (TIED, PictureChanges(0.1, 2.0, 0.1, 3.0, freq_mask=3, time_mask=5)),
+    ],
+    ids=["vae_mfcc", "tied_vae_mel"],
+)
+def test_autoencoders_have_strengths_of_their_own(
+    tmp_path: Path, stacks: list[list[int]], config: Any, changes: PictureChanges
+) -> None:
+    plain, weak = replace(config, pictures=PictureChanges()), replace(config, pictures=changes)
+    strong = replace(config, pictures=PictureChanges(**{name: type(v)(2 * v) for name, v in vars(changes).items()}))
+    complete([at(tmp_path / "weak", weak), at(tmp_path / "strong", strong), at(tmp_path / "plain", plain)])
+    n_runs = 6 * (1 if config is TIED else len(DATA.emotions))
+    assert stacks == [[n_runs, n_runs], [n_runs]]
+    complete([at(tmp_path / "alone", strong)])
+    assert_same(tmp_path / "strong", tmp_path / "alone")
+    assert len({(tmp_path / name / "predictions.csv").read_text() for name in ("weak", "strong", "plain")}) == 3
+
+
 @pytest.mark.parametrize(
     ("experiment", "flags", "says"),
     [
         (cnn_mfcc, {"mel_warp": 0.1}, "--mel-warp is for mel pictures"),
+        (vae_mfcc, {"mel_shift": 1.0}, "--mel-shift is for mel pictures"),
+        (tied_vae_mel, {"time_mask": -1}, "--time-mask -1: expected a number from 0"),
         (cnn_mfcc, {"gain_db": 3.0}, "the features here are Mfcc"),
         (dense_stats, {"time_mask": 2}, "--time-mask is for pictures of frames"),
         (cnn_logmel, {"mel_warp": 0.5}, "--mel-warp 0.5: expected a number from 0 to below 0.5"),
@@ -70,8 +106,10 @@ def test_studies_with_other_changes_do_not_share_a_program(tmp_path: Path, stack
     ],
 )
 def test_changes_that_make_no_sense_are_refused(experiment, flags, says) -> None:
+    config = experiment.Config()
+    study = replace(config, pictures=replace(config.pictures, **flags)).study()
     with pytest.raises(ConfigError, match=says):
-        replace(experiment.Config(), pictures=PictureChanges(**flags)).study().check()
+        study.check()
 
 
 @pytest.mark.parametrize(

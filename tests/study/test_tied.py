@@ -103,7 +103,7 @@ def problem(tmp_path: Path) -> Problem:
 def test_voices_are_test_clips_in_decibels_and_in_another_emotion(problem: Problem, tmp_path: Path) -> None:
     """Of a model whose class moves every band, by 2 standard deviations in all, and that says nothing else."""
     network = declared(tmp_path).network(problem)
-    (run, *_) = pooled_runs(problem, False, FLAGS.training, 1.0, 1, 1)
+    (run, *_) = pooled_runs(problem, False, FLAGS.training, {"beta": 1.0}, 1, 1)
     shapes = network.init(jax.random.key(0), jnp.zeros((1, 10, 12)), jnp.zeros((1, 3)), jnp.zeros((1, 2)))
     params = jax.tree.map(jnp.zeros_like, shapes)
     params["params"]["class_effect"]["kernel"] = jnp.ones((1, 120))

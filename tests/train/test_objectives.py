@@ -11,6 +11,7 @@ from serjax.models import ConditionalVAE
 from serjax.models.batch_axis import fold_each
 from serjax.models.mlp import MLP
 from serjax.train.objectives import ClassifierObjective, ConditionalVaeObjective, PictureAugmentation
+from serjax.train.pictures import PictureChanges
 from serjax.train.state import Batch
 from tests.reference import vae as reference
 from tests.train import tiny
@@ -110,6 +111,24 @@ def test_noise_is_seen_by_the_encoder_in_valid_frames_only():
     output = reference.autoencoder(params, seen_BTC)
     expected = reference.squared_error(X_BTC[0], output[0], MASK_BT[0]).sum() / (tiny.T * tiny.C)  # the target has none
     np.testing.assert_allclose(error_B[0], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("objective", [tiny.AUTOENCODER, tiny.OBJECTIVE], ids=["autoencoder", "vae"])
+def test_hidden_bands_and_frames_are_to_be_restored(objective):
+    """The encoder sees them as 0; the target has them."""
+    changes = PictureChanges(freq_mask=3, time_mask=6)
+    objective = replace(objective, augmentation=PLAIN, changes=changes.switched)
+    params, own = make_params(objective), {name: jnp.float32(value) for name, value in vars(changes).items()}
+    parts = alone(objective)(params, BATCH, KEY, replace(HYPER, pictures=own))[1]
+    seen_BTC = np.asarray(changes.mask(KEY_B, BATCH, None).x_BTC)
+    hidden_B = ((seen_BTC != X_BTC) & (seen_BTC == 0)).any(axis=(1, 2))
+    assert hidden_B.sum() >= 3  # widths are drawn, 0 too
+    noise_BZ = np.stack([jax.random.normal(key, (8,)) for key in fold_each(KEY_B, 2)])
+    is_vae = objective.model is tiny.OBJECTIVE.model
+    output_BTC = reference.vae(params, seen_BTC, noise_BZ)[0] if is_vae else reference.autoencoder(params, seen_BTC)
+    error_B = [reference.squared_error(*clip).sum() for clip in zip(X_BTC, output_BTC, MASK_BT, strict=True)]
+    expected_B = np.array(error_B) / np.maximum(4 * MASK_BT.sum(axis=1), 1)
+    np.testing.assert_allclose(parts["squared_error"], expected_B, rtol=1e-5, atol=1e-7)
 
 
 def test_a_run_has_strengths_of_its_own():

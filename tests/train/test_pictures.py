@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from serjax.models.batch_axis import example_keys, fold_each
-from serjax.train.pictures import MOVE, PictureChanges
+from serjax.train.pictures import MOVE, ClassifierChanges
 from serjax.train.state import Batch
 
 B, T, C, K = 6, 20, 12, 3
@@ -21,7 +21,7 @@ WEIGHT_B = np.array([1, 1, 2, 1, 1, 0], np.float32)
 BATCH = Batch(*map(jnp.asarray, (np.where(MASK_BT[..., None] > 0, X_BTC, 0), MASK_BT, LABEL_B, WEIGHT_B)))
 KEY = jax.random.key(0)
 KEY_B = jax.random.split(jax.random.key(1), B)
-ALL = PictureChanges(0.2, 2.0, 0.3, 6.0, freq_mask=4, time_mask=5, mixup=0.5, label_smoothing=0.1)
+ALL = ClassifierChanges(0.2, 2.0, 0.3, 6.0, freq_mask=4, time_mask=5, mixup=0.5, label_smoothing=0.1)
 OWN = {name: jnp.asarray(value, jnp.float32) for name, value in vars(ALL).items()}
 
 
@@ -90,7 +90,10 @@ def test_pairs_are_those_of_the_whole_batch_on_any_number_of_devices(shares):
 
 @pytest.mark.slow
 def test_a_run_has_strengths_of_its_own():
-    for strong in (ALL, PictureChanges(0.1, 1.0, 0.1, 3.0, freq_mask=2, time_mask=2, mixup=0.2, label_smoothing=0.0)):
+    for strong in (
+        ALL,
+        ClassifierChanges(0.1, 1.0, 0.1, 3.0, freq_mask=2, time_mask=2, mixup=0.2, label_smoothing=0.0),
+    ):
         own = {name: jnp.asarray(value, jnp.float32) for name, value in vars(strong).items()}
         for name in ("move", "mask"):
             given = (BATCH.x_BTC, BATCH.mask_BT) if name == "move" else (BATCH,)
@@ -99,7 +102,7 @@ def test_a_run_has_strengths_of_its_own():
         mix = jax.vmap(lambda batch, changes=ALL.switched, own=own: changes.mix(KEY, batch, K, own), axis_name="data")
         found = jax.tree.map(lambda a: a[0], mix(jax.tree.map(lambda a: a[None], BATCH)))
         jax.tree.map(np.testing.assert_array_equal, found, split(strong, 1))
-    assert PictureChanges().strengths is None
+    assert ClassifierChanges().strengths is None
 
 
 def test_a_strength_of_zero_changes_nothing():

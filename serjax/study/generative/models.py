@@ -8,7 +8,9 @@ often. A conditional model is one per cell, trained in `train` for the epochs of
 emotions are seen as often. Told one emotion after another it is then scored as if it were one model of each.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import chex
 import numpy as np
@@ -23,6 +25,7 @@ from serjax.study.runs import emotion_runs, pooled_runs
 from serjax.study.stages import Stages
 from serjax.study.trainer import Recipe, Request, Trainer, fresh, take
 from serjax.train.objectives import AutoencoderObjective, ConditionalVaeObjective, PictureAugmentation, VaeObjective
+from serjax.train.pictures import PictureChanges
 from serjax.train.runs import Run
 from serjax.train.shares import Trained
 
@@ -48,74 +51,79 @@ class Models:
 def train_models(
     problem: Problem,
     trainer: Trainer,
-    objective: Objective,
-    training: Training,
-    beta: float,
+    recipe: Recipe,
+    numbers: Mapping[str, Any],
     chosen: Models | None = None,
 ) -> Stages[Models]:
-    """Train models of all cells and emotions; given `chosen`, refit: on validation rows too, for its best epochs."""
-    conditional = isinstance(objective, ConditionalVaeObjective)
+    """Train models of all cells and emotions; given `chosen`, refit: on validation rows too, for its best epochs.
+
+    `numbers` are those of each run beside what the recipe says of training.
+    """
+    conditional = isinstance(recipe.objective, ConditionalVaeObjective)
     train = _train_conditional if conditional else _train_each_emotion
-    return (yield from train(problem, trainer, objective, training, beta, chosen))
+    return (yield from train(problem, trainer, recipe, numbers, chosen))
 
 
 def _train_each_emotion(
-    problem: Problem, trainer: Trainer, objective: Objective, training: Training, beta: float, chosen: Models | None
+    problem: Problem, trainer: Trainer, recipe: Recipe, numbers: Mapping[str, Any], chosen: Models | None
 ) -> Stages[Models]:
     """Train one model per cell and emotion on its clips alone, all of a cell from the same start if there is one."""
-    network = objective.model
+    objective, training, network = recipe.objective, recipe.training, recipe.objective.model
+    assert isinstance(training, Training)
     assert isinstance(network, VAE | Autoencoder)
     refit = chosen is not None
     suffix = "refit-" if refit else ""
     epochs = chosen.trained.epoch_R if chosen is not None else training.epochs
-    runs = emotion_runs(problem, refit, training, beta, epochs, training.epochs)
+    runs = emotion_runs(problem, refit, training, numbers, epochs, training.epochs)
     if not training.pretrain_epochs:
         start = fresh(runs, objective)
-        trained = yield Request(trainer, Recipe(objective, training), suffix + "train", runs, start, problem)
+        trained = yield Request(trainer, recipe, suffix + "train", runs, start, problem)
         return Models(network, runs, trained.params, runs, trained)
     epochs = chosen.pretrained.epoch_R if chosen is not None and chosen.pretrained else training.pretrain_epochs
-    pooled = pooled_runs(problem, refit, training, beta, epochs, training.pretrain_epochs)
+    pooled = pooled_runs(problem, refit, training, numbers, epochs, training.pretrain_epochs)
     start = fresh(pooled, objective)
-    shared = yield Request(trainer, Recipe(objective, training), suffix + "pretrain", pooled, start, problem)
+    shared = yield Request(trainer, recipe, suffix + "pretrain", pooled, start, problem)
 
     def continued(rows: range) -> chex.ArrayTree:
         return take(shared.params, np.array(rows) // len(problem.labels))
 
-    trained = yield Request(trainer, Recipe(objective, training), suffix + "train", runs, continued, problem)
+    trained = yield Request(trainer, recipe, suffix + "train", runs, continued, problem)
     return Models(network, runs, trained.params, runs, trained, shared)
 
 
 def _train_conditional(
-    problem: Problem, trainer: Trainer, objective: Objective, training: Training, beta: float, chosen: Models | None
+    problem: Problem, trainer: Trainer, recipe: Recipe, numbers: Mapping[str, Any], chosen: Models | None
 ) -> Stages[Models]:
     """Train one model per cell on the clips of all emotions, told each clip's; return it told each emotion in turn."""
+    objective, training = recipe.objective, recipe.training
+    assert isinstance(training, Training)
     assert isinstance(objective, ConditionalVaeObjective)
     refit = chosen is not None
     longest, n_classes = training.pretrain_epochs + training.epochs, len(problem.labels)
     epochs = chosen.trained.epoch_R if chosen is not None else longest
-    pooled = pooled_runs(problem, refit, training, beta, epochs, longest)
+    pooled = pooled_runs(problem, refit, training, numbers, epochs, longest)
     start = fresh(pooled, objective)
-    trained = yield Request(
-        trainer, Recipe(objective, training), "refit-train" if refit else "train", pooled, start, problem
-    )
-    runs = emotion_runs(problem, refit, training, beta, np.repeat(trained.epoch_R, n_classes), longest)
+    trained = yield Request(trainer, recipe, "refit-train" if refit else "train", pooled, start, problem)
+    runs = emotion_runs(problem, refit, training, numbers, np.repeat(trained.epoch_R, n_classes), longest)
     class_RK = np.tile(np.eye(n_classes, dtype=np.float32), (len(pooled), 1))
     params_R = bind_class(take(trained.params, np.arange(len(runs)) // n_classes), class_RK)
     return Models(bound(objective.model), runs, params_R, pooled, trained)
 
 
-def make_objective(kind: Kind, model: Model, training: Training, problem: Problem) -> Objective:
+def make_objective(
+    kind: Kind, model: Model, training: Training, pictures: PictureChanges, problem: Problem
+) -> Objective:
     """Return the objective of a model of the given kind and sizes, for the pictures and classes of a problem."""
     frames, n_features = problem.x_NTC.shape[1:]
     net = kind(frames, n_features, model.latent_dim, model.hidden, model.architecture)
-    augmentation = PictureAugmentation.switched(training.roll_frames, training.noise)
+    augmentation, changes = PictureAugmentation.switched(training.roll_frames, training.noise), pictures.switched
     match net:
         case VAE():
-            return VaeObjective(net, augmentation)
+            return VaeObjective(net, augmentation, changes=changes)
         case ConditionalVAE():
-            return ConditionalVaeObjective(net, augmentation, len(problem.labels))
+            return ConditionalVaeObjective(net, augmentation, len(problem.labels), changes=changes)
         case Autoencoder():
-            return AutoencoderObjective(net, augmentation)
+            return AutoencoderObjective(net, augmentation, changes=changes)
 
 
 def runs_of(problem: Problem, cell: int) -> Int[np.ndarray, " K"]:

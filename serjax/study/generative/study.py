@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax
 import numpy as np
@@ -14,6 +14,7 @@ from serjax.evaluate.summary import mean_fold_uar, summarise
 from serjax.folder.manifest import RECONSTRUCTION
 from serjax.models.autoencoder import Autoencoder
 from serjax.models.conditional_vae import ConditionalVAE
+from serjax.study.augmentation import augmented_features, check_pictures
 from serjax.study.checks import check_positive, check_stream, check_training
 from serjax.study.fingerprint import StudyFlags
 from serjax.study.flags import Classification, Data, Machine, Model, Training
@@ -27,8 +28,10 @@ from serjax.study.outcome import Facts, Outcome
 from serjax.study.problem import FeatureFlags, Problem, load_problem
 from serjax.study.progress import Progresses
 from serjax.study.streamed import load_streamed
-from serjax.study.trainer import Stages, Trainer
+from serjax.study.trainer import Recipe, Stages, Trainer
+from serjax.train.pictures import PictureChanges
 from serjax.train.runs import Run
+from serjax.train.waveforms import WaveformAugmentation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,11 +45,12 @@ class GenerativeConfig:
     training: Training = field(default_factory=Training)
     classification: Classification = field(default_factory=Classification)
     machine: Machine = field(default_factory=Machine)
+    pictures: PictureChanges = field(default_factory=PictureChanges)
 
     def study_of(self, kind: Kind, beta: float) -> "GenerativeStudy":
         """Return the study that the flags say of a kind of model, with a weight of the KL term."""
         sections = (self.data, self.features, self.model, self.training, self.classification, self.machine)
-        return GenerativeStudy(self.experiment, kind, beta, *sections)
+        return GenerativeStudy(self.experiment, kind, beta, *sections, self.pictures)
 
 
 @dataclass(frozen=True)
@@ -62,10 +66,11 @@ class GenerativeStudy:
     training: Training
     classification: Classification
     machine: Machine
+    pictures: PictureChanges = field(default_factory=PictureChanges)
 
     @property
     def flags(self) -> StudyFlags:
-        """All that the flags say."""
+        """All that the flags say; changes of pictures that are off are no section, as before there were any."""
         sections = {
             "beta": self.beta,
             "conditional": self.conditional,
@@ -74,6 +79,7 @@ class GenerativeStudy:
             "model": self.model,
             "training": self.training,
             "classification": self.classification,
+            "pictures": self.pictures if self.pictures.strengths else None,
         }
         problem = (self.data, self.features, self.machine.cache, self.machine.stream)
         return StudyFlags(self.experiment, sections, self.machine, problem)
@@ -100,13 +106,24 @@ class GenerativeStudy:
             return load_streamed(self.data, self.features, self.machine, report, listened)
         return load_problem(self.data, self.features, cache, report, listened)
 
+    def recipe(self, problem: Problem) -> Recipe:
+        """Return how its models are trained."""
+        objective = make_objective(self.kind, self.model, self.training, self.pictures, problem)
+        changed = augmented_features(WaveformAugmentation(), self.pictures, self.features.frontend())
+        return Recipe(objective, self.training, changed)
+
+    @property
+    def numbers(self) -> dict[str, Any]:
+        """What the flags say that is a number of each run, beside those of training."""
+        return {"beta": self.beta, "pictures": self.pictures.strengths}
+
     def train(self, problem: Problem, trainer: Trainer) -> Stages[Outcome]:
         """Train the models, score validation and test clips, and classify them."""
-        objective = make_objective(self.kind, self.model, self.training, problem)
-        selected = yield from train_models(problem, trainer, objective, self.training, self.beta)
+        recipe, numbers = self.recipe(problem), self.numbers
+        selected = yield from train_models(problem, trainer, recipe, numbers)
         refitted = None
         if self.training.refit:
-            refitted = yield from train_models(problem, trainer, objective, self.training, self.beta, selected)
+            refitted = yield from train_models(problem, trainer, recipe, numbers, selected)
         n_samples = self.classification.importance_samples
         selecting, final = explain_both(problem, selected, refitted, n_samples, trainer)
         classified = classify_by_all(problem, refitted or selected, final, selecting, self.classification.class_prior)
@@ -116,6 +133,7 @@ class GenerativeStudy:
 def check_flags(study: GenerativeStudy) -> None:
     """Raise ConfigError for a number that makes no sense."""
     check_training(study.training)
+    check_pictures(study.pictures, study.features.frontend())
     check_stream(study.machine, study.features.frontend(), in_memory={})
     if study.training.pretrain_epochs < 0:
         raise ConfigError(f"--pretrain-epochs {study.training.pretrain_epochs}: expected 0 or more.")

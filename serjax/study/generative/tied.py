@@ -13,6 +13,7 @@ from serjax.errors import ConfigError
 from serjax.evaluate.predictions import Predictions, concatenate
 from serjax.figures.training import draw_training
 from serjax.models.tied_vae import TiedVAE
+from serjax.study.augmentation import augmented_features, check_pictures
 from serjax.study.checks import check_positive, check_stream, check_training
 from serjax.study.fingerprint import StudyFlags
 from serjax.study.flags import Data, Machine, Model, Optimisation
@@ -27,9 +28,11 @@ from serjax.study.runs import pooled_runs
 from serjax.study.streamed import load_streamed
 from serjax.study.trainer import Recipe, Request, Stages, Trainer, check_finite, fresh, pick
 from serjax.train.objectives import ConditionalVaeObjective, PictureAugmentation
+from serjax.train.pictures import PictureChanges
 from serjax.train.runs import Run, stack_inputs
 from serjax.train.shares import Trained
 from serjax.train.state import gather_all
+from serjax.train.waveforms import WaveformAugmentation
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ class TiedConfig:
     model: TiedModel = field(default_factory=TiedModel)
     training: TiedTraining = field(default_factory=TiedTraining)
     machine: Machine = field(default_factory=Machine)
+    pictures: PictureChanges = field(default_factory=PictureChanges)
 
     def study(self) -> "TiedStudy":
         """Return the study that the flags say."""
@@ -75,9 +79,10 @@ class TiedStudy:
 
     @property
     def flags(self) -> StudyFlags:
-        """All that the flags say."""
+        """All that the flags say; changes of pictures that are off are no section, as before there were any."""
         config = self.config
         sections = {name: getattr(config, name) for name in ("data", "features", "model", "training")}
+        sections["pictures"] = config.pictures if config.pictures.strengths else None
         problem = (config.data, config.features, config.machine.cache, config.machine.stream)
         return StudyFlags(self.experiment, sections, config.machine, problem)
 
@@ -85,6 +90,7 @@ class TiedStudy:
         """Raise ConfigError for a number that makes no sense."""
         model, training = self.config.model, self.config.training
         check_training(training)
+        check_pictures(self.config.pictures, self.config.features.frontend())
         check_stream(self.config.machine, self.config.features.frontend(), in_memory={})
         check_positive("--latent-dim", model.latent_dim)
         check_positive("--hidden", min(model.hidden, default=0))
@@ -104,13 +110,14 @@ class TiedStudy:
     def train(self, problem: Problem, trainer: Trainer) -> Stages[Outcome]:
         """Train a VAE per cell, score validation and test clips, and classify them."""
         training, network = self.config.training, self.network(problem)
-        runs = pooled_runs(problem, False, training, training.beta, training.epochs, training.epochs)
+        numbers = {"beta": training.beta, "pictures": self.config.pictures.strengths}
+        runs = pooled_runs(problem, False, training, numbers, training.epochs, training.epochs)
         trained = yield self._request(problem, trainer, network, "train", runs)
         validates = len(problem.cells[0].fold.validation) > 0
         validation = classify(problem, trainer, network, runs, trained, "validation") if validates else None
         final, final_runs = trained, runs
         if training.refit:
-            final_runs = pooled_runs(problem, True, training, training.beta, trained.epoch_R, training.epochs)
+            final_runs = pooled_runs(problem, True, training, numbers, trained.epoch_R, training.epochs)
             final = yield self._request(problem, trainer, network, "refit-train", final_runs)
         title, history = f"{self.experiment} · {problem.title}", trainer.history.read
         voices = partial(draw_voices, problem, network, pick(final.params, 0), final_runs[0])
@@ -141,14 +148,16 @@ class TiedStudy:
     def _request(self, problem: Problem, trainer: Trainer, network: TiedVAE, name: str, runs: list[Run]) -> Request:
         training = self.config.training
         augmentation = PictureAugmentation.switched(training.roll_frames, training.noise)
-        objective = ConditionalVaeObjective(network, augmentation, len(problem.labels))
+        pictures, frontend = self.config.pictures, self.config.features.frontend()
+        objective = ConditionalVaeObjective(network, augmentation, len(problem.labels), changes=pictures.switched)
+        recipe = Recipe(objective, training, augmented_features(WaveformAugmentation(), pictures, frontend))
         fresh_of = fresh(runs, objective)
 
         def start(rows: range) -> dict[str, Any]:
             # A random last layer would stay: codes that carry nothing are drawn too, and sound as noise.
             return with_paths(silenced(fresh_of(rows)), [fit_path(problem, runs[r], network.class_dim) for r in rows])
 
-        return Request(trainer, Recipe(objective, training), name, runs, start, problem)
+        return Request(trainer, recipe, name, runs, start, problem)
 
 
 def fit_path(problem: Problem, run: Run, n_dims: int) -> LinearPath:
