@@ -100,7 +100,7 @@ def log_mel() -> Network:
 
 NETWORKS: dict[Name, Network] = {
     "VAE": Network(VaeObjective(VAE(FRAMES, N_MFCC), PictureAugmentation()), n_runs=4, most=0.5),
-    "CNN": Network(classifier(CNN(N_CLASSES)), n_runs=2, most=1.3),
+    "CNN": Network(classifier(CNN(N_CLASSES)), n_runs=2, most=1.0),
     "LSTM": Network(classifier(TimeDistributed(N_CLASSES, filters=())), n_runs=2, most=1.0),
     "dense": Network(classifier(MLP(N_CLASSES, pooling="statistics")), n_runs=8, most=1.0),
     "logmel": log_mel(),

@@ -81,13 +81,14 @@ def check_pictures(changes: PictureChanges, frontend: Frontend) -> None:
 
 
 def augmented_features(
-    heard: WaveformAugmentation, pictures: PictureChanges, frontend: Frontend
+    pictures: PictureChanges, frontend: Frontend, waveforms: WaveformAugmentation | None = None
 ) -> AugmentedFeatures | None:
     """Return what changes clips before they are normalised in the train step; None where nothing does.
 
-    Strengths are numbers of the runs, so that those which differ in them share a program.
+    Strengths are numbers of the runs: those that differ in them share a program.
     """
-    changed = AugmentedFeatures(heard, frontend, pictures=pictures.switched)
+    recipe = (waveforms or WaveformAugmentation()).switched
+    changed = AugmentedFeatures(recipe, frontend, pictures=pictures.switched)
     return changed if changed.sounding or pictures.moves else None
 
 

@@ -46,7 +46,6 @@ from serjax.train.pictures import ClassifierChanges
 from serjax.train.runs import Run, fit_projections
 from serjax.train.shares import Trained
 from serjax.train.state import Dataset, RunInputs
-from serjax.train.waveforms import WaveformAugmentation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,8 +208,8 @@ def make_recipe(config: SupervisedConfig, problem: Problem, runs: list[Run]) -> 
         n_features=n_coefficients if projection_CP is None else projection_CP.shape[1],
         changes=config.pictures.switched,
     )
-    heard = config.augmentation.recipe.switched if config.augmentation.in_train_step else WaveformAugmentation()
-    return Recipe(objective, training, augmented_features(heard, config.pictures, config.features.frontend()))
+    waveforms = config.augmentation.recipe if config.augmentation.in_train_step else None
+    return Recipe(objective, training, augmented_features(config.pictures, config.features.frontend(), waveforms))
 
 
 def compute_logits(asked: Request, trained: Trained, rolls: tuple[int, ...] = (0,)) -> Float[np.ndarray, "R N K"]:

@@ -31,7 +31,6 @@ from serjax.study.streamed import load_streamed
 from serjax.study.trainer import Recipe, Stages, Trainer
 from serjax.train.pictures import PictureChanges
 from serjax.train.runs import Run
-from serjax.train.waveforms import WaveformAugmentation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,8 +108,7 @@ class GenerativeStudy:
     def recipe(self, problem: Problem) -> Recipe:
         """Return how its models are trained."""
         objective = make_objective(self.kind, self.model, self.training, self.pictures, problem)
-        changed = augmented_features(WaveformAugmentation(), self.pictures, self.features.frontend())
-        return Recipe(objective, self.training, changed)
+        return Recipe(objective, self.training, augmented_features(self.pictures, self.features.frontend()))
 
     @property
     def numbers(self) -> dict[str, Any]:

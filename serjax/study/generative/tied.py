@@ -32,7 +32,6 @@ from serjax.train.pictures import PictureChanges
 from serjax.train.runs import Run, stack_inputs
 from serjax.train.shares import Trained
 from serjax.train.state import gather_all
-from serjax.train.waveforms import WaveformAugmentation
 
 
 @dataclass(frozen=True)
@@ -150,7 +149,7 @@ class TiedStudy:
         augmentation = PictureAugmentation.switched(training.roll_frames, training.noise)
         pictures, frontend = self.config.pictures, self.config.features.frontend()
         objective = ConditionalVaeObjective(network, augmentation, len(problem.labels), changes=pictures.switched)
-        recipe = Recipe(objective, training, augmented_features(WaveformAugmentation(), pictures, frontend))
+        recipe = Recipe(objective, training, augmented_features(pictures, frontend))
         fresh_of = fresh(runs, objective)
 
         def start(rows: range) -> dict[str, Any]:
