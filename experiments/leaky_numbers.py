@@ -3,12 +3,16 @@
 Question: how much of a published figure comes from known speakers, how much from choices on test clips?
 
     python -m experiments.leaky_numbers --corpus ravdess --root RAVDESS --out runs/leaky \
-        --results leaky_numbers.md
+        --results experiments/results/leaky_numbers.md
 
 A CNN on log-mel pictures, the small residual LSTM and the classifier by densities. Each has a small grid of settings:
 learning rate and dropout of networks, shrinkage of densities. Rungs differ in folds and in what chooses epoch and
 setting; all rows train on the same clips in the end. Rungs 1, 3 and 4 LOOK AT TEST CLIPS, on purpose; rung 5 is the
 result. Densities have no epochs: test clips choose their shrinkage. Without arguments it runs on synthetic speech.
+
+RAVDESS speech, eight emotions, 20 epochs of networks: random folds give the classifier by densities .79 for .64, the
+residual LSTM .70 for .44 and the CNN .55 for .48. What test clips choose adds nothing that stands out (−.04 to +.01),
+because these grids are small.
 """
 
 from collections.abc import Mapping, Sequence
@@ -218,7 +222,8 @@ def markdown(content: Mapping[str, Any], picture: str) -> str:
     notes = (
         "All rows of a system train on the same clips in the end, and test every clip once per seed.",
         "**Rungs 1, 3 and 4 look at test clips on purpose: they are no results.** Rung 5 is.",
-        "Densities have no epochs: on rungs 1 and 3 each test fold chooses their setting.",
+        "On rung 3 networks have the first setting of the grid. Densities have no epochs: on rungs 1 and 3 each test "
+        "fold chooses their setting.",
         "Where speakers are shared between train and test there is no interval over speakers.",
         f"Command: {markdown_code(made['command'])}; {made['machine']}; git {made['git']}.",
     )
