@@ -10,9 +10,9 @@ as many threads as it chooses, and does not validate; *fused* is the same with A
 for.
 
 Milliseconds per step and run: the time of a call over runs × steps. The LSTM is two layers, 64 and 32 wide, and a dense
-layer of 64 (`lstm_mfcc --filters`). Everything is called once, then in turn in this process, so that what else the
-machine does falls on all alike; the table gives medians, and the median of the turns' ratios. Without PyTorch
-(`pip install -e ".[bench]"`) ours stand alone.
+layer of 64 (`lstm_mfcc --filters`). "-bfloat16" is with `--formulation bfloat16`, and PyTorch's autocast. Everything is
+called once, then in turn in this process, so that what else the machine does falls on all alike; the table gives
+medians, and the median of the turns' ratios. Without PyTorch (`pip install -e ".[bench]"`) ours stand alone.
 """
 
 import importlib.util
@@ -38,6 +38,7 @@ from serjax.experiments import cnn_logmel
 from serjax.models import VAE
 from serjax.models.cnn import CNN
 from serjax.models.cnn_lstm import TimeDistributed
+from serjax.models.convolution import Formulation
 from serjax.models.mlp import MLP
 from serjax.provenance import program
 from serjax.train.loop import Schedule, compile_training, index_blocks
@@ -55,7 +56,7 @@ SCHEDULE = Schedule(batch_size=32, steps=32, warmup_steps=20, clip_norm=CLIP_NOR
 EPOCHS = 10_000  # more than any call reaches
 EPOCHS_A_CALL = 2
 STEPS_A_CALL = SCHEDULE.steps * EPOCHS_A_CALL
-Name = Literal["VAE", "CNN", "LSTM", "dense", "logmel"]
+Name = Literal["VAE", "CNN", "LSTM", "dense", "logmel", "logmel-bfloat16"]
 Call = Callable[[], None]
 
 
@@ -89,13 +90,14 @@ def classifier(model: CNN | TimeDistributed | MLP) -> ClassifierObjective:
     return ClassifierObjective(model, PictureAugmentation(), FRAMES, N_MFCC)
 
 
-def log_mel() -> Network:
+def log_mel(formulation: Formulation, most: float) -> Network:
     """Return `serjax.experiments.cnn_logmel` as it is by default, without its averaged weights."""
     config = cnn_logmel.Config()
     frontend, augmentation = config.features.frontend(), PictureAugmentation(config.training.roll_frames)
     shape = frontend.n_frames, frontend.n_features
-    objective = ClassifierObjective(config.model.build(N_CLASSES), augmentation, *shape, config.pictures)
-    return Network(objective, n_runs=2, most=1.0, changes=config.pictures)
+    model = replace(config.model, formulation=formulation).build(N_CLASSES)
+    objective = ClassifierObjective(model, augmentation, *shape, config.pictures)
+    return Network(objective, n_runs=2, most=most, changes=config.pictures)
 
 
 NETWORKS: dict[Name, Network] = {
@@ -103,7 +105,8 @@ NETWORKS: dict[Name, Network] = {
     "CNN": Network(classifier(CNN(N_CLASSES)), n_runs=2, most=1.0),
     "LSTM": Network(classifier(TimeDistributed(N_CLASSES, filters=())), n_runs=2, most=1.0),
     "dense": Network(classifier(MLP(N_CLASSES, pooling="statistics")), n_runs=8, most=1.0),
-    "logmel": log_mel(),
+    "logmel": log_mel("im2col", most=1.0),
+    "logmel-bfloat16": log_mel("bfloat16", most=2.0),
 }
 
 

@@ -120,6 +120,7 @@ class Dense(nn.Module):
         return functional.cross_entropy(self.head(torch.cat([mean_BC, deviation_BC], dim=-1)), label_B)
 
 
+ROUNDED = "-bfloat16"
 NETWORKS: dict[str, type[VAE] | type[CNN] | type[LogMel] | type[LSTM] | type[Dense]] = {
     "VAE": VAE,
     "CNN": CNN,
@@ -130,7 +131,10 @@ NETWORKS: dict[str, type[VAE] | type[CNN] | type[LogMel] | type[LSTM] | type[Den
 
 
 class Training:
-    """One network with its optimiser and data; `fused`: Adam as one kernel instead of a loop over parameters."""
+    """One network with its optimiser and data; `fused`: Adam as one kernel instead of a loop over parameters.
+
+    A name that ends with "-bfloat16" is the network under autocast.
+    """
 
     def __init__(
         self, name: str, x_NTC: np.ndarray, label_N: np.ndarray, clip_norm: float, fused: bool, device: str = "cpu"
@@ -139,7 +143,7 @@ class Training:
         if device == "cuda":
             torch.set_float32_matmul_precision("high")  # TensorFloat-32, as JAX has it there
         self.device = torch.device(device)
-        self.network = NETWORKS[name]().to(self.device)
+        self.network, self.rounds = NETWORKS[name.removesuffix(ROUNDED)]().to(self.device), name.endswith(ROUNDED)
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=LEARNING_RATE, fused=fused or None)
         self.x_NTC = torch.tensor(x_NTC, device=self.device)
         self.label_N = torch.tensor(label_N.astype(np.int64), device=self.device)
@@ -162,7 +166,9 @@ class Training:
         """Train one step."""
         x_BTC = roll((self.x_NTC[rows_B] - self.shift_C) / self.scale_C)
         self.optimizer.zero_grad(set_to_none=True)
-        self.network.loss(x_BTC, self.label_N[rows_B]).backward()
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.rounds):
+            loss = self.network.loss(x_BTC, self.label_N[rows_B])
+        loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), self.clip_norm)
         self.optimizer.step()
 

@@ -38,7 +38,7 @@ class Model(NetworkFlags):
     dropout: float = 0.3
     """Share of activations set to 0 in training."""
     formulation: Formulation = "im2col"
-    """How convolutions are computed: im2col (fast inside a compiled epoch on CPU) or xla."""
+    """How convolutions are computed: im2col (fast in a compiled epoch on CPU), bfloat16 (the same, rounded) or xla."""
 
 
 @dataclass(frozen=True)

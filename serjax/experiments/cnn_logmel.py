@@ -41,7 +41,7 @@ class Model(NetworkFlags):
     deltas: bool = False
     """Slope and curvature over time as two more channels of the picture."""
     formulation: Formulation = "im2col"
-    """How convolutions are computed: im2col (fast inside a compiled epoch on CPU) or xla."""
+    """How convolutions are computed: im2col (fast in a compiled epoch on CPU), bfloat16 (the same, rounded) or xla."""
 
 
 @dataclass(frozen=True)

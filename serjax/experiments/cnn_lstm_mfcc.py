@@ -33,7 +33,7 @@ class Model(RecurrentFlags):
     hidden: tuple[int, ...] = (64, 64)
     """Widths of the recurrent layers."""
     formulation: Formulation = "im2col"
-    """How convolutions are computed: im2col (fast inside a compiled epoch on CPU) or xla."""
+    """How convolutions are computed: im2col (fast in a compiled epoch on CPU), bfloat16 (the same, rounded) or xla."""
     bidirectional: bool = False
     """Read the frames backwards too."""
     pooling: StatePooling = "last"

@@ -34,7 +34,7 @@ class Model(NetworkFlags):
     pooling: Pooling = "statistics"
     """From frames to one vector: flatten, mean, statistics (mean and sd over valid frames) or attention."""
     formulation: Formulation = "im2col"
-    """How convolutions are computed: im2col (fast inside a compiled epoch on CPU) or xla."""
+    """How convolutions are computed: im2col (fast in a compiled epoch on CPU), bfloat16 (the same, rounded) or xla."""
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ class Model(NetworkFlags):
     batch_norm: bool = True
     """Normalise each convolution's channels over the batch."""
     formulation: Formulation = "im2col"
-    """How convolutions are computed: im2col (fast inside a compiled epoch on CPU) or xla."""
+    """How convolutions are computed: im2col (fast in a compiled epoch on CPU), bfloat16 (the same, rounded) or xla."""
 
     def build(self, n_classes: int) -> VGG:
         """Return the classifier."""

@@ -1,11 +1,14 @@
-"""Convolution layers in two formulations of the same sum, and max pooling by halves, made for XLA on CPU.
+"""Convolution layers in three formulations of the same sum, and max pooling by halves, made for XLA on CPU.
 
 Arrays have channels first and clips last, `[channels, *places, *clips]`: windows, moments and maxima of neighbours
 then read long runs of neighbouring numbers. Inside `lax.scan` XLA's CPU backend has no fast kernel for convolutions; a
-matrix product over gathered windows ("im2col") has. Weights are those of `flax.linen.Conv`, for both formulations.
+matrix product over gathered windows ("im2col") has. "bfloat16" is the same with the factors of these products rounded
+to 8 bits of precision and sums in float32, for processors that have a unit for it. Weights are those of
+`flax.linen.Conv`, for all formulations.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Literal
 
 import chex
@@ -13,9 +16,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-Formulation = Literal["im2col", "xla"]
+Formulation = Literal["im2col", "bfloat16", "xla"]
 
 
 class Conv(nn.Module):
@@ -39,41 +43,51 @@ class Conv(nn.Module):
         kernel = self.param("kernel", nn.initializers.he_normal(), shape)
         if self.formulation == "xla":
             y = _by_xla(x, kernel, self.stride, self.depthwise)
+        elif self.depthwise:
+            y = shift_and_add(x, kernel, self.stride)
         else:
-            y = (shift_and_add if self.depthwise else im2col)(x, kernel, self.stride)
+            y = im2col(x, kernel, self.stride, jnp.bfloat16 if self.formulation == "bfloat16" else x.dtype)
         if not self.use_bias:
             return y
         bias_F = self.param("bias", nn.initializers.zeros, (self.features,))
         return y + bias_F.reshape(-1, *(1,) * (y.ndim - 1))
 
 
-def im2col(x: Float[Array, "C *s"], kernel: Float[Array, "*k C F"], stride: int) -> Float[Array, "F *o"]:
-    """Return the convolution as one product `[F, k·C] × [k·C, windows]`."""
+def im2col(
+    x: Float[Array, "C *s"], kernel: Float[Array, "*k C F"], stride: int, factors: DTypeLike
+) -> Float[Array, "F *o"]:
+    """Return the convolution as one product `[F, k·C] × [k·C, windows]` of numbers rounded to the type `factors`."""
     columns = jnp.concatenate(_windows(x, kernel.shape[:-2], stride), axis=0)
-    rows_FN = _product(kernel.reshape(-1, kernel.shape[-1]), columns.reshape(columns.shape[0], -1))
+    rows_FN = _product(kernel.reshape(-1, kernel.shape[-1]), columns.reshape(columns.shape[0], -1), jnp.dtype(factors))
     return rows_FN.reshape(-1, *columns.shape[1:])
 
 
-@jax.custom_vjp
-def _product(matrix_KF: Float[Array, "K F"], columns_KN: Float[Array, "K N"]) -> Float[Array, "F N"]:
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _product(matrix_KF: Float[Array, "K F"], columns_KN: Float[Array, "K N"], factors: np.dtype) -> Float[Array, "F N"]:
     """Return `matrixᵀ columns`. The slope of `columns` comes as `[K, N]`, so that windows are read in long runs.
 
     JAX's own would be `[N, K]`: what XLA then gathers from it, number by number, took as long as all products.
     """
-    return jnp.dot(matrix_KF.T, columns_KN)
+    return _product_forward(matrix_KF, columns_KN, factors)[0]
+
+
+def _product_forward(
+    matrix_KF: Float[Array, "K F"], columns_KN: Float[Array, "K N"], factors: np.dtype
+) -> tuple[Float[Array, "F N"], tuple[Float[Array, "K F"], Float[Array, "K N"]]]:
+    kept = matrix_KF.astype(factors), columns_KN.astype(factors)
+    return jnp.dot(kept[0].T, kept[1], preferred_element_type=columns_KN.dtype), kept
 
 
 def _product_backward(
-    kept: tuple[Float[Array, "K F"], Float[Array, "K N"]], slope_FN: Float[Array, "F N"]
+    factors: np.dtype, kept: tuple[Float[Array, "K F"], Float[Array, "K N"]], slope_FN: Float[Array, "F N"]
 ) -> tuple[Float[Array, "K F"], Float[Array, "K N"]]:
-    matrix_KF, columns_KN = kept
-    matrix_slope_KF = jax.lax.dot_general(columns_KN, slope_FN, (((1,), (1,)), ((), ())))  # .T would be copied
-    return matrix_slope_KF, jnp.dot(matrix_KF, slope_FN)
+    (matrix_KF, columns_KN), rounded_FN, dtype = kept, slope_FN.astype(factors), slope_FN.dtype
+    over_windows = (((1,), (1,)), ((), ()))  # .T would be copied
+    matrix_slope_KF = jax.lax.dot_general(columns_KN, rounded_FN, over_windows, preferred_element_type=dtype)
+    return matrix_slope_KF, jnp.dot(matrix_KF, rounded_FN, preferred_element_type=dtype)
 
 
-_product.defvjp(
-    lambda matrix_KF, columns_KN: (_product(matrix_KF, columns_KN), (matrix_KF, columns_KN)), _product_backward
-)
+_product.defvjp(_product_forward, _product_backward)
 
 
 def shift_and_add(x: Float[Array, "C *s"], kernel: Float[Array, "*k one C"], stride: int) -> Float[Array, "C *o"]:

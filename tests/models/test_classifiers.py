@@ -55,6 +55,7 @@ CASES = {
     "mlp norm": Case(MLP(K, (16,), input_dropout=0.1, batch_norm=True, pooling="mean"), learning_rate=0.03),
     "cnn": Case(CNN(K, (4,), (8,))),
     "cnn attention": Case(CNN(K, (4,), (), pooling="attention", formulation="xla")),
+    "cnn bfloat16": Case(CNN(K, (4, 4), (), formulation="bfloat16")),
     "cnn deltas": Case(CNN(K, (4,), (), pooling="attentive-statistics", deltas=True)),
     "cnn1d": Case(CNN1D(K, (4, 4), (8,)), frames=1, extends=False),
     "rnn": Case(Recurrent(K, "rnn", (8, 6))),

@@ -57,6 +57,32 @@ def test_convolution_equals_flax(size, clips, kernel, stride, formulation):
     assert_equals_flax(Conv(4, kernel, formulation, use_bias=True, stride=stride), flax, size, clips)
 
 
+@pytest.mark.parametrize(("size", "clips", "kernel", "stride"), SHAPES)
+def test_bfloat16_is_the_product_of_rounded_numbers(size, clips, kernel, stride):
+    """Rounded before, in float32 alone: the same values, and the same gradients of a sum whose weights are rounded."""
+    rng = np.random.default_rng(0)
+
+    def draw(*shape):
+        return jnp.asarray(rng.normal(size=shape), jnp.bfloat16).astype(jnp.float32)
+
+    rounding, plain = (Conv(4, kernel, form, stride=stride) for form in ("bfloat16", "im2col"))
+    x, params = draw(3, *size, *clips), {"params": {"kernel": draw(*kernel, 3, 4)}}
+    weights = draw(*jax.eval_shape(plain.apply, params, x).shape)
+
+    def gradient(layer):
+        def loss(params, x):
+            values = layer.apply(params, x)
+            return jnp.sum(weights * values), values
+
+        return jax.jit(jax.grad(loss, (0, 1), has_aux=True))
+
+    near = 2**-10  # lost when rounded: bfloat16 tells 1 from 1 + 2⁻⁷
+    moved = jax.tree.map(lambda a: a * (1 + near), (params, x))
+    found, expected = gradient(rounding)(*moved), gradient(plain)(params, x)
+    assert all(a.dtype == jnp.float32 for a in jax.tree.leaves(found))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5), found, expected)
+
+
 @pytest.mark.parametrize("formulation", FORMULATIONS)
 @pytest.mark.parametrize(("size", "clips", "kernel", "stride"), SHAPES)
 def test_depthwise_convolution_equals_flax(size, clips, kernel, stride, formulation):
