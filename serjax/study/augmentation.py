@@ -7,12 +7,11 @@ import numpy as np
 from serjax.data.corpora.corpus import Waveforms
 from serjax.data.features import BLOCK
 from serjax.data.splits import Protocol
-from serjax.dsp import Frontend, LogMel, Mfcc
+from serjax.dsp import Frontend
 from serjax.errors import ConfigError
 from serjax.study.flags import Data
 from serjax.study.problem import Problem, Report, window_of
-from serjax.train.pictures import PictureChanges
-from serjax.train.waveforms import AugmentedFeatures, WaveformAugmentation
+from serjax.train.waveforms import WaveformAugmentation
 
 SPEAKERS_SHARED: tuple[Protocol, ...] = ("random-80-20", "random-5fold")
 
@@ -58,38 +57,6 @@ def check_augmentation(augmentation: Augmentation, protocol: Protocol | None) ->
         )
     if augmentation.copies_before_split:
         _check_copies(augmentation, protocol)
-
-
-def check_pictures(changes: PictureChanges, frontend: Frontend) -> None:
-    """Raise ConfigError for changes of pictures that make no sense, or not for what the front end gives."""
-    for name, value in vars(changes).items():
-        most = 0.5 if name in ("mel_warp", "time_rate") else 1.0 if name == "label_smoothing" else float("inf")
-        if not 0 <= value < most:
-            raise ConfigError(f"--{name.replace('_', '-')} {value}: expected a number from 0 to below {most:g}.")
-    given = [name for name, value in vars(changes).items() if value]
-    of_bands = [name for name in given if name in ("mel_warp", "mel_shift", "gain_db")]
-    if of_bands and (not isinstance(frontend, LogMel) or isinstance(frontend, Mfcc)):
-        flag, kind = of_bands[0].replace("_", "-"), type(frontend).__name__
-        raise ConfigError(
-            f"--{flag} is for mel pictures, as cnn_logmel and tied_vae_mel have them; the features here are {kind}. "
-            "Leave it out, or take one of these experiments."
-        )
-    of_frames = [name for name in given if name in ("time_rate", "freq_mask", "time_mask")]
-    if of_frames and frontend.n_frames == 1:
-        flag = of_frames[0].replace("_", "-")
-        raise ConfigError(f"--{flag} is for pictures of frames; here a clip is one vector. Leave it out.")
-
-
-def augmented_features(
-    pictures: PictureChanges, frontend: Frontend, waveforms: WaveformAugmentation | None = None
-) -> AugmentedFeatures | None:
-    """Return what changes clips before they are normalised in the train step; None where nothing does.
-
-    Strengths are numbers of the runs: those that differ in them share a program.
-    """
-    recipe = (waveforms or WaveformAugmentation()).switched
-    changed = AugmentedFeatures(recipe, frontend, pictures=pictures.switched)
-    return changed if changed.sounding or pictures.moves else None
 
 
 def _check_copies(augmentation: Augmentation, protocol: Protocol | None) -> None:

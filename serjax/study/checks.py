@@ -2,9 +2,10 @@
 
 import math
 
-from serjax.dsp import Frontend
+from serjax.dsp import Frontend, LogMel, Mfcc
 from serjax.errors import ConfigError
 from serjax.study.flags import Machine, Optimisation, SupervisedTraining
+from serjax.train.pictures import PictureChanges
 
 
 def check_positive(flag: str, value: int | float | None) -> None:
@@ -79,3 +80,23 @@ def check_stream(machine: Machine, frontend: Frontend, in_memory: dict[str, bool
         raise ConfigError("--stream is for pictures of frames; this study has one vector per clip. Leave it out.")
     for flag in (flag for flag, given in in_memory.items() if given):
         raise ConfigError(f"--stream with {flag}, which needs all clips in memory at once: leave one of them out.")
+
+
+def check_pictures(changes: PictureChanges, frontend: Frontend) -> None:
+    """Raise ConfigError for changes of pictures that make no sense, or not for what the front end gives."""
+    for name, value in vars(changes).items():
+        most = 0.5 if name in ("mel_warp", "time_rate") else 1.0 if name == "label_smoothing" else float("inf")
+        if not 0 <= value < most:
+            raise ConfigError(f"--{name.replace('_', '-')} {value}: expected a number from 0 to below {most:g}.")
+    given = [name for name, value in vars(changes).items() if value]
+    of_bands = [name for name in given if name in ("mel_warp", "mel_shift", "gain_db")]
+    if of_bands and (not isinstance(frontend, LogMel) or isinstance(frontend, Mfcc)):
+        flag, kind = of_bands[0].replace("_", "-"), type(frontend).__name__
+        raise ConfigError(
+            f"--{flag} is for mel pictures, as cnn_logmel and tied_vae_mel have them; the features here are {kind}. "
+            "Leave it out, or take one of these experiments."
+        )
+    of_frames = [name for name in given if name in ("time_rate", "freq_mask", "time_mask")]
+    if of_frames and frontend.n_frames == 1:
+        flag = of_frames[0].replace("_", "-")
+        raise ConfigError(f"--{flag} is for pictures of frames; here a clip is one vector. Leave it out.")

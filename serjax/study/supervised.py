@@ -22,14 +22,8 @@ from serjax.evaluate.logits import classify_all, even_rolls
 from serjax.evaluate.predictions import Predictions, concatenate
 from serjax.figures.training import draw_training
 from serjax.models.classifiers import Classifier, dropout_of, with_dropout
-from serjax.study.augmentation import (
-    Augmentation,
-    augmented_features,
-    check_augmentation,
-    check_pictures,
-    with_waveforms,
-)
-from serjax.study.checks import check_positive, check_stream, check_training
+from serjax.study.augmentation import Augmentation, check_augmentation, with_waveforms
+from serjax.study.checks import check_pictures, check_positive, check_stream, check_training
 from serjax.study.copies import load_copies
 from serjax.study.fingerprint import StudyFlags
 from serjax.study.flags import Data, Machine, RunsPerDevice, SupervisedTraining
@@ -46,6 +40,7 @@ from serjax.train.pictures import ClassifierChanges
 from serjax.train.runs import Run, fit_projections
 from serjax.train.shares import Trained
 from serjax.train.state import Dataset, RunInputs
+from serjax.train.waveforms import AugmentedFeatures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,7 +204,10 @@ def make_recipe(config: SupervisedConfig, problem: Problem, runs: list[Run]) -> 
         changes=config.pictures.switched,
     )
     waveforms = config.augmentation.recipe if config.augmentation.in_train_step else None
-    return Recipe(objective, training, augmented_features(config.pictures, config.features.frontend(), waveforms))
+    changes_clips = waveforms is not None or config.pictures.moves
+    frontend = config.features.frontend()
+    changed = AugmentedFeatures.of(config.pictures, frontend, waveforms) if changes_clips else None
+    return Recipe(objective, training, changed)
 
 
 def compute_logits(asked: Request, trained: Trained, rolls: tuple[int, ...] = (0,)) -> Float[np.ndarray, "R N K"]:

@@ -110,6 +110,13 @@ class AugmentedFeatures:
     one_by_one: bool = True
     pictures: PictureChanges = field(default_factory=PictureChanges)
 
+    @classmethod
+    def of(
+        cls, pictures: PictureChanges, frontend: Frontend, waveforms: WaveformAugmentation | None = None
+    ) -> "AugmentedFeatures":
+        """Return what changes clips by strengths that are numbers of the runs: those that differ share a program."""
+        return cls((waveforms or WaveformAugmentation()).switched, frontend, pictures=pictures.switched)
+
     @property
     def sounding(self) -> bool:
         """Whether waveforms are needed."""

@@ -14,8 +14,7 @@ from serjax.evaluate.summary import mean_fold_uar, summarise
 from serjax.folder.manifest import RECONSTRUCTION
 from serjax.models.autoencoder import Autoencoder
 from serjax.models.conditional_vae import ConditionalVAE
-from serjax.study.augmentation import augmented_features, check_pictures
-from serjax.study.checks import check_positive, check_stream, check_training
+from serjax.study.checks import check_pictures, check_positive, check_stream, check_training
 from serjax.study.fingerprint import StudyFlags
 from serjax.study.flags import Classification, Data, Machine, Model, Training
 from serjax.study.frontends import Features
@@ -31,6 +30,7 @@ from serjax.study.streamed import load_streamed
 from serjax.study.trainer import Recipe, Stages, Trainer
 from serjax.train.pictures import PictureChanges
 from serjax.train.runs import Run
+from serjax.train.waveforms import AugmentedFeatures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +108,8 @@ class GenerativeStudy:
     def recipe(self, problem: Problem) -> Recipe:
         """Return how its models are trained."""
         objective = make_objective(self.kind, self.model, self.training, self.pictures, problem)
-        return Recipe(objective, self.training, augmented_features(self.pictures, self.features.frontend()))
+        moved = AugmentedFeatures.of(self.pictures, self.features.frontend()) if self.pictures.moves else None
+        return Recipe(objective, self.training, moved)
 
     @property
     def numbers(self) -> dict[str, Any]:

@@ -13,8 +13,7 @@ from serjax.errors import ConfigError
 from serjax.evaluate.predictions import Predictions, concatenate
 from serjax.figures.training import draw_training
 from serjax.models.tied_vae import TiedVAE
-from serjax.study.augmentation import augmented_features, check_pictures
-from serjax.study.checks import check_positive, check_stream, check_training
+from serjax.study.checks import check_pictures, check_positive, check_stream, check_training
 from serjax.study.fingerprint import StudyFlags
 from serjax.study.flags import Data, Machine, Model, Optimisation
 from serjax.study.frontends import MelFeatures
@@ -32,6 +31,7 @@ from serjax.train.pictures import PictureChanges
 from serjax.train.runs import Run, stack_inputs
 from serjax.train.shares import Trained
 from serjax.train.state import gather_all
+from serjax.train.waveforms import AugmentedFeatures
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,8 @@ class TiedStudy:
         augmentation = PictureAugmentation.switched(training.roll_frames, training.noise)
         pictures, frontend = self.config.pictures, self.config.features.frontend()
         objective = ConditionalVaeObjective(network, augmentation, len(problem.labels), changes=pictures.switched)
-        recipe = Recipe(objective, training, augmented_features(pictures, frontend))
+        moved = AugmentedFeatures.of(pictures, frontend) if pictures.moves else None
+        recipe = Recipe(objective, training, moved)
         fresh_of = fresh(runs, objective)
 
         def start(rows: range) -> dict[str, Any]:
