@@ -13,6 +13,11 @@ NAMES = ("stage", "seed", "fold", "emotion")  # of a run; what else a line has a
 FILE = "events.out.tfevents.serjax"
 
 
+def check_installed() -> None:
+    """Raise ClassicalError, which says what to install, where the package that writes events is missing."""
+    require("tensorboardX", "tensorboard")
+
+
 class EventFiles:
     """One event file per stage and run in `folder`, so that TensorBoard lays the curves of runs over each other.
 

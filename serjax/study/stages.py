@@ -13,8 +13,7 @@ from typing import Protocol, runtime_checkable
 from serjax.errors import ConfigError
 from serjax.folder.ownership import TENSORBOARD
 from serjax.folder.run_folder import RunFolder, open_run_folder
-from serjax.folder.tensorboard import EventFiles
-from serjax.models.classical.packages import require
+from serjax.folder.tensorboard import EventFiles, check_installed
 from serjax.study.fingerprint import StudyFlags
 from serjax.study.flags import Machine
 from serjax.study.outcome import Outcome, Setting
@@ -76,7 +75,7 @@ def complete(studies: Sequence[Study]) -> list[RunFolder]:
     machine = flags[0].machine
     machine.join()  # first: where one process ends by an error, the others learn of it
     if machine.tensorboard:
-        require("tensorboardX", "tensorboard")
+        check_installed()
     for study in studies:
         study.check()
     _check_folders(flags)

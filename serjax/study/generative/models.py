@@ -16,6 +16,7 @@ import chex
 import numpy as np
 from jaxtyping import Int
 
+from serjax.dsp import Frontend
 from serjax.models.autoencoder import Autoencoder
 from serjax.models.conditional_vae import ConditionalVAE, bind_class, bound
 from serjax.models.vae import VAE
@@ -28,6 +29,7 @@ from serjax.train.objectives import AutoencoderObjective, ConditionalVaeObjectiv
 from serjax.train.pictures import PictureChanges
 from serjax.train.runs import Run
 from serjax.train.shares import Trained
+from serjax.train.waveforms import AugmentedFeatures
 
 Objective = VaeObjective | AutoencoderObjective
 Kind = type[VAE] | type[ConditionalVAE] | type[Autoencoder]
@@ -110,10 +112,17 @@ def _train_conditional(
     return Models(bound(objective.model), runs, params_R, pooled, trained)
 
 
-def make_objective(
+def make_recipe(
+    kind: Kind, model: Model, training: Training, pictures: PictureChanges, frontend: Frontend, problem: Problem
+) -> Recipe:
+    """Return how models of the given kind and sizes are trained on the pictures and classes of a problem."""
+    moved = AugmentedFeatures.of(pictures, frontend) if pictures.moves else None
+    return Recipe(_make_objective(kind, model, training, pictures, problem), training, moved)
+
+
+def _make_objective(
     kind: Kind, model: Model, training: Training, pictures: PictureChanges, problem: Problem
 ) -> Objective:
-    """Return the objective of a model of the given kind and sizes, for the pictures and classes of a problem."""
     frames, n_features = problem.x_NTC.shape[1:]
     net = kind(frames, n_features, model.latent_dim, model.hidden, model.architecture)
     augmentation, changes = PictureAugmentation.switched(training.roll_frames, training.noise), pictures.switched

@@ -20,7 +20,7 @@ from serjax.study.flags import Classification, Data, Machine, Model, Training
 from serjax.study.frontends import Features
 from serjax.study.generative import figures
 from serjax.study.generative.classification import Classified, classify_by_all
-from serjax.study.generative.models import Kind, Models, make_objective, train_models
+from serjax.study.generative.models import Kind, Models, make_recipe, train_models
 from serjax.study.generative.reconstruction import reconstruction_content, reconstruction_matrices
 from serjax.study.generative.scores import Explained, explain
 from serjax.study.outcome import Facts, Outcome
@@ -30,7 +30,6 @@ from serjax.study.streamed import load_streamed
 from serjax.study.trainer import Recipe, Stages, Trainer
 from serjax.train.pictures import PictureChanges
 from serjax.train.runs import Run
-from serjax.train.waveforms import AugmentedFeatures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,9 +106,8 @@ class GenerativeStudy:
 
     def recipe(self, problem: Problem) -> Recipe:
         """Return how its models are trained."""
-        objective = make_objective(self.kind, self.model, self.training, self.pictures, problem)
-        moved = AugmentedFeatures.of(self.pictures, self.features.frontend()) if self.pictures.moves else None
-        return Recipe(objective, self.training, moved)
+        frontend = self.features.frontend()
+        return make_recipe(self.kind, self.model, self.training, self.pictures, frontend, problem)
 
     @property
     def numbers(self) -> dict[str, Any]:
